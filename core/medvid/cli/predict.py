@@ -1,0 +1,24 @@
+"""`platform predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medvid.cli.common import CheckpointOption, Overrides, plugins_file
+
+
+def predict(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder, runs/<task>/<run>.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Files or folders to predict.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")],
+    checkpoint: CheckpointOption = "best",
+    overrides: Overrides = None,
+) -> None:
+    """Predict new files with a run's weights, on the files' own grid."""
+    from medvid.runs import api
+
+    found = api.load_run(run, plugins=plugins_file(context))
+    for case, files in found.predict(inputs, output, checkpoint=checkpoint, overrides=overrides or ()):
+        typer.echo(f"{case}: {', '.join(str(file) for file in files)}")

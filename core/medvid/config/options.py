@@ -1,0 +1,71 @@
+"""Bases of all options: one pydantic model per component, frozen, no unknown keys."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medvid.plugin.info import InputInfo, TargetInfo
+
+
+class Options(BaseModel):
+    """A block of a task file. Unknown keys are errors, values cannot be changed once validated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ComponentOptions(Options):
+    """The options of a backbone, head or data set; ``name`` says which component they belong to."""
+
+    name: str
+    """Name of the component, see `platform plugins list`."""
+
+
+class WeightsOptions(Options):
+    """Published weights to start from."""
+
+    source: str
+    """Which published code or hub the file comes from; the plugin names those that it reads."""
+    path: Path
+    """The downloaded file: .safetensors, .pt/.pth/.pyth or .npz."""
+
+
+class BackboneOptions(ComponentOptions):
+    """Base of a backbone's options."""
+
+    weights: WeightsOptions | None = None
+    """Published weights to start from; without, the initialisation of the paper."""
+
+    def check_input(self, info: InputInfo) -> None:
+        """Refuse an input that the backbone cannot take, before torch is imported.
+
+        Raises:
+            ValueError: with a sentence that says what was given and which inputs work.
+        """
+
+
+class HeadOptions(ComponentOptions):
+    """Base of a head's options."""
+
+
+class DatasetOptions(ComponentOptions):
+    """Base of a data set's options. The two methods say what a model on it has to take and to predict."""
+
+    root: Path
+    """The folder of the data set."""
+    if_missing: Literal["error", "sample"] = "error"
+    """What to do where `root` does not exist: stop, or run on the generated sample of the task."""
+    cache: Path = Field(default=Path("~/.cache/medvid"))
+    """Where prepared cases are kept; safe to delete."""
+
+    def input_info(self) -> InputInfo:
+        """What a training batch looks like. May read small index files of the data set.
+
+        Raises:
+            medvid.errors.DataError: an index file of the data set is missing or contradicts the options.
+        """
+        raise NotImplementedError
+
+    def target_info(self) -> TargetInfo:
+        """What the labels are. May read small index files, raises as `input_info`."""
+        raise NotImplementedError

@@ -1,0 +1,193 @@
+"""The task file as validated, frozen options. Components bring their own models; everything else is here."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+
+from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class AdamW(Options):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
+
+    name: Literal["adamw"]
+    lr: PositiveFloat
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+
+
+class Adam(Options):
+    """Adam (Kingma and Ba, ICLR 2015); its weight decay is L2, added to the gradient."""
+
+    name: Literal["adam"]
+    lr: PositiveFloat
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+
+
+class SGD(Options):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"]
+    lr: PositiveFloat
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+
+
+Optimizer = Annotated[AdamW | Adam | SGD, Field(discriminator="name")]
+
+
+class Constant(Options):
+    """The same rate throughout, after an optional linear warm-up."""
+
+    name: Literal["constant"]
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class WarmupCosine(Options):
+    """Linear warm-up, then half a cosine down to `final` times the peak rate."""
+
+    name: Literal["warmup_cosine"]
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_start: Fraction = 0.0
+    """Factor on the peak rate at step 0."""
+    final: Fraction = 0.0
+    """Factor on the peak rate at the last step."""
+
+
+class Poly(Options):
+    """peak * (1 - step / steps) ** power, as the DeepLab family and TransUNet use it."""
+
+    name: Literal["poly"]
+    power: PositiveFloat = 0.9
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class MultiStep(Options):
+    """The rate is multiplied by `gamma` at each milestone."""
+
+    name: Literal["step"]
+    milestones: tuple[PositiveInt, ...]
+    """Optimizer steps at which the rate drops."""
+    gamma: Fraction = 0.1
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+Schedule = Annotated[Constant | WarmupCosine | Poly | MultiStep, Field(discriminator="name")]
+
+
+class TrainOptions(Options):
+    """The training recipe. Lengths are in optimizer steps, whatever the size of the data set."""
+
+    steps: PositiveInt
+    """Optimizer steps of the whole training."""
+    batch_size: PositiveInt
+    """Cases per step and device; a case may give several patches or clips."""
+    optimizer: Optimizer
+    schedule: Schedule = Constant(name="constant")
+    accumulate: PositiveInt = 1
+    """Batches whose gradients are averaged into one optimizer step."""
+    clip_norm: PositiveFloat | None = None
+    """Largest total gradient norm; larger ones are scaled down to it."""
+    decay_norms_and_biases: bool = False
+    """Apply weight decay to one-dimensional parameters too (norms, biases)."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of the weights, which is then what is evaluated; e.g. 0.999."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 autocast where the hardware multiplies bf16 natively, else fp32."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: PositiveInt | Literal["auto"] = "auto"
+    """Number of devices; auto: all GPUs, or one CPU process."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """auto: one process, or distributed data parallel where there is more than one device."""
+    channels_last: bool = True
+    """Keep activations channels-last, the faster memory format for convolutions in bf16."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that load data; results do not depend on it."""
+    log_every: PositiveInt = 10
+    """Steps between logged training figures; the only times the device is waited for."""
+    checkpoint_every: PositiveInt | None = None
+    """Steps between checkpoints; default: `evaluation.every`."""
+    keep_checkpoints: PositiveInt = 2
+    """Newest checkpoints to keep, besides the best."""
+    deterministic: bool = True
+    """Refuse operations without a deterministic implementation where the device has a choice."""
+
+
+class SegmentationEvaluationOptions(Options):
+    """How segmentations are inferred and scored."""
+
+    every: PositiveInt | None = None
+    """Steps between evaluations during training; default: only at the end."""
+    split: str = "validation"
+    """The split that is evaluated."""
+    checkpoint: Literal["best", "last"] = "best"
+    """The weights of the closing evaluation."""
+    protocol: Literal["medvid", "unetr"] = "medvid"
+    """medvid: on the grid of the original file. unetr: on the prepared grid, as the UNETR authors score."""
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Overlap of neighbouring windows, as a fraction of the window."""
+    blending: Literal["gaussian", "constant"] = "gaussian"
+    """Weight of a window's voxels in the average."""
+    window_batch: PositiveInt = 4
+    """Windows inferred at once."""
+    tolerance: PositiveFloat = 2.0
+    """Tolerance of the surface Dice, in mm."""
+    figures: Annotated[int, Field(ge=0)] = 3
+    """Overlay pictures to draw in the closing evaluation."""
+
+
+class TrackingOptions(Options):
+    """Where runs are tracked."""
+
+    experiment: str | None = None
+    """MLflow experiment; default: the task's name."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Further tags of the run."""
+
+
+class AppliedSample(Options):
+    """Marks a resolved task that runs on the generated sample."""
+
+    applied: Literal[True]
+    generate: dict[str, object] = Field(default_factory=dict)
+    """Options of the data set's generator, as its `sample_config` validated them."""
+
+
+class Task(Options):
+    """A resolved task: overlays and overrides applied, every block validated by its component's own model."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Name of the task, used for run folders and as MLflow experiment."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Every random number of a run is derived from it."""
+    output: Path = Path("runs")
+    """Run folders are made below it, as <output>/<task>/<run>."""
+    dataset: SerializeAsAny[DatasetOptions]
+    backbone: SerializeAsAny[BackboneOptions]
+    head: SerializeAsAny[HeadOptions]
+    train: TrainOptions
+    evaluation: SerializeAsAny[SegmentationEvaluationOptions] = SegmentationEvaluationOptions()
+    tracking: TrackingOptions = TrackingOptions()
+    sample: AppliedSample | None = None
+    """Set where the task runs on the generated sample instead of the real data set."""
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> "Task":
+        if self.train.schedule.warmup_steps > self.train.steps:
+            raise ValueError(
+                f"train.schedule.warmup_steps is {self.train.schedule.warmup_steps}, more than train.steps "
+                f"({self.train.steps}): the peak rate would never be reached"
+            )
+        return self

@@ -1,0 +1,96 @@
+"""The contract of a data set: an index of cases, prepared once, sampled for training, opened for evaluation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from medvid.data.grid import Grid
+from medvid.data.sample import Batch
+from medvid.plugin.info import InputInfo, TargetInfo
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while work advances."""
+
+
+class Case(Protocol):
+    """One case, ready for inference. Large arrays are read when asked for, not kept."""
+
+    @property
+    def id(self) -> str: ...
+
+    def input(self) -> Tensor:
+        """The prepared input (C, *S), float32."""
+        ...
+
+
+class SegmentationCase(Case, Protocol):
+    """A case whose prediction is a label map on the grid of its file."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    def native_input(self) -> np.ndarray:
+        """The first channel as it is in the file, in the file's own units: what figures show."""
+        ...
+
+    def native_truth(self) -> np.ndarray:
+        """Label ids (uint8) on the file's own grid, shape ``grid.native_shape``."""
+        ...
+
+    def prepared_truth(self) -> np.ndarray:
+        """Label ids (uint8) on the prepared grid, shape ``grid.prepared_shape``."""
+        ...
+
+    def write(self, labels: np.ndarray, folder: Path) -> Path:
+        """Write a label map of shape ``grid.native_shape`` as a file of the data set's format; return its path."""
+        ...
+
+
+class Dataset(ABC):
+    """A data set, pointed at its folder by its options. Pickled into loader workers, so it holds no open files.
+
+    A case is named by an id that is unique within the data set. Every method that reads a file raises
+    `medvid.errors.DataError`, naming case and file.
+    """
+
+    @property
+    @abstractmethod
+    def input_info(self) -> InputInfo:
+        """What training batches look like."""
+
+    @property
+    @abstractmethod
+    def target_info(self) -> TargetInfo:
+        """What the labels are."""
+
+    @abstractmethod
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Ids of the cases of ``"train"``, ``"validation"`` or ``"test"``, in a fixed order.
+
+        Raises:
+            medvid.errors.DataError: there is no such split, or files are missing (all of them are listed).
+        """
+
+    @abstractmethod
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        """Check the cases' files and build what is missing or outdated in the cache; may use several processes."""
+
+    @abstractmethod
+    def digest(self, cases: Sequence[str]) -> str:
+        """A hash (32 hex digits) of the content of these cases, for the record of a run."""
+
+    @abstractmethod
+    def sample(self, case: str, seed: int) -> Batch:
+        """Training examples of one prepared case; the same seed gives the same examples in any process."""
+
+    @abstractmethod
+    def case(self, case: str) -> Case:
+        """A prepared case for evaluation."""
+
+    @abstractmethod
+    def open(self, paths: Sequence[Path]) -> Iterable[Case]:
+        """New files (or folders of them) that belong to no split and need no labels, for prediction."""

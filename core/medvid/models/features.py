@@ -1,0 +1,39 @@
+"""The contract between backbone and head: what flows between them and what is known of it once built."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a backbone returns.
+
+    Args:
+        maps: feature maps (B, C_i, *S_i), earliest and finest first.
+        embedding: one vector per input (B, C), or None.
+    """
+
+    maps: tuple[Tensor, ...] = ()
+    embedding: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapInfo:
+    """One feature map: its channels, and how many input voxels one of its voxels spans on each axis."""
+
+    channels: int
+    stride: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """What a built backbone declares of its Features: heads are built from this, never from a backbone's name.
+
+    Args:
+        maps: one entry per map, in the order of ``Features.maps``.
+        embedding: width of the embedding, or None.
+    """
+
+    maps: tuple[MapInfo, ...] = ()
+    embedding: int | None = None

@@ -1,0 +1,82 @@
+"""Heads: what turns features into a prediction, and owns the loss, the metrics and the inference procedure."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from medvid.config.task import SegmentationEvaluationOptions
+from medvid.data.dataset import Case
+from medvid.models.features import Features
+from medvid.plugin.info import InputInfo, TargetInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of an evaluated split.
+
+    Args:
+        metrics: headline figures by name; ``metrics[Evaluator.monitor]`` chooses the best checkpoint.
+        notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
+    """
+
+    metrics: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+class Evaluator(Protocol):
+    """The inference procedure and metrics of one kind of task. The model is already in eval mode."""
+
+    monitor: str
+    """Name of the metric (higher is better) that chooses the best checkpoint."""
+
+    def evaluate(self, model: nn.Module, case: Case, *, final: bool, folder: Path) -> list[dict[str, Any]]:
+        """Infer and score one case.
+
+        Args:
+            model: maps (B, C, *S) to logits.
+            case: the case.
+            final: asks for every metric and for the prediction, written below folder; else only what `monitor` needs.
+            folder: where predictions and pictures go.
+
+        Returns:
+            One row per label (or one for the case): plain values, always with a key ``"case"``.
+        """
+        ...
+
+    def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
+        """Reduce the rows of all cases (from all devices) to the headline figures."""
+        ...
+
+    def figures(self, folder: Path) -> list[Path]:
+        """Draw the pictures of the predictions written below folder; return the files."""
+        ...
+
+    def predict(self, model: nn.Module, case: Case, folder: Path) -> list[Path]:
+        """Infer one case without labels and write the prediction below folder; return the files."""
+        ...
+
+
+class Head(nn.Module, ABC):
+    """Base of all heads. Built as ``Target(options, feature_info, input_info, target_info)``."""
+
+    @abstractmethod
+    def forward(self, features: Features, input: Tensor) -> Tensor:
+        """Predict from the features of input (B, C, *S).
+
+        Returns:
+            Logits: (B, labels, *S) for segmentation, (B, labels) for classification.
+        """
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The training loss under key ``"loss"``, and its parts under their names; all scalars, not detached."""
+
+    @abstractmethod
+    def evaluator(
+        self, options: SegmentationEvaluationOptions, input_info: InputInfo, target_info: TargetInfo
+    ) -> Evaluator:
+        """The inference procedure and metrics, as the task's evaluation block asks for them."""

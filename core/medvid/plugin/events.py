@@ -1,0 +1,85 @@
+"""What lifecycle hooks are told about a run: plain, frozen values that keep nothing alive on a device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+RunStatus = Literal["finished", "failed", "killed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """One execution of a task.
+
+    Args:
+        name: unique name, also the name of the run folder and of the MLflow run.
+        task: the task's name.
+        folder: the run folder.
+        config: the resolved task as plain JSON values; the folder of the data set may be an absolute path in it.
+        seed: the seed every random number of the run is derived from.
+        sample: True where the run uses a generated sample instead of the real data set.
+        start_step: 0, or the step that a resumed run goes on from.
+        steps: the optimizer step at which training ends.
+        device: what it runs on, e.g. ``"2 x NVIDIA A100 (bf16-mixed)"``.
+        plugins: version per enabled distribution that the run uses.
+        environment: versions, git commit and machine, as written to environment.json.
+        datasets: per split, its name, the number of cases and a digest of their content.
+    """
+
+    name: str
+    task: str
+    folder: Path
+    config: Mapping[str, Any]
+    seed: int
+    sample: bool
+    start_step: int
+    steps: int
+    device: str
+    plugins: Mapping[str, str]
+    environment: Mapping[str, Any]
+    datasets: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The outcome of evaluating one split.
+
+    Args:
+        split: which cases were evaluated.
+        step: the optimizer step of the weights.
+        final: True for the closing evaluation of a run, False for those during training.
+        metrics: headline figures, e.g. ``{"dice": 0.81, "dice/liver": 0.95}``; NaN where nothing could be scored.
+        rows: one mapping per case and label with its figures.
+        figures: picture files that were written.
+        notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
+    """
+
+    split: str
+    step: int
+    final: bool
+    metrics: Mapping[str, float]
+    rows: tuple[Mapping[str, Any], ...] = ()
+    figures: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended.
+
+    Args:
+        status: finished, failed or killed (by a signal, resumable).
+        seconds: wall time of this execution.
+        metrics: the closing evaluation's headline figures.
+        best: the checkpoint with the best validation figure, if any.
+        last: the newest checkpoint, if any.
+        artifacts: further files worth keeping with the run.
+    """
+
+    status: RunStatus
+    seconds: float
+    metrics: Mapping[str, float]
+    best: Path | None = None
+    last: Path | None = None
+    artifacts: tuple[Path, ...] = ()

@@ -1,0 +1,123 @@
+"""What a plugin contributes: frozen descriptions of components, never the components themselves.
+
+A spec names its code as ``"package.module:attribute"``. Nothing heavy is imported until a task names the
+component and the host loads it, so listing plugins stays fast and safe.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+Layout = Literal["image", "volume", "video"]
+"""The axes *S of a batch (B, C, *S): image (H, W); volume (X, Y, Z), RAS+, slice axis last; video (T, H, W)."""
+
+TaskKind = Literal["segmentation", "classification"]
+FeatureKind = Literal["maps", "embedding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSpec:
+    """What every component has, whatever its kind.
+
+    Args:
+        name: how task files call it; unique among the components of its kind.
+        target: ``"package.module:attribute"`` of the class that implements it; imported only on use.
+        config: ``"package.config:Options"`` of its pydantic options; must import no torch.
+        summary: one line for ``platform plugins list``.
+    """
+
+    kind: ClassVar[str] = "component"
+
+    name: str
+    target: str
+    config: str
+    summary: str = ""
+
+    def load(self) -> Any:
+        """Import and return the implementation."""
+        return load_attribute(self.target)
+
+    def load_config(self) -> Any:
+        """Import and return the options class."""
+        return load_attribute(self.config)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneSpec(ComponentSpec):
+    """A network that maps an input batch to features.
+
+    ``target`` is called as ``target(options, input_info)`` and returns a module whose forward takes (B, C, *S) and
+    returns `medvid.models.features.Features`, and which has a ``feature_info`` once built.
+
+    Args:
+        layouts: the layouts it takes natively; others are reached through the core's layout adapters.
+        features: which parts of Features it fills.
+        paper: where it was published.
+        weights: ``"package.weights:translate"``, see `medvid.models.weights`; empty if it imports none.
+    """
+
+    kind: ClassVar[str] = "backbone"
+
+    layouts: tuple[Layout, ...]
+    features: tuple[FeatureKind, ...]
+    paper: str = ""
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec(ComponentSpec):
+    """Maps features to a prediction; owns the loss, the metrics and the inference procedure.
+
+    ``target`` is called as ``target(options, feature_info, input_info, target_info)`` and returns a
+    `medvid.models.head.Head`.
+
+    Args:
+        task: what it predicts.
+        needs: the parts of Features it can work from, any one of which is enough.
+        layouts: the layouts it can work on.
+    """
+
+    kind: ClassVar[str] = "head"
+
+    task: TaskKind
+    needs: tuple[FeatureKind, ...]
+    layouts: tuple[Layout, ...] = ("image", "volume", "video")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec(ComponentSpec):
+    """Indexes cases, loads a case, says its layout and its labels.
+
+    ``target`` is called as ``target(options)`` and returns a `medvid.data.dataset.Dataset`.
+
+    Args:
+        layout: the axes of its inputs.
+        task: what its labels are for.
+        sample: ``"package.module:generate"``, called as ``generate(folder, options)`` to write a small data set of
+            the real layout and file format; empty if it has none.
+        sample_config: ``"package.config:SampleOptions"`` of that generator.
+    """
+
+    kind: ClassVar[str] = "dataset"
+
+    layout: Layout
+    task: TaskKind
+    sample: str = ""
+    sample_config: str = ""
+
+
+def load_attribute(target: str) -> Any:
+    """Import ``"package.module:attribute"`` and return the attribute.
+
+    Raises:
+        ImportError: the module cannot be imported or has no such attribute.
+        ValueError: the text is not of that form.
+    """
+    module_name, separator, attribute = target.partition(":")
+    if not (module_name and separator and attribute):
+        raise ValueError(f"{target!r} is not of the form 'package.module:attribute'")
+    module = importlib.import_module(module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise ImportError(f"module {module_name!r} has no attribute {attribute!r}") from None

@@ -1,0 +1,58 @@
+"""The closing evaluation: every metric, per case, with predictions and pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from medvid.data.dataset import Progress
+from medvid.evaluation.report import write_cases
+from medvid.plugin.events import Evaluation
+from medvid.runs.session import Session
+from medvid.training.evaluate import evaluate_cases
+
+
+def close_evaluation(
+    session: Session,
+    model: nn.Module,
+    step: int,
+    folder: Path,
+    progress: Progress,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Evaluate the split of the task's evaluation block in full, and write cases.csv, predictions/ and figures/.
+
+    Args:
+        session: opened; its data set is prepared.
+        model: on its device, with the weights to evaluate.
+        step: the optimizer step of these weights.
+        folder: where the files go.
+        progress: told after each case.
+        interrupted: asked after each case.
+    """
+    split = session.task.evaluation.split
+    rows = evaluate_cases(
+        session.fabric,
+        model,
+        session.evaluator,
+        session.dataset,
+        session.dataset.cases(split),
+        final=True,
+        folder=folder,
+        progress=progress,
+        interrupted=interrupted,
+    )
+    summary = session.evaluator.summarise(rows)
+    figures: list[Path] = []
+    if session.fabric.is_global_zero:
+        write_cases(rows, folder / "cases.csv")
+        figures = session.evaluator.figures(folder)
+    return Evaluation(
+        split=split,
+        step=step,
+        final=True,
+        metrics=summary.metrics,
+        rows=tuple(rows),
+        figures=tuple(figures),
+        notes=summary.notes,
+    )

@@ -1,0 +1,175 @@
+"""The run folder: everything a run leaves behind, and the lock that keeps two processes apart."""
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from medvid.errors import ConfigError, LockedError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names of what a run folder holds.
+
+    Args:
+        path: the folder, ``runs/<task>/<run>``.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, output: Path, task: str, label: str) -> "RunFolder":
+        """Make a new folder ``<output>/<task>/<label>-<date>-<time>``, with a number behind it if it is taken."""
+        stem = f"{label}-{datetime.now():%Y%m%d-%H%M%S}"
+        number = 1
+        while True:
+            path = (output / task / (stem if number == 1 else f"{stem}-{number}")).absolute()
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            else:
+                return cls(path)
+
+    @classmethod
+    def find(cls, path: Path) -> "RunFolder":
+        """An existing run folder.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        folder = cls(path.absolute())
+        if not folder.resolved.is_file():
+            raise ConfigError(
+                f"{path} is not a run folder: it has no {folder.resolved.name}",
+                hint="give the folder that `platform run` printed, runs/<task>/<run>",
+            )
+        return folder
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def original(self) -> Path:
+        """The task file as the user wrote it."""
+        return self.path / "task.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """The task with overlays and overrides applied and every default filled in."""
+        return self.path / "resolved.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per line: step, split, time, values. The truth that trackers mirror."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def cases(self) -> Path:
+        """Per-case results of the closing evaluation."""
+        return self.path / "cases.csv"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def data(self) -> Path:
+        """Number of cases and digest of each split, which a resumed run must find again."""
+        return self.path / "data.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    @property
+    def summary(self) -> Path:
+        """How the run ended, for scripts."""
+        return self.path / "summary.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes out. The lock is the operating system's, so it ends with this process.
+
+        Raises:
+            LockedError: another process works in this folder.
+        """
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise LockedError(
+                    f"{self.path} is in use by {file.read().strip() or 'another process'}",
+                    hint="wait for it, or stop it",
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S}")
+            file.flush()
+            yield
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file that is either complete or not there."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(value, indent=2, default=str) + "\n")
+    draft.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file; empty if there is none."""
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Within the block, what medvid logs is also written to a file, with tracebacks."""
+    logger = logging.getLogger("medvid")
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def append_metrics(path: Path, step: int, split: str, values: Mapping[str, float]) -> None:
+    """Append one line to metrics.jsonl."""
+    record = {"step": step, "split": split, "time": round(time.time(), 3), "values": dict(values)}
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of metrics.jsonl; a last line that a kill cut short is left out."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def rewind_metrics(path: Path, step: int) -> None:
+    """Drop the records behind a step, which a resumed run will write again."""
+    kept = [record for record in read_metrics(path) if record["step"] <= step]
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    draft.replace(path)

@@ -1,0 +1,70 @@
+"""What running, evaluating and predicting have in common: a checked task with its data set, model and evaluator."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from lightning_fabric import Fabric
+
+from medvid.config.load import data_problem
+from medvid.config.task import Task
+from medvid.data.dataset import Dataset
+from medvid.errors import DataError
+from medvid.models.build import Model, build_model
+from medvid.models.head import Evaluator
+from medvid.plugin.host import Host
+from medvid.plugin.specs import DatasetSpec, load_attribute
+from medvid.training.device import make_fabric
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A task brought to life.
+
+    Args:
+        task: resolved and checked.
+        host: the plugins.
+        fabric: launched.
+        dataset: pointed at its folder, not prepared yet.
+        model: freshly initialised, on the CPU.
+        evaluator: the head's inference procedure and metrics.
+    """
+
+    task: Task
+    host: Host
+    fabric: Fabric
+    dataset: Dataset
+    model: Model
+    evaluator: Evaluator
+
+
+def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
+    """Start the devices, make sure that the data is there, and build the model.
+
+    Args:
+        task: resolved and checked.
+        host: the plugins.
+        needs_data: False for predicting new files, which works without the data set of the training.
+
+    Raises:
+        ResourceError: a device is missing.
+        DataError: the data set is missing.
+    """
+    fabric = make_fabric(task.train)
+    fabric.launch()
+    if needs_data:
+        ensure_data(task, host, fabric)
+    dataset = cast(Dataset, host.spec("dataset", task.dataset.name).load()(task.dataset))
+    model = build_model(task, host)
+    evaluator = model.head.evaluator(task.evaluation, dataset.input_info, dataset.target_info)
+    return Session(task, host, fabric, dataset, model, evaluator)
+
+
+def ensure_data(task: Task, host: Host, fabric: Fabric) -> None:
+    """Generate the sample where the task runs on it, on the first process; otherwise the data has to be there."""
+    if task.sample and fabric.is_global_zero and not task.dataset.root.exists():
+        spec = cast(DatasetSpec, host.spec("dataset", task.dataset.name))
+        options = load_attribute(spec.sample_config).model_validate(task.sample.generate)
+        load_attribute(spec.sample)(task.dataset.root, options)
+    fabric.barrier()
+    if problem := data_problem(task):
+        raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")

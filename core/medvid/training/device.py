@@ -1,0 +1,68 @@
+"""Devices, precision and processes, through lightning-fabric."""
+
+import torch
+from lightning_fabric import Fabric
+
+from medvid.config.task import TrainOptions
+from medvid.errors import ResourceError
+
+
+def make_fabric(options: TrainOptions) -> Fabric:
+    """Build the Fabric that places models and batches, casts and talks between processes.
+
+    Raises:
+        ResourceError: the task asks for devices that this machine does not have.
+    """
+    accelerator = resolve_accelerator(options)
+    available = 1 if accelerator in ("cpu", "mps") else torch.cuda.device_count()
+    devices = available if options.devices == "auto" else options.devices
+    if accelerator == "cuda" and devices > available:
+        raise ResourceError(
+            f"train.devices asks for {devices} GPUs, this machine has {available}",
+            hint=f"set train.devices to {available} or less: --set train.devices={available}",
+        )
+    strategy = "ddp" if devices > 1 or options.strategy == "ddp" else "auto"
+    precision = resolve_precision(options.precision, accelerator)
+    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+
+
+def resolve_accelerator(options: TrainOptions) -> str:
+    """The accelerator that the task asks for, or the best that this machine has.
+
+    Raises:
+        ResourceError: it is not there.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if options.accelerator == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if present[name])
+    if not present[options.accelerator]:
+        found = ", ".join(name for name, there in present.items() if there)
+        raise ResourceError(
+            f"train.accelerator is {options.accelerator!r}, but torch {torch.__version__} finds only: {found}",
+            hint="use --set train.accelerator=auto, or check the driver with `nvidia-smi`",
+        )
+    return options.accelerator
+
+
+def resolve_precision(option: str, accelerator: str) -> str:
+    """Fabric's name of the precision; ``auto`` is bf16 autocast where bf16 products are native, else float32."""
+    if option == "auto":
+        option = "bf16" if multiplies_bf16(accelerator) else "fp32"
+    return {"bf16": "bf16-mixed", "fp32": "32-true"}[option]
+
+
+def multiplies_bf16(accelerator: str) -> bool:
+    """Whether the hardware multiplies bf16 natively; emulated bf16 is slower than float32."""
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def describe_device(fabric: Fabric) -> str:
+    """For people: how many of what, and the precision."""
+    device = fabric.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    precision = {"bf16-mixed": "bf16", "32-true": "fp32"}[fabric._precision.precision]
+    return f"{fabric.world_size} x {name}, {precision}"

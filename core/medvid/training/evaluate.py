@@ -1,0 +1,77 @@
+"""Runs an evaluator over cases, on one process or several."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from medvid.data.dataset import Dataset, Progress
+from medvid.models.head import Evaluator
+
+
+class InferenceModel(nn.Module):
+    """A model as evaluators call it: in eval mode, cast as in training, with float32 logits.
+
+    Only the model itself runs under autocast, so that metrics and resampling around it keep float32. It is not
+    wrapped for distributed training either: processes may infer different numbers of windows.
+    """
+
+    def __init__(self, fabric: Fabric, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.autocast = fabric.autocast
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Logits of input (B, C, *S)."""
+        with self.autocast():
+            logits: Tensor = self.model(input)
+        return logits.float()
+
+
+def evaluate_cases(
+    fabric: Fabric,
+    model: nn.Module,
+    evaluator: Evaluator,
+    dataset: Dataset,
+    cases: Sequence[str],
+    *,
+    final: bool,
+    folder: Path,
+    progress: Progress,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> list[Mapping[str, Any]]:
+    """Evaluate cases, shared out among the processes.
+
+    Args:
+        fabric: launched.
+        model: on its device.
+        evaluator: the head's.
+        dataset: prepared.
+        cases: ids to evaluate.
+        final: see `Evaluator.evaluate`.
+        folder: where predictions go.
+        progress: told after each case.
+        interrupted: asked after each case; True ends the evaluation early.
+
+    Returns:
+        The rows of all processes, in the order of the cases.
+    """
+    inference = InferenceModel(fabric, model)
+    mine = cases[fabric.global_rank :: fabric.world_size]
+    rows: list[Mapping[str, Any]] = []
+    progress(0, len(cases))
+    for number, case in enumerate(mine, start=1):
+        with torch.inference_mode():
+            rows += evaluator.evaluate(inference, dataset.case(case), final=final, folder=folder)
+        progress(min(number * fabric.world_size, len(cases)), len(cases))
+        if interrupted():
+            break
+    if fabric.world_size > 1:
+        parts: list[list[Mapping[str, Any]]] = [[] for _ in range(fabric.world_size)]
+        torch.distributed.all_gather_object(parts, rows)
+        rows = [row for part in parts for row in part]
+    order = {case: number for number, case in enumerate(cases)}
+    return sorted(rows, key=lambda row: order[row["case"]])

@@ -1,0 +1,230 @@
+"""The training loop: the one truth of what a step is. Observers are told; nothing can change it from outside."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from medvid.config.task import TrainOptions
+from medvid.data.sample import Batch
+from medvid.errors import NumericError
+from medvid.models.build import Model
+from medvid.seeding import derive_seed
+from medvid.training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_model_state,
+    prune_checkpoints,
+    save_checkpoint,
+)
+from medvid.training.ema import WeightAverage
+from medvid.training.optim import build_optimizer, optimizer_tensors, restore_optimizer
+from medvid.training.schedule import rate_factor
+
+
+class TrainingObserver(Protocol):
+    """What the loop tells while it runs, on every rank; all values are Python floats."""
+
+    def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
+        """Mean losses since the last call, and seconds per step."""
+
+    def saved(self, path: Path, step: int, is_best: bool) -> None:
+        """A checkpoint was written and verified (rank 0 only)."""
+
+
+@dataclass
+class TrainingProgress:
+    """Where the training stands; saved with every checkpoint.
+
+    Args:
+        step: optimizer steps done.
+        best_step: the step with the best validation figure, or None.
+        best_value: that figure, higher is better.
+        validated_step: the last step that was validated, or None.
+    """
+
+    step: int = 0
+    best_step: int | None = None
+    best_value: float | None = None
+    validated_step: int | None = None
+
+
+class Trainer:
+    """Optimizes a model step by step, and can save and restore everything that the next step depends on.
+
+    Every random number of a step is drawn from a seed made of the run's seed, the step and the rank, so there is no
+    random state to save, and a resumed training equals an uninterrupted one bit for bit.
+
+    Args:
+        fabric: launched; places the model on its device.
+        model: freshly built (and perhaps with published weights); its head owns the loss.
+        options: the training recipe.
+        seed: the run's seed.
+        spatial_axes: 2 for images, 3 for volumes and videos; chooses the channels-last format.
+    """
+
+    def __init__(self, fabric: Fabric, model: Model, options: TrainOptions, seed: int, spatial_axes: int) -> None:
+        self.fabric, self.options, self.seed = fabric, options, seed
+        self.memory_format = _memory_format(options.channels_last, spatial_axes)
+        self.model = model.to(device=fabric.device, memory_format=self.memory_format)
+        self.optimizer = build_optimizer(self.model, options)
+        compiled = torch.compile(self.model) if options.compile else self.model
+        self.forward, self.fabric_optimizer = fabric.setup(compiled, self.optimizer)
+        self.average = WeightAverage(self.model, options.ema) if options.ema else None
+        self.progress = TrainingProgress()
+        # Set once a loss or gradient is not finite, and never cleared: fused optimizers read it on the device and
+        # leave parameters and state untouched, so nobody has to wait for the device before a step.
+        self._not_finite = torch.zeros((), device=fabric.device)
+        self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
+        self._pending: list[Tensor] = []
+        self._loss_names: list[str] = []
+
+    def fit(
+        self, batches: Iterator[Batch], stop: int, observer: TrainingObserver, interrupted: Callable[[], bool]
+    ) -> None:
+        """Train until `stop` optimizer steps are done, or until interrupted, at a step boundary.
+
+        Raises:
+            NumericError: a loss or gradient was not finite; parameters and optimizer are as before that step.
+        """
+        self.forward.train()
+        waited, began, since = 0.0, time.perf_counter(), self.progress.step
+        while self.progress.step < stop:
+            before = time.perf_counter()
+            accumulated = [next(batches) for _ in range(self.options.accumulate)]
+            waited += time.perf_counter() - before
+            self._pending.append(self._step(accumulated))
+            self.progress.step += 1
+            step = self.progress.step
+            if step % self.options.log_every == 0 or step == stop:
+                losses = self._read_losses()
+                seconds = (time.perf_counter() - began) / (step - since)
+                speed = {"step_time": seconds, "data_time": waited / (step - since)}
+                observer.logged(step, losses, speed)
+                waited, began, since = 0.0, time.perf_counter(), step
+            if interrupted():
+                return
+
+    def _step(self, batches: list[Batch]) -> Tensor:
+        """One optimizer step on the mean gradient of the batches; returns the loss, its parts and the gradient norm."""
+        step, options = self.progress.step, self.options
+        torch.manual_seed(derive_seed(self.seed, "step", step, self.fabric.global_rank))
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.optimizer.lr * rate_factor(options.schedule, step, options.steps)
+        sums = torch.zeros((), device=self.fabric.device)
+        for number, batch in enumerate(batches, start=1):
+            batch = batch.to(self.fabric.device, self.memory_format)  # noqa: PLW2901 - the host's copy is not needed
+            with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
+                losses = self.model.head.loss(self.forward(batch.input), batch.target)
+                self.fabric.backward(losses["loss"] / len(batches))
+            self._loss_names = list(losses)
+            sums = sums + torch.stack([loss.detach().float() for loss in losses.values()])
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=options.clip_norm or float("inf"), error_if_nonfinite=False
+        )
+        self._refuse_unless_finite(sums[0] + norm)
+        self.fabric_optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average:
+            self.average.update()
+        return torch.cat([sums / len(batches), norm.detach().float().reshape(1)])
+
+    def _refuse_unless_finite(self, value: Tensor) -> None:
+        bad = (~torch.isfinite(value)).float()
+        if self.fabric.world_size > 1:
+            bad = self.fabric.all_reduce(bad, reduce_op="max")
+        torch.maximum(self._not_finite, bad, out=self._not_finite)
+
+    def _read_losses(self) -> dict[str, float]:
+        """Mean of the pending steps' values: the one place where the host waits for the device."""
+        self._share_pending()
+        means = torch.stack(self._pending).double().mean(dim=0).tolist()
+        self._pending = []
+        return dict(zip([*self._loss_names, "grad_norm"], means, strict=True)) | {
+            "lr": float(self.optimizer.param_groups[0]["lr"])
+        }
+
+    def _share_pending(self) -> None:
+        """Average the pending values over processes, and stop if one of them was refused."""
+        if self._pending and self.fabric.world_size > 1:
+            self._pending = list(self.fabric.all_reduce(torch.stack(self._pending)))
+        if not self._not_finite.item():
+            return
+        finite = [bool(torch.isfinite(row).all()) for row in self._pending]
+        at = self.progress.step - len(finite) + 1 + finite.index(False)
+        raise NumericError(
+            f"the loss or a gradient of step {at} is not finite; that step and later ones were refused",
+            hint="the last checkpoint is from before it. Try a lower train.optimizer.lr, train.clip_norm=1, or "
+            "train.precision=fp32; `platform check` looks for NaN in the data",
+        )
+
+    def observe_validation(self, value: float) -> None:
+        """Take note of the validation figure of the current step, higher is better; NaN is never the best."""
+        progress = self.progress
+        progress.validated_step = progress.step
+        if not math.isnan(value) and (progress.best_value is None or value > progress.best_value):
+            progress.best_step, progress.best_value = progress.step, value
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within the block the model has its averaged weights, where the recipe asks for an average."""
+        return self.average.applied() if self.average else nullcontext()
+
+    def save(self, folder: Path, observer: TrainingObserver) -> None:
+        """Write a checkpoint of the current step and drop those no longer needed; all ranks wait for it.
+
+        Raises:
+            NumericError: as `fit`; nothing is saved then.
+            ResourceError: the disk is full; earlier checkpoints are intact.
+        """
+        self._share_pending()
+        progress = self.progress
+        if self.fabric.is_global_zero:
+            path = save_checkpoint(folder, progress.step, self._checkpoint())
+            prune_checkpoints(folder, self.options.keep_checkpoints, progress.best_step)
+            observer.saved(path, progress.step, progress.step == progress.best_step)
+        self.fabric.barrier()
+
+    def _checkpoint(self) -> Checkpoint:
+        tensors = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer, self.model),
+        }
+        if self.average:
+            tensors["ema"] = self.average.tensors()
+        state: dict[str, Any] = {
+            "progress": asdict(self.progress),
+            "window": [row.tolist() for row in self._pending],
+            "loss_names": self._loss_names,
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
+        return Checkpoint(tensors=tensors, state=state)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it is damaged or belongs to another model.
+        """
+        checkpoint = load_checkpoint(path)
+        state = checkpoint.state
+        load_model_state(self.model, checkpoint.tensors["model"], path)
+        restore_optimizer(self.optimizer, self.model, checkpoint.tensors["optimizer"])
+        if self.average:
+            self.average.restore(checkpoint.tensors["ema"])
+        self.progress = TrainingProgress(**state["progress"])
+        self._loss_names = state["loss_names"]
+        self._pending = [torch.tensor(row, device=self.fabric.device) for row in state["window"]]
+
+
+def _memory_format(channels_last: bool, spatial_axes: int) -> torch.memory_format:
+    if not channels_last:
+        return torch.contiguous_format
+    return torch.channels_last_3d if spatial_axes == 3 else torch.channels_last

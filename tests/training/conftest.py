@@ -1,0 +1,90 @@
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medvid.data.dataset import Case, Dataset, Progress
+from medvid.data.sample import Batch
+from medvid.models.build import Model
+from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.head import Head
+from medvid.plugin.info import InputInfo, TargetInfo
+
+
+class TinyBackbone(nn.Module):
+    feature_info = FeatureInfo(maps=(MapInfo(4, (1, 1)),))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, input: Tensor) -> Features:
+        return Features(maps=(torch.relu(self.norm(self.conv(input))),))
+
+
+class TinyHead(Head):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+        self.conv = nn.Conv2d(4, 2, 1)
+
+    def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002 - this head needs no input
+        logits: Tensor = self.conv(self.dropout(features.maps[0]))
+        return logits
+
+    def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"loss": nn.functional.cross_entropy(output, target)}
+
+    def evaluator(self, *_: Any) -> Any:
+        raise AssertionError("the loop does not evaluate")
+
+
+class NoisyImages(Dataset):
+    """Images drawn from the sample's seed; a case named "bad" turns NaN from the second epoch on."""
+
+    input_info = InputInfo("image", 1, (8, 8))
+    target_info = TargetInfo("segmentation", ("background", "bright"))
+
+    def __init__(self, cases: Sequence[str]) -> None:
+        self._cases = tuple(cases)
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        assert split == "train"
+        return self._cases
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        progress(len(cases), len(cases))
+
+    def digest(self, cases: Sequence[str]) -> str:
+        return ",".join(cases)
+
+    def sample(self, case: str, seed: int) -> Batch:
+        image = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+        target = (image[:, 0] > 0).long()
+        return Batch(image * float("nan") if case == "bad" else image, target, (case, case))
+
+    def case(self, case: str) -> Case:
+        raise AssertionError(case)
+
+    def open(self, paths: Sequence[Path]) -> Iterable[Case]:
+        raise AssertionError(paths)
+
+
+@pytest.fixture
+def tiny_model() -> Model:
+    torch.manual_seed(0)
+    return Model(TinyBackbone(), TinyHead())
+
+
+@pytest.fixture
+def images() -> Dataset:
+    return NoisyImages([f"case{number}" for number in range(5)])
+
+
+@pytest.fixture
+def images_with_nan() -> Dataset:
+    return NoisyImages(["good", "bad"])

@@ -1,0 +1,135 @@
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from medvid.config.task import AdamW, TrainOptions, WarmupCosine
+from medvid.data.dataset import Dataset
+from medvid.errors import NumericError
+from medvid.models.build import Model
+from medvid.training.batches import training_batches
+from medvid.training.loop import Trainer
+
+OPTIONS = TrainOptions(
+    steps=11,
+    batch_size=2,
+    accumulate=2,
+    optimizer=AdamW(name="adamw", lr=0.01, weight_decay=0.1),
+    schedule=WarmupCosine(name="warmup_cosine", warmup_steps=2),
+    clip_norm=1.0,
+    ema=0.9,
+    log_every=4,
+)
+
+
+class Record:
+    """Keeps what the loop tells."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, dict[str, float]]] = []
+        self.saves: list[tuple[int, bool]] = []
+
+    def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
+        assert speed["step_time"] >= speed["data_time"] >= 0
+        self.rows.append((step, losses))
+
+    def saved(self, path: Path, step: int, is_best: bool) -> None:
+        assert path.is_dir()
+        self.saves.append((step, is_best))
+
+
+def make_trainer(model: Model, **options: object) -> Trainer:
+    return Trainer(Fabric(accelerator="cpu"), model, OPTIONS.model_copy(update=options), seed=5, spatial_axes=2)
+
+
+def fit(trainer: Trainer, dataset: Dataset, stop: int, record: Record, workers: int = 0) -> None:
+    accumulate = trainer.options.accumulate
+    batches = training_batches(
+        dataset,
+        dataset.cases("train"),
+        seed=5,
+        batch_size=2,
+        first=trainer.progress.step * accumulate,
+        stop=stop * accumulate,
+        workers=workers,
+    )
+    trainer.fit(batches, stop, record, interrupted=lambda: False)
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    assert trainer.average
+    averages = {f"average.{name}": value for name, value in trainer.average.tensors().items()}
+    return {name: value.clone() for name, value in (trainer.model.state_dict() | averages).items()}
+
+
+@pytest.mark.parametrize("at", [1, 4, 6, 10])
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
+    tiny_model: Model, images: Dataset, tmp_path: Path, at: int
+) -> None:
+    start = {name: value.clone() for name, value in tiny_model.state_dict().items()}
+    whole, record = make_trainer(tiny_model), Record()
+    fit(whole, images, 11, record)
+    expected = weights(whole)
+
+    tiny_model.load_state_dict(start)
+    first, resumed_record = make_trainer(tiny_model), Record()
+    batches = training_batches(images, images.cases("train"), seed=5, batch_size=2, first=0, stop=22)
+    first.fit(batches, 11, resumed_record, interrupted=lambda: first.progress.step == at)
+    first.observe_validation(0.5)
+    first.save(tmp_path, resumed_record)
+
+    second = make_trainer(tiny_model)
+    second.restore(tmp_path / f"step-{at:08d}")
+    fit(second, images, 11, resumed_record, workers=2)
+
+    assert resumed_record.saves == [(at, True)]
+    assert second.progress.best_step == at
+    assert resumed_record.rows == record.rows
+    assert all(torch.equal(value, expected[name]) for name, value in weights(second).items())
+
+
+def test_training_learns(tiny_model: Model, images: Dataset) -> None:
+    trainer, record = make_trainer(tiny_model, steps=60, log_every=10), Record()
+    fit(trainer, images, 60, record)
+    assert [step for step, _ in record.rows] == [10, 20, 30, 40, 50, 60]
+    assert record.rows[-1][1]["loss"] < 0.8 * record.rows[0][1]["loss"]
+    assert set(record.rows[0][1]) == {"loss", "grad_norm", "lr"}
+
+
+def test_weight_decay_spares_norms_and_biases(tiny_model: Model) -> None:
+    decayed, plain = make_trainer(tiny_model).optimizer.param_groups
+    assert [parameter.ndim for parameter in decayed["params"]] == [4, 4]
+    assert {parameter.ndim for parameter in plain["params"]} == {1}
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(
+    tiny_model: Model, images_with_nan: Dataset, tmp_path: Path
+) -> None:
+    trainer = make_trainer(tiny_model, accumulate=1, log_every=8, channels_last=False)
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    with pytest.raises(NumericError, match="step 1 is not finite"):
+        fit(trainer, images_with_nan, 8, Record())
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.named_parameters())
+    with pytest.raises(NumericError):
+        trainer.save(tmp_path, Record())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_never_the_best_and_an_equal_figure_does_not_replace_it(tiny_model: Model) -> None:
+    trainer = make_trainer(tiny_model)
+    for step, value in enumerate([float("nan"), 0.3, 0.3, 0.2, 0.4], start=1):
+        trainer.progress.step = step
+        trainer.observe_validation(value)
+    assert (trainer.progress.best_step, trainer.progress.best_value) == (5, 0.4)
+    assert trainer.progress.validated_step == 5
+
+
+def test_averaged_weights_are_only_in_place_within_the_block(tiny_model: Model, images: Dataset) -> None:
+    trainer = make_trainer(tiny_model)
+    fit(trainer, images, 5, Record())
+    own = trainer.model.backbone.conv.weight.detach().clone()
+    with trainer.averaged():
+        assert not torch.equal(trainer.model.backbone.conv.weight, own)
+    assert torch.equal(trainer.model.backbone.conv.weight, own)
