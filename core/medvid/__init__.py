@@ -14,7 +14,7 @@ __all__ = ["Run", "load_run", "resume", "run"]
 def __getattr__(name: str) -> object:
     # Imported on use: they need torch, which the command line and light plugin modules must not pay for.
     if name in __all__:
-        from medvid.runs import api  # noqa: PLC0415
+        from medvid.runs import api
 
         return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

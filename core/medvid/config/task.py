@@ -85,6 +85,15 @@ class MultiStep(Options):
 Schedule = Annotated[Constant | WarmupCosine | Poly | MultiStep, Field(discriminator="name")]
 
 
+class Freeze(Options):
+    """Parameters that are left as they are, for a while or for good."""
+
+    parameters: str
+    """Names of the parameters, with * and ? as in file names, e.g. ``backbone.*``."""
+    steps: PositiveInt | None = None
+    """Optimizer steps after which they are trained like the others; default: never."""
+
+
 class TrainOptions(Options):
     """The training recipe. Lengths are in optimizer steps, whatever the size of the data set."""
 
@@ -100,6 +109,8 @@ class TrainOptions(Options):
     """Largest total gradient norm; larger ones are scaled down to it."""
     decay_norms_and_biases: bool = False
     """Apply weight decay to one-dimensional parameters too (norms, biases)."""
+    freeze: tuple[Freeze, ...] = ()
+    """Parameters that are not trained, or not from the start."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the weights, which is then what is evaluated; e.g. 0.999."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -134,8 +145,9 @@ class SegmentationEvaluationOptions(Options):
     """The split that is evaluated."""
     checkpoint: Literal["best", "last"] = "best"
     """The weights of the closing evaluation."""
-    protocol: Literal["medvid", "unetr"] = "medvid"
-    """medvid: on the grid of the original file. unetr: on the prepared grid, as the UNETR authors score."""
+    protocol: Literal["medvid", "unetr", "transunet", "medt"] = "medvid"
+    """medvid: on the grid of the original file. The others as the authors of that model score: unetr on the prepared
+    grid; transunet on the original grid, surfaces in voxels; medt F1 and IoU at the training size, two labels only."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Overlap of neighbouring windows, as a fraction of the window."""
     blending: Literal["gaussian", "constant"] = "gaussian"
@@ -143,7 +155,7 @@ class SegmentationEvaluationOptions(Options):
     window_batch: PositiveInt = 4
     """Windows inferred at once."""
     tolerance: PositiveFloat = 2.0
-    """Tolerance of the surface Dice, in mm."""
+    """Tolerance of the surface Dice, in mm, or in pixels where files have no physical size."""
     figures: Annotated[int, Field(ge=0)] = 3
     """Overlay pictures to draw in the closing evaluation."""
 

@@ -33,14 +33,6 @@ class ComponentSpec:
     config: str
     summary: str = ""
 
-    def load(self) -> Any:
-        """Import and return the implementation."""
-        return load_attribute(self.target)
-
-    def load_config(self) -> Any:
-        """Import and return the options class."""
-        return load_attribute(self.config)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneSpec(ComponentSpec):

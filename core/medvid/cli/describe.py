@@ -1,0 +1,82 @@
+"""What `platform plugins show` says about a component or a plugin."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from medvid.config.components import options_of
+from medvid.plugin.discovery import PluginStatus
+from medvid.plugin.host import Host
+from medvid.plugin.specs import ComponentSpec
+
+
+def describe_plugin(plugin: PluginStatus) -> str:
+    """A plugin's origin, its state and what it contributes."""
+    facts = {
+        "status": plugin.status + (f": {plugin.reason}" if plugin.reason else ""),
+        "module": plugin.entry_point.value if plugin.entry_point else "",
+        "components": ", ".join(f"{spec.kind} {spec.name}" for spec in plugin.components),
+    }
+    return "\n".join([plugin.label, *_facts(facts)])
+
+
+def describe_component(host: Host, spec: ComponentSpec) -> str:
+    """Everything about a component: its spec, where it comes from, and its options with types and defaults."""
+    owner = host.owner(spec)
+    facts = {"from": owner.label + (f" ({owner.reason})" if owner.reason else "")}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        facts[field.name] = ", ".join(value) if isinstance(value, tuple) else str(value)
+    del facts["name"]
+    lines = [f"{spec.kind} {spec.name}", *_facts(facts), "  options:"]
+    return "\n".join([*lines, *_options(options_of(host, spec))])
+
+
+def _facts(facts: dict[str, str]) -> Iterator[str]:
+    for key, value in facts.items():
+        if value:
+            yield f"  {key}: {value}"
+
+
+def _options(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"    {prefix}{name}: {type_text(field.annotation)}{_default(field)}"
+        if field.description:
+            yield f"        {' '.join(field.description.split())}"
+        for inner in _models_in(field.annotation):
+            yield from _options(inner, f"{prefix}{name}.")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return " (required)"
+    default = field.get_default(call_default_factory=True)
+    return "" if isinstance(default, BaseModel) else f" = {default!r}"
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def type_text(annotation: Any) -> str:
+    """A type as a reader of a task file understands it: without modules, and the choices of a literal spelt out."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_text(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_text, arguments))
+    if annotation is NoneType:
+        return "null"
+    if annotation is Ellipsis:
+        return "..."
+    name = getattr(annotation, "__name__", str(annotation))
+    return f"{name}[{', '.join(map(type_text, arguments))}]" if arguments else name

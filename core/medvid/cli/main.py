@@ -1,0 +1,147 @@
+"""The command `platform`: global options, commands that are imported on use, and errors in one line."""
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from medvid.errors import MedvidError
+
+COMMANDS = {
+    "run": "Check, build, train, evaluate and report a task.",
+    "evaluate": "Evaluate a run's weights in full.",
+    "predict": "Predict new files with a run's weights, on the files' grid.",
+    "check": "Check a task without running it.",
+    "plugins": "List, show and enable plugins.",
+    "schema": "Write the JSON Schema of task files, for editors.",
+    "ui": "Open the runs in MLflow's UI, on this machine.",
+    "sync": "Log to MLflow what it does not have of a run yet.",
+}
+"""Command -> help. Each is the function, or the Typer `app`, of the module of its name in this package."""
+
+
+class LazyGroup(TyperGroup):
+    """Commands whose modules are imported when they are called, so that help and errors come at once."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, text in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=text, rich_markup_mode=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that the arguments begin with, and import it."""
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, _import_command(name) if name and stub else stub, rest
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+def _import_command(name: str) -> Any:
+    module = importlib.import_module(f"medvid.cli.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
+    command = typer.Typer(add_completion=False, rich_markup_mode=None)
+    command.command(name)(getattr(module, name))
+    return typer.main.get_command(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"medvid {version('medvid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def platform(
+    plugins: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Allow-list of plugins; default: plugins.toml here or above.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train, evaluate and compare models on medical images and videos."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: default: those of the process.
+
+    Returns:
+        The exit code: see `medvid.errors`; 1 for an error that medvid does not foresee.
+    """
+    arguments = _global_options_first(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _log_on_screen():
+            typer.main.get_command(app)(arguments, prog_name="platform")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        return _report(error, verbose="--verbose" in arguments)
+    return 0
+
+
+def _global_options_first(arguments: Sequence[str]) -> list[str]:
+    """Let --verbose and --plugins FILE also stand behind the command, where people add them."""
+    first, others = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--verbose" or argument.startswith("--plugins="):
+            first.append(argument)
+        elif argument == "--plugins":
+            first += [argument, *islice(remaining, 1)]
+        else:
+            others.append(argument)
+    return first + others
+
+
+class _Screen(logging.Handler):
+    """Writes log messages to whatever is standard error then: a progress bar may stand in for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr)
+        except OSError:  # the reader of a pipe has left, which must not end a run
+            self.handleError(record)
+
+
+@contextmanager
+def _log_on_screen() -> Iterator[None]:
+    """Show what medvid logs, except for what the console shows anyway."""
+    logger, screen = logging.getLogger("medvid"), _Screen(logging.INFO)
+    screen.addFilter(lambda record: record.name != "medvid.console")
+    logger.addHandler(screen)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(screen)
+
+
+def _report(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong, as it is: no markup, no wrapping. Returns the exit code."""
+    if verbose:
+        traceback.print_exception(error)
+    if isinstance(error, MedvidError):
+        print(f"error[{error.kind}]: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+    if not verbose:
+        print("hint: re-run with --verbose for the traceback", file=sys.stderr)
+    return 1

@@ -1,0 +1,88 @@
+"""Whether a task's data set, backbone and head fit together, from their specs and options alone."""
+
+from collections.abc import Iterable
+
+from medvid.config.task import Task
+from medvid.errors import ConfigError
+from medvid.plugin.host import Host
+from medvid.plugin.info import TargetInfo
+from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec
+
+MAX_LABELS = 256
+"""A label map has one byte per voxel."""
+
+
+def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
+    """Refuse parts that do not fit together, before torch is imported.
+
+    Returns:
+        One line for each adaptation that makes them fit.
+
+    Raises:
+        ConfigError: with one sentence on what does not fit.
+        DataError: the data set's index files, which tell its channels and labels, are missing or contradictory.
+    """
+    dataset = host.spec("dataset", task.dataset.name)
+    backbone = host.spec("backbone", task.backbone.name)
+    head = host.spec("head", task.head.name)
+    _check_task(dataset, head, host)
+    _check_features(backbone, head)
+    _check_layout(dataset, backbone, head, host)
+    _check_labels(dataset, task.dataset.target_info())
+    try:
+        task.backbone.check_input(task.dataset.input_info())
+    except ValueError as error:
+        raise ConfigError(f"backbone {backbone.name!r} cannot take what {dataset.name!r} gives: {error}") from error
+    return ()
+
+
+def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
+    if dataset.task != head.task:
+        fitting = _names(spec.name for spec in host.specs("head") if spec.task == dataset.task)
+        raise ConfigError(
+            f"head {head.name!r} is for {head.task}, but data set {dataset.name!r} is labelled for {dataset.task}",
+            hint=f"heads for {dataset.task}: {fitting}",
+        )
+
+
+def _check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
+    if not set(head.needs) & set(backbone.features):
+        raise ConfigError(
+            f"head {head.name!r} works from {' or '.join(head.needs)}, but backbone {backbone.name!r} gives only "
+            f"{' and '.join(backbone.features)}"
+        )
+
+
+def _check_layout(dataset: DatasetSpec, backbone: BackboneSpec, head: HeadSpec, host: Host) -> None:
+    layout = dataset.layout
+    if layout not in backbone.layouts:
+        fitting = _names(spec.name for spec in host.specs("backbone") if layout in spec.layouts)
+        raise ConfigError(
+            f"backbone {backbone.name!r} takes {_plural(backbone.layouts)}, but data set {dataset.name!r} consists of "
+            f"{_plural([layout])}",
+            hint=f"backbones that take {_plural([layout])}: {fitting}",
+        )
+    if layout not in head.layouts:
+        raise ConfigError(
+            f"head {head.name!r} works on {_plural(head.layouts)}, but data set {dataset.name!r} consists of "
+            f"{_plural([layout])}"
+        )
+
+
+def _check_labels(dataset: DatasetSpec, target: TargetInfo) -> None:
+    count = len(target.labels)
+    if count < 2:
+        raise ConfigError(
+            f"data set {dataset.name!r} has {count} label ({', '.join(target.labels)}); there have to be two at least, "
+            "for segmentation the background and one more"
+        )
+    if target.task == "segmentation" and count > MAX_LABELS:
+        raise ConfigError(f"data set {dataset.name!r} has {count} labels, more than the {MAX_LABELS} of a label map")
+
+
+def _plural(layouts: Iterable[str]) -> str:
+    return " and ".join(f"{layout}s" for layout in layouts)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none is enabled"

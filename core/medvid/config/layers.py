@@ -1,0 +1,107 @@
+"""Layers of settings, merged from the file up, that remember where each value comes from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from medvid.config.yaml import KeyPath, parse_value
+from medvid.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One value that is set on top of the file; `label` is how messages name it."""
+
+    path: tuple[str, ...]
+    value: Any
+    label: str
+
+    @property
+    def block(self) -> dict[str, Any]:
+        """The value, nested under its key path."""
+        value = self.value
+        for key in reversed(self.path):
+            value = {key: value}
+        return dict(value)
+
+
+def read_overrides(overrides: Mapping[str, object] | Sequence[str]) -> list[Override]:
+    """Overrides as values by dotted key, or as texts ``"a.b=value"`` whose value is read as YAML.
+
+    Raises:
+        ConfigError: a text is not of that form.
+    """
+    if isinstance(overrides, Mapping):
+        return [Override(_path(key), value, f"--set {key}={value}") for key, value in overrides.items()]
+    return [_read(text) for text in overrides]
+
+
+def _read(text: str) -> Override:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {text}: should be KEY=VALUE, e.g. train.steps=100")
+    return Override(_path(key), parse_value(value, f"--set {text}"), f"--set {text}")
+
+
+def _path(key: str) -> tuple[str, ...]:
+    path = tuple(part.strip() for part in key.split("."))
+    if not all(path):
+        raise ConfigError(f"--set {key}: the key should be of the form a.b.c, e.g. train.steps")
+    return path
+
+
+@dataclass(slots=True)
+class Layers:
+    """Merged settings.
+
+    Args:
+        data: the settings.
+        places: where each key path comes from: ``file:line:column``, or an override.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
+
+    def put(self, block: Mapping[str, Any], places: Mapping[KeyPath, str] | str) -> None:
+        """Merge a block on top; `places` tells where each of its key paths comes from, or all of it.
+
+        Mappings are merged key by key. But a mapping with another `name` is another component, whose options have
+        nothing to do with those below, so it replaces them.
+        """
+        self.data = self._merge(self.data, block, places, ())
+
+    def place(self, path: KeyPath) -> str | None:
+        """Where a key path comes from; for one that is not there, its nearest parent."""
+        return next((self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places), None)
+
+    def _merge(
+        self, below: Mapping[str, Any], block: Mapping[str, Any], places: Mapping[KeyPath, str] | str, path: KeyPath
+    ) -> dict[str, Any]:
+        merged = dict(below)
+        for key, value in block.items():
+            here, current = (*path, key), below.get(key)
+            if isinstance(current, Mapping) and isinstance(value, Mapping) and not _is_another(value, current):
+                merged[key] = self._merge(current, value, places, here)
+            else:
+                merged[key] = value
+                replaced = [known for known in self.places if known[: len(here)] == here]
+                for known in replaced:
+                    del self.places[known]
+                for inner in _paths(value, here):
+                    self.places[inner] = places if isinstance(places, str) else places[inner]
+        return merged
+
+
+def _is_another(value: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    return "name" in value and value["name"] != current.get("name")
+
+
+def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    yield path
+    items: Any = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for key, inner in items:
+        yield from _paths(inner, (*path, key))

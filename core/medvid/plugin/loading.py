@@ -1,0 +1,92 @@
+"""Imports one plugin's light module in isolation: whatever it does wrong is recorded, and the others go on."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+from traceback import walk_tb
+from types import TracebackType
+from typing import Any
+
+import pluggy
+
+from medvid.errors import PluginError
+from medvid.plugin import hookspecs
+from medvid.plugin.discovery import PluginStatus
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec
+
+HookCall = Callable[..., Any]
+
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("medvid_"))
+_SPECS = (BackboneSpec, HeadSpec, DatasetSpec)
+_MACHINERY = ("importlib", "_frozen_importlib", "pluggy", "pydantic", "medvid.plugin", "medvid.config.load")
+
+
+def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginStatus:
+    """Import a plugin, register its hooks and collect its components; one that fails is unregistered as broken."""
+    if not plugin.active or plugin.entry_point is None:
+        return plugin
+    try:
+        return replace(plugin, components=_register(manager, plugin.entry_point.load(), plugin.label))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also the SystemExit of a plugin that leaves at import
+        if manager.has_plugin(plugin.label):
+            manager.unregister(name=plugin.label)
+        return replace(plugin, status="broken", reason=describe_failure(error))
+
+
+def hook_callers(manager: pluggy.PluginManager, hook: str) -> Iterator[tuple[str, HookCall]]:
+    """The plugins that implement a hook, in the order of their call, each with a caller of it alone."""
+    plugins = [implementation.plugin for implementation in reversed(getattr(manager.hook, hook).get_hookimpls())]
+    for plugin in plugins:
+        others = [other for other in plugins if other is not plugin]
+        yield manager.get_name(plugin) or "", manager.subset_hook_caller(hook, others)
+
+
+def describe_failure(error: BaseException) -> str:
+    """One line on an error of a plugin: what it is, and the plugin's own first frame of its traceback."""
+    text = " ".join(str(error).split())
+    kind = "" if isinstance(error, PluginError | pluggy.PluginValidationError) else f"{type(error).__name__}: "
+    place = _own_frame(error.__traceback__)
+    if not place and isinstance(error, SyntaxError) and error.filename:
+        place = f"{error.filename}:{error.lineno}"
+    return f"{kind}{text}" + (f" ({place})" if place else "")
+
+
+def _register(manager: pluggy.PluginManager, module: object, label: str) -> tuple[ComponentSpec, ...]:
+    manager.register(module, name=label)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError:
+        raise PluginError(_unknown_hook(manager, module)) from None
+    calls = [call for name, call in hook_callers(manager, "medvid_components") if name == label]
+    return tuple(_checked(spec) for call in calls for result in call() for spec in _iterate(result))
+
+
+def _unknown_hook(manager: pluggy.PluginManager, module: object) -> str:
+    callers = manager.get_hookcallers(module) or []
+    name = next(caller.name for caller in callers if not caller.has_spec())
+    close = get_close_matches(
+        name, [hook for hook in dir(manager.hook) if hook.startswith("medvid_") and hook != name], 1
+    )
+    return f"there is no hook {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _iterate(result: object) -> Iterable[object]:
+    if not isinstance(result, Iterable):
+        raise PluginError(f"medvid_components returned {result!r}, not specs of components")
+    return result
+
+
+def _checked(spec: object) -> ComponentSpec:
+    if not isinstance(spec, _SPECS):
+        raise PluginError(f"medvid_components gave {spec!r}, not the spec of a backbone, head or data set")
+    return spec
+
+
+def _own_frame(trace: TracebackType | None) -> str:
+    for frame, line in walk_tb(trace):
+        module = frame.f_globals.get("__name__", "")
+        if not any(module == name or module.startswith(f"{name}.") for name in _MACHINERY):
+            return f"{frame.f_code.co_filename}:{line}"
+    return ""

@@ -1,0 +1,104 @@
+import importlib.metadata
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from medvid.cli import main as cli
+from medvid.errors import NumericError
+
+MEASURE = """
+import resource, sys, time
+from medvid.cli.main import main
+main(sys.argv[1:])
+usage = resource.getrusage(resource.RUSAGE_SELF)
+heavy = {"torch", "numpy", "monai", "mlflow", "nibabel", "scipy", "lightning_fabric"} & set(sys.modules)
+print(usage.ru_utime + usage.ru_stime, *heavy, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("command", "limit"), [("--help", 0.3), ("plugins list", 0.4), ("check --help", 0.3)])
+def test_light_commands_are_fast_and_import_nothing_heavy(python: Any, command: str, limit: float) -> None:
+    # CPU time, and the best of three, since tests share the machine.
+    shown = [python(MEASURE, *command.split()).err.split() for _ in range(3)]
+    assert min(float(seconds) for seconds, *_ in shown) < limit
+    assert all(heavy == [] for _, *heavy in shown)
+
+
+def test_help_names_every_command_and_its_module_exists(platform: Any) -> None:
+    result = platform("--help")
+    assert result.code == 0
+    for name, text in cli.COMMANDS.items():
+        assert text in result.out
+        assert platform(name, "--help").out.startswith(f"Usage: platform {name} ")
+
+
+def test_python_m_medvid_is_the_same() -> None:
+    command = [sys.executable, "-m", "medvid", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout == f"medvid {importlib.metadata.version('medvid')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["chekc"], ["check"], ["check", "t.yaml", "--nope"], ["--plugins"], []])
+def test_wrong_usage_is_exit_2(platform: Any, arguments: list[str]) -> None:
+    assert platform(*arguments).code == 2
+
+
+def test_an_error_is_one_line_and_one_hint_as_they_are(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise NumericError(f"the loss is [red]nan[/red] in {'x' * 200}, {name}", hint="lower [train.lr]")
+
+    monkeypatch.setattr(cli, "_import_command", fail)
+    result = platform("check")
+    assert result == (
+        5,
+        "",
+        f"error[NUMERIC]: the loss is [red]nan[/red] in {'x' * 200}, check\nhint: lower [train.lr]\n",
+    )
+    for arguments in (["--verbose", "check"], ["check", "--verbose"]):
+        shown = platform(*arguments)
+        assert shown.err.startswith("Traceback (most recent call last)")
+        assert shown.err.endswith(result.err)
+
+
+def test_an_error_nobody_foresaw_is_exit_1_and_says_how_to_see_more(
+    platform: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise ZeroDivisionError(name)
+
+    monkeypatch.setattr(cli, "_import_command", fail)
+    code, _, err = platform("run")
+    assert (code, err) == (1, "error: ZeroDivisionError: run\nhint: re-run with --verbose for the traceback\n")
+    assert "Traceback" in platform("run", "--verbose").err
+
+
+def test_a_plugin_that_is_broken_does_not_disturb(platform: Any, third_party: Any, task_file: Any) -> None:
+    third_party.install("leaver", "import sys; sys.exit(0)")
+    third_party.allow()
+    assert platform("check", task_file, "--plugins", third_party.plugins_file).code == 0
+
+
+def test_global_options_stand_before_or_behind_the_command(platform: Any, third_party: Any) -> None:
+    third_party.install("ext", "")
+    file = third_party.allow()
+    for arguments in (
+        ["--plugins", file, "plugins", "list"],
+        ["plugins", "list", "--plugins", file],
+        ["plugins", f"--plugins={file}", "list"],
+    ):
+        assert "enabled" in platform(*arguments).out
+
+
+def test_what_is_logged_is_shown_once(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    def log(name: str) -> None:
+        logging.getLogger("medvid").warning("seen %s", name)
+        logging.getLogger("medvid.console").warning("on the console anyway")
+        raise SystemExit(0)
+
+    monkeypatch.setattr(cli, "_import_command", log)
+    for _ in range(2):
+        assert platform("ui") == (0, "", "seen ui\n")

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from medvid.config.compatibility import check_compatible
+from medvid.config.task import Task
+from medvid.errors import ConfigError, DataError
+from medvid.plugin.host import Host
+
+Load = Callable[..., Task]
+
+CLIPS = {"dataset": {"name": "clips", "root": "data"}, "backbone": {"name": "othernet"}, "head": {"name": "pooled"}}
+
+
+@pytest.mark.parametrize("overrides", [{}, CLIPS])
+def test_parts_that_fit_need_no_word(load: Load, host: Host, overrides: dict[str, Any]) -> None:
+    assert check_compatible(load(overrides=overrides), host) == ()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence", "hint"),
+    [
+        (
+            {"head": {"name": "pooled"}},
+            "head 'pooled' is for classification, but data set 'scans' is labelled for segmentation",
+            "heads for segmentation: pixel",
+        ),
+        (
+            {"backbone": {"name": "othernet"}},
+            "head 'pixel' works from maps, but backbone 'othernet' gives only embedding",
+            "",
+        ),
+        (
+            CLIPS | {"backbone": {"name": "net"}},
+            "backbone 'net' takes volumes, but data set 'clips' consists of videos",
+            "backbones that take videos: othernet",
+        ),
+        (
+            CLIPS | {"head": {"name": "still"}},
+            "head 'still' works on images, but data set 'clips' consists of videos",
+            "",
+        ),
+        (
+            {"backbone.sizes": [8, 8, 8]},
+            "backbone 'net' cannot take what 'scans' gives: sizes is [8, 8, 8], inputs",
+            "",
+        ),
+        ({"dataset.labels": ["background"]}, "data set 'scans' has 1 label (background)", ""),
+        ({"dataset.labels": [str(n) for n in range(300)]}, "'scans' has 300 labels, more than the 256", ""),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_with_a_sentence(
+    load: Load, host: Host, overrides: dict[str, Any], sentence: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_compatible(load(overrides=overrides), host)
+    assert sentence in str(caught.value)
+    assert caught.value.hint == hint
+
+
+def test_classes_may_be_more_than_a_label_map_has(load: Load, host: Host) -> None:
+    many = CLIPS | {"dataset": {"name": "clips", "root": "data", "labels": [str(n) for n in range(400)]}}
+    assert check_compatible(load(overrides=many), host) == ()
+
+
+def test_what_is_wrong_with_the_data_is_said_by_the_data_set(load: Load, host: Host) -> None:
+    with pytest.raises(DataError, match=r"dataset\.json is missing"):
+        check_compatible(load(overrides={"dataset.labels": ["read"]}), host)

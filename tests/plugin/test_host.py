@@ -1,0 +1,211 @@
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from medvid.errors import ConfigError, DataError, PluginError
+from medvid.plugin import BackboneSpec, RunInfo
+from medvid.plugin.discovery import PluginStatus
+from medvid.plugin.host import Host, make_host
+
+IMPORTS = "from medvid.plugin import BackboneSpec, HeadSpec, hookimpl\n"
+RUN = RunInfo(
+    name="r", task="t", folder=Path(), config={}, seed=0, sample=False, start_step=0, steps=1, device="cpu",
+    plugins={}, environment={}, datasets={},
+)  # fmt: skip
+
+
+def contributes(*names: str) -> str:
+    specs = ", ".join(
+        f"BackboneSpec(name={name!r}, target='no.such:Net', config='no.such:Options', layouts=(), features=())"
+        for name in names
+    )
+    return f"{IMPORTS}\n@hookimpl\ndef medvid_components():\n    return [{specs}]\n"
+
+
+@pytest.fixture
+def host_with(third_party: Any) -> Callable[..., Host]:
+    """Install and enable plugins, given as their source by name, and make a host."""
+
+    def make(**sources: str) -> Host:
+        for name, source in sources.items():
+            third_party.install(name, IMPORTS + dedent(source))
+        return make_host(third_party.allow())
+
+    return make
+
+
+def plugin(host: Host, name: str) -> PluginStatus:
+    return next(plugin for plugin in host.plugins if plugin.name == name)
+
+
+def test_our_own_plugins_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    host = make_host()
+    assert {"unetr"} <= {spec.name for spec in host.specs("backbone")}
+    assert {"btcv", "nifti"} <= {spec.name for spec in host.specs("dataset")}
+    assert [plugin.reason for plugin in host.plugins if plugin.status != "builtin"] == []
+
+
+def test_components_are_found_by_kind_and_name(host_with: Any) -> None:
+    host = host_with(ext=contributes("zeta_net", "alpha_net"))
+    spec = host.spec("backbone", "zeta_net")
+    assert isinstance(spec, BackboneSpec)
+    assert host.owner(spec).label == "plugin ext of ext 1.0"
+    names = [spec.name for spec in host.specs("backbone")]
+    assert names == sorted(names)
+    assert {"zeta_net", "alpha_net"} <= set(names)
+
+
+BROKEN = {
+    "1 / 0": "ZeroDivisionError: division by zero",
+    "import sys\nsys.exit(0)": "SystemExit: 0",
+    "import medvid_is_not_a_module": "ModuleNotFoundError: No module named 'medvid_is_not_a_module'",
+    "def broken(:": "SyntaxError",
+    "@hookimpl\ndef medvid_metric(run): ...": "there is no hook 'medvid_metric'; did you mean 'medvid_metrics'?",
+    "@hookimpl\ndef medvid_metrics(run, values, epoch): ...": "Argument(s) {'epoch'} are declared in the hookimpl",
+    "@hookimpl\ndef medvid_components(): return ['net']": "gave 'net', not the spec of a backbone, head or data set",
+    "@hookimpl\ndef medvid_components(): return 3": "medvid_components returned 3, not specs",
+    "@hookimpl\ndef medvid_components():\n    yield 1 / 0": "ZeroDivisionError: division by zero",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_plugin_is_named_and_the_others_go_on(host_with: Any, source: str) -> None:
+    host = host_with(broken=source, sound=contributes("sound_net"))
+    assert plugin(host, "broken").status == "broken"
+    assert BROKEN[source] in plugin(host, "broken").reason
+    assert host.spec("backbone", "sound_net")
+    host.notify("medvid_metrics", run=RUN, split="train", step=1, values={})  # its hooks are gone as well
+
+
+@pytest.mark.parametrize("source", ["\n\n\n1 / 0", "\n\n\ndef f(: ...", "def f():\n    1 / 0\n\nf()"])
+def test_the_reason_has_the_plugins_own_first_frame(third_party: Any, source: str) -> None:
+    module = third_party.install("ext", source)
+    host = make_host(third_party.allow())
+    assert f"({module}:4)" in plugin(host, "ext").reason
+
+
+def test_an_interrupt_while_loading_is_the_users(host_with: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        host_with(ext="raise KeyboardInterrupt")
+
+
+def test_a_name_used_twice_is_an_error_naming_both_and_disables_nothing_else(host_with: Any) -> None:
+    host = host_with(ext_a=contributes("same_net", "own_net"), ext_b=contributes("same_net"))
+    with pytest.raises(PluginError, match=r"plugin ext_a of ext_a 1\.0 and by plugin ext_b of ext_b 1\.0"):
+        host.spec("backbone", "same_net")
+    assert host.spec("backbone", "own_net")
+    assert "same_net" not in [spec.name for spec in host.specs("backbone")]
+    assert plugin(host, "ext_b").reason == "backbone 'same_net' is also contributed by plugin ext_a of ext_a 1.0"
+
+
+def test_our_own_names_are_not_exempt_from_clashes(host_with: Any) -> None:
+    host = host_with(ext=contributes("unetr"))
+    with pytest.raises(PluginError, match=r"of medvid .* of ext 1\.0"):
+        host.spec("backbone", "unetr")
+
+
+def test_an_unknown_name_comes_with_the_closest_and_the_enabled_ones(host_with: Any) -> None:
+    host = host_with(ext=contributes("very_special_net"))
+    with pytest.raises(ConfigError, match=r"'very_spezial_net'; did you mean 'very_special_net'\? enabled: .*unetr"):
+        host.spec("backbone", "very_spezial_net")
+    with pytest.raises(ConfigError, match="no head named 'very_special_net'; enabled: "):
+        host.spec("head", "very_special_net")
+
+
+def test_a_name_that_may_come_from_a_plugin_that_is_not_loaded(third_party: Any) -> None:
+    third_party.install("broken", "1 / 0")
+    third_party.allow()
+    third_party.install("unlisted", "")
+    with pytest.raises(PluginError) as caught:
+        make_host(third_party.plugins_file).spec("backbone", "wavelet")
+    assert "plugin broken of broken 1.0 is broken: ZeroDivisionError" in caught.value.hint
+    assert "installed, not enabled: platform plugins add unlisted" in caught.value.hint
+
+
+def test_a_component_named_like_its_plugin_is_the_plugins_however_close_others_are(third_party: Any) -> None:
+    third_party.install("unetr2", "")
+    with pytest.raises(PluginError, match="no backbone named 'unetr2'"):
+        make_host(third_party.allow("nothing")).spec("backbone", "unetr2")
+
+
+def test_without_a_valid_allow_list_only_builtin_plugins_are_loaded(third_party: Any) -> None:
+    third_party.install("ext", contributes("net"))
+    third_party.allow().write_text("schema = 1\n[[plugin")
+    host = make_host(third_party.plugins_file)
+    assert host.spec("backbone", "unetr")
+    with pytest.raises(PluginError) as caught:
+        host.spec("backbone", "wavelet")
+    assert f"only builtin plugins are loaded: {third_party.plugins_file}" in caught.value.hint
+
+
+def test_a_component_that_cannot_be_imported_names_its_plugin(host_with: Any) -> None:
+    host = host_with(ext=contributes("net").replace("no.such:Net", "ext_code:Net"))
+    spec = host.spec("backbone", "net")
+    with pytest.raises(PluginError, match=r"'net' cannot be loaded from plugin ext of ext 1\.0: ModuleNotFoundError"):
+        host.load(spec, spec.target)
+
+
+OBSERVER = """
+calls = []
+
+@hookimpl
+def medvid_metrics(step):
+    calls.append(step)
+    {action}
+
+@hookimpl
+def medvid_run_configured(run):
+    {veto}
+"""
+
+
+def observers(**actions: str) -> dict[str, str]:
+    return {name: OBSERVER.format(action=action, veto="pass") for name, action in actions.items()}
+
+
+def calls(host: Host, name: str) -> list[int]:
+    entry_point = plugin(host, name).entry_point
+    assert entry_point is not None
+    found: list[int] = entry_point.load().calls
+    return found
+
+
+def test_an_observer_that_fails_is_reported_once_and_stops_nobody(
+    host_with: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = host_with(**observers(a="pass", b="1 / 0", c="raise SystemExit", d="pass"))
+    with caplog.at_level(logging.WARNING, logger="medvid"):
+        for step in (1, 2):
+            host.notify("medvid_metrics", run=RUN, split="train", step=step, values={})
+    assert all(calls(host, name) == [1, 2] for name in "abcd")
+    reports = [record.getMessage() for record in caplog.records]
+    assert len(reports) == 2
+    assert any(report.startswith("plugin b of b 1.0 failed in medvid_metrics: ZeroDivisionError") for report in reports)
+
+
+def test_tryfirst_observers_are_called_first(host_with: Any, caplog: pytest.LogCaptureFixture) -> None:
+    say = "import logging\n@hookimpl{first}\ndef medvid_metrics():\n    logging.getLogger('order').warning({name!r})"
+    sources = {name: say.format(first="(tryfirst=True)" if name == "b" else "", name=name) for name in "abc"}
+    host_with(**sources).notify("medvid_metrics", run=RUN, split="train", step=1, values={})
+    order = [record.getMessage() for record in caplog.records if record.name == "order"]
+    assert order[0] == "b"
+    assert sorted(order) == ["a", "b", "c"]
+
+
+def test_a_veto_passes_and_another_error_names_the_plugin(host_with: Any) -> None:
+    host = host_with(
+        strict=OBSERVER.format(action="pass", veto="from medvid.errors import DataError; raise DataError('no consent')")
+    )
+    with pytest.raises(DataError, match="no consent"):
+        host.veto(RUN)
+
+
+def test_a_failing_veto_names_the_plugin(host_with: Any) -> None:
+    host = host_with(clumsy=OBSERVER.format(action="pass", veto="run.nope"))
+    with pytest.raises(PluginError, match=r"plugin clumsy of clumsy 1\.0 failed in medvid_run_configured: Attribute"):
+        host.veto(RUN)
