@@ -1,0 +1,90 @@
+"""What MLflow is told about a run: names that it accepts, parameters, tags and a description, without secrets."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from medvid.plugin.events import RunInfo
+from medvid.tracking.redaction import HIDDEN, is_secret, redact
+
+# MLflow's limits, in characters.
+MAX_KEY = 250
+MAX_PARAMETER = 6000
+MAX_TAG = 8000
+MAX_EXPERIMENT = 500
+
+CONTEXTS = {"train": "training"}
+"""MLflow's word for the use of a split, where it is not the split's own name."""
+
+
+def safe_key(name: str) -> str:
+    """The nearest name that MLflow takes for a metric, parameter or tag: letters, digits and ``_ - . / space``."""
+    parts = re.sub(r"[^\w\-./ ]", "_", name).split("/")
+    return "/".join(part for part in parts if part not in {"", ".", ".."})[:MAX_KEY].rstrip("/.") or "_"
+
+
+def experiment_name(run: RunInfo) -> str:
+    """The experiment of the task's tracking block, else the task's name."""
+    name = str(run.config.get("tracking", {}).get("experiment") or run.task)
+    return " ".join(redact(name).split())[:MAX_EXPERIMENT]
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """The resolved task, flattened to dotted keys; unset options are left out."""
+    return {safe_key(key): _text(key, value)[:MAX_PARAMETER] for key, value in _flatten(config)}
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        return redact(json.dumps(value, default=str))
+    return HIDDEN if is_secret(key) else redact(value)
+
+
+def tags(run: RunInfo) -> dict[str, str]:
+    """What one filters and compares runs by, and the description that MLflow shows on the run's page."""
+    git = run.environment.get("git") or {}
+    values = {
+        "task": run.task,
+        "data": "sample" if run.sample else "real",
+        "seed": run.seed,
+        "device": run.device,
+        "medvid.version": version("medvid"),
+        **{f"plugin.{name}": installed for name, installed in run.plugins.items()},
+        **{f"mlflow.source.git.{name}": value for name, value in git.items()},
+        "mlflow.source.name": "medvid",
+        "mlflow.note.content": describe(run),
+        **run.config.get("tracking", {}).get("tags", {}),
+    }
+    return {safe_key(key): _text(key, value)[:MAX_TAG] for key, value in values.items() if value not in (None, "")}
+
+
+def describe(run: RunInfo) -> str:
+    """A few lines of Markdown: what the run is and how to repeat it."""
+    task = run.config
+    warning = f"**{sample_warning(task['dataset']['name'])}**\n\n" if run.sample else ""
+    return (
+        f"{warning}Task `{run.task}`: backbone `{task['backbone']['name']}`, head `{task['head']['name']}`, "
+        f"data set `{task['dataset']['name']}`, {run.steps} steps, seed {run.seed}.  \n"
+        f"Repeat it with `platform run {short_path(run.folder)}/resolved.yaml`"
+    )
+
+
+def sample_warning(dataset: str) -> str:
+    """What has to stand beside every figure of a run on generated data."""
+    return f"SAMPLE DATA - figures say nothing about {dataset}"
+
+
+def short_path(path: Path) -> Path:
+    """A path as one would type it: relative to the working directory where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,219 @@
+"""Mirrors one run folder to MLflow.
+
+Whatever is logged is read from the folder, and a point that MLflow has is not logged again. So a run in progress, a
+resumed one and `platform sync` take the same way, and what a failure left out is made up for by the next attempt.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from medvid.plugin.events import RunInfo, RunStatus
+from medvid.runs.folder import RunFolder, read_json
+from medvid.tracking import content, store
+from medvid.tracking.record import Record, read_record, write_record
+from medvid.tracking.redaction import redact, split_credentials
+
+METRICS_PER_BATCH = 1000
+ENTRIES_PER_BATCH = 100
+"""MLflow's limits of one request, for metrics, and for parameters and tags."""
+
+ARTIFACTS = ("task.yaml", "resolved.yaml", "environment.json", "data.json", "cases.csv", "summary.json", "figures/*")
+"""What is copied to MLflow. Checkpoints and predictions are too large for that; tags say where they are."""
+
+TEXT = {".yaml", ".json", ".csv"}
+
+
+class Mirror:
+    """The MLflow run of a run folder; made by continuing or creating it.
+
+    Args:
+        run: the run.
+        uri: the store; see `medvid.tracking.store.hide_credentials`.
+
+    Raises:
+        MlflowException: the store cannot be reached or used. So do all methods.
+    """
+
+    def __init__(self, run: RunInfo, uri: str) -> None:
+        self._run = run
+        self._folder = RunFolder(run.folder)
+        with store.exclusive(uri):
+            self._client = MlflowClient(uri)
+            tracked = self._find(split_credentials(uri)[0]) or self._create(uri)
+        self._id: str = tracked.info.run_id
+        self._logged = self._last_steps(tracked)
+        self._offset = 0
+        self._validations: dict[int, list[Metric]] = {}
+        self._describe(known=tracked.data.params)
+
+    def _find(self, clean_uri: str) -> Run | None:
+        """The MLflow run that mlflow.json names, unless it belongs to another store or was deleted."""
+        record = read_record(self._run.folder)
+        if record is None or record.tracking_uri != clean_uri:
+            return None
+        try:
+            tracked = self._client.get_run(record.run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return tracked if tracked.info.lifecycle_stage == "active" else None
+
+    def _create(self, uri: str) -> Run:
+        experiment = self._experiment(content.experiment_name(self._run), store.artifact_root(uri))
+        tracked = self._client.create_run(
+            experiment, start_time=_changed_ms(self._folder.resolved), run_name=self._run.name
+        )
+        write_record(self._run.folder, Record(split_credentials(uri)[0], experiment, tracked.info.run_id))
+        return tracked
+
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(name, artifacts))
+            except MlflowException:  # another process may have been faster
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _last_steps(self, tracked: Run) -> dict[str, int]:
+        """The last step that MLflow has of each metric. They are logged in order, so it has the earlier ones too."""
+        return {
+            key: max(point.step for point in self._client.get_metric_history(self._id, key))
+            for key in tracked.data.metrics
+        }
+
+    def _describe(self, known: Mapping[str, str]) -> None:
+        """Log parameters (which cannot be changed later), tags and data sets, and mark the run as running."""
+        parameters = content.parameters(self._run.config).items()
+        self._log(params=[Param(key, value) for key, value in parameters if key not in known])
+        self._log(tags=[RunTag(key, value) for key, value in content.tags(self._run).items()])
+        self._client.log_inputs(self._id, [_dataset_input(*item) for item in self._run.datasets.items()])
+        self._client.update_run(self._id, status="RUNNING")
+
+    def push(self, best_step: int | None = None) -> None:
+        """Log what metrics.jsonl has beyond what MLflow has.
+
+        Args:
+            best_step: step of the best checkpoint so far; its validation figures over all labels become ``best/*``.
+        """
+        records, offset = read_records(self._folder.metrics, self._offset)
+        points = [point for record in records for point in _points(record)]
+        split = self._run.config["evaluation"]["split"]
+        self._validations |= {record["step"]: _headline(record) for record in records if record["split"] == split}
+        if best_step is not None:
+            points += self._validations.get(best_step, [])
+        self._log_new(points)
+        self._offset = offset
+
+    def finish(self, status: RunStatus, artifacts: Iterable[Path] = ()) -> None:
+        """Log what is known at the end, and close the MLflow run.
+
+        Args:
+            status: how the run ended.
+            artifacts: files to copy, besides `ARTIFACTS`; those outside the run folder are left out.
+        """
+        summary = read_json(self._folder.summary)
+        self.push(best_step=_step_of(summary.get("best")))
+        now = _changed_ms(self._folder.summary)
+        if "step" in summary:
+            final = {name: value for name, value in summary["metrics"].items() if value is not None}
+            self._log_new(_points({"split": "final", "step": summary["step"], "time": now / 1000, "values": final}))
+        checkpoints = {which: summary.get(which) for which in ("best", "last")}
+        self._log(tags=[RunTag(f"checkpoint.{which}", path) for which, path in checkpoints.items() if path])
+        self._copy(artifacts)
+        self._client.set_terminated(self._id, status.upper(), now)
+
+    def _log_new(self, points: Iterable[Metric]) -> None:
+        reached = dict(self._logged)
+        new = []
+        for point in points:
+            if point.step > reached.get(point.key, -1):
+                reached[point.key] = point.step
+                new.append(point)
+        self._log(metrics=new)
+        self._logged = reached
+
+    def _log(self, **entities: list[Any]) -> None:
+        """Log entities of one kind (metrics, params or tags), in batches of the size that MLflow takes."""
+        [(kind, entries)] = entities.items()
+        size = METRICS_PER_BATCH if kind == "metrics" else ENTRIES_PER_BATCH
+        for start in range(0, len(entries), size):
+            self._client.log_batch(self._id, **{kind: entries[start : start + size]})
+
+    def _copy(self, artifacts: Iterable[Path]) -> None:
+        folder = self._run.folder.resolve()
+        known = [path for pattern in ARTIFACTS for path in sorted(folder.glob(pattern))]
+        # Resolved, because a link in the folder could lead to any file of this machine.
+        for path in dict.fromkeys(path.resolve() for path in [*known, *artifacts]):
+            if path.is_file() and path.is_relative_to(folder):
+                self._copy_file(path, path.relative_to(folder))
+
+    def _copy_file(self, path: Path, name: Path) -> None:
+        if path.suffix in TEXT:
+            self._client.log_text(self._id, redact(path.read_text()), name.as_posix())
+        else:
+            self._client.log_artifact(self._id, str(path), name.parent.as_posix().removeprefix("."))
+
+
+def read_records(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The complete lines of metrics.jsonl from a byte offset on, and the offset behind them."""
+    if not path.exists():
+        return [], offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        lines = [line for line in file if line.endswith(b"\n")]
+    return [json.loads(line) for line in lines], offset + sum(map(len, lines))
+
+
+def _points(record: Mapping[str, Any]) -> list[Metric]:
+    """The figures of one record as MLflow metrics. MLflow stores an infinity as a huge number, so it becomes NaN."""
+    return [
+        Metric(
+            key=content.safe_key(f"{record['split']}/{name}"),
+            value=value if math.isfinite(value) else math.nan,
+            timestamp=int(record["time"] * 1000),
+            step=record["step"],
+        )
+        for name, value in record["values"].items()
+    ]
+
+
+def _headline(record: Mapping[str, Any]) -> list[Metric]:
+    """The figures over all labels of a validation, and its step, as the best so far."""
+    values = {name: value for name, value in record["values"].items() if "/" not in name}
+    return _points({**record, "split": "best", "values": {**values, "step": record["step"]}})
+
+
+def _dataset_input(split: str, facts: Mapping[str, Any]) -> DatasetInput:
+    """The data of a split: named by a digest of its content, never by a path, which may name a patient."""
+    dataset = Dataset(
+        name=facts["name"],
+        digest=facts["digest"],
+        source_type="medvid",
+        source=json.dumps({"dataset": facts["name"], "split": split}),
+        profile=json.dumps({"cases": facts["cases"]}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", content.CONTEXTS.get(split, split))])
+
+
+def _step_of(checkpoint: str | None) -> int | None:
+    """The step in a checkpoint's name, ``checkpoints/step-00000500``."""
+    return int(checkpoint.rpartition("-")[2]) if checkpoint else None
+
+
+def _changed_ms(path: Path) -> int:
+    """When a file was last written, in milliseconds since 1970; now, if there is none."""
+    return int((path.stat().st_mtime if path.exists() else time.time()) * 1000)

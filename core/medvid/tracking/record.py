@@ -1,0 +1,34 @@
+"""mlflow.json: where a run is tracked, kept in its folder so that a resumed run goes on in the same MLflow run."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medvid.runs.folder import read_json, write_json
+
+FILE = "mlflow.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The MLflow run of a run folder.
+
+    Args:
+        tracking_uri: the store, without user name and password.
+        experiment_id: MLflow's id of the experiment.
+        run_id: MLflow's id of the run.
+    """
+
+    tracking_uri: str
+    experiment_id: str
+    run_id: str
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in a run folder, or None if the run is not tracked yet."""
+    values = read_json(folder / FILE)
+    return Record(**values) if values else None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write mlflow.json, complete or not at all."""
+    write_json(folder / FILE, asdict(record))

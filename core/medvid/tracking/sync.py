@@ -1,0 +1,65 @@
+"""Rebuilds or completes the MLflow run of a run folder, for runs whose server was away or whose process was killed."""
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from medvid.errors import MedvidError
+from medvid.plugin.events import RunInfo
+from medvid.runs.folder import RunFolder, read_json
+from medvid.tracking.record import Record, read_record
+from medvid.tracking.redaction import redact
+from medvid.tracking.store import hide_credentials, set_defaults, tracking_uri
+
+
+def sync(path: Path) -> Record:
+    """Log to MLflow whatever it does not have of a run yet.
+
+    Args:
+        path: the run folder.
+
+    Returns:
+        Where the run is tracked.
+
+    Raises:
+        ConfigError: it is no run folder.
+        LockedError: the run is in progress.
+        MedvidError: MLflow cannot be reached or used.
+    """
+    folder = RunFolder.find(path)
+    uri = hide_credentials(tracking_uri(folder.path))
+    set_defaults()
+    with folder.lock():
+        from medvid.tracking.mirror import Mirror  # imports MLflow, which reads what was set above
+
+        try:
+            # A run that left no summary was killed before it could write one.
+            Mirror(read_run(folder), uri).finish(read_json(folder.summary).get("status", "killed"))
+        except Exception as error:  # MLflow, its store and the network raise many kinds
+            raise MedvidError(
+                f"MLflow at {redact(uri)} does not take the run: {redact(str(error))}",
+                hint="start the server, or set MLFLOW_TRACKING_URI, and try again",
+            ) from None
+    record = read_record(folder.path)
+    assert record is not None, "Mirror writes it"
+    return record
+
+
+def read_run(folder: RunFolder) -> RunInfo:
+    """What hooks were told about a run, from the files in its folder."""
+    config = YAML(typ="safe", pure=True).load(folder.resolved)
+    environment, summary = read_json(folder.environment), read_json(folder.summary)
+    return RunInfo(
+        name=folder.name,
+        task=config["name"],
+        folder=folder.path,
+        config=config,
+        seed=config["seed"],
+        sample=bool(config.get("sample")),
+        start_step=0,
+        steps=config["train"]["steps"],
+        device=summary.get("device", ""),
+        plugins=environment.get("plugins", {}),
+        environment=environment,
+        datasets=read_json(folder.data),
+    )

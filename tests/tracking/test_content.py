@@ -1,0 +1,52 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow.utils.validation import _validate_metric_name, _validate_param_name
+
+from medvid.plugin.events import RunInfo
+from medvid.tracking.content import experiment_name, parameters, safe_key, short_path, tags
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("validation/dice/left kidney", "validation/dice/left kidney"),
+        ("dice@0.5", "dice_0.5"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("/a//b/./c", "a/b/c"),
+        ("vein (portal): 100%", "vein _portal__ 100_"),
+        ("..", "_"),
+        ("", "_"),
+        ("x" * 300, "x" * 250),
+    ],
+)
+def test_names_are_what_mlflow_takes(name: str, key: str) -> None:
+    assert safe_key(name) == key
+    _validate_metric_name(key)
+    _validate_param_name(key)
+
+
+def test_parameters_are_flat_and_within_limits() -> None:
+    config = {"a": {"b": {"c": 1}, "d": None, "e": "x" * 7000}, "f": [1, 2], "g": False, "h": "text", "token": "canary"}
+    found = parameters(config)
+    assert len(found.pop("a.e")) == 6000
+    assert found == {"a.b.c": "1", "f": "[1, 2]", "g": "false", "h": "text", "token": "***"}
+
+
+def test_experiment(make_run: Callable[..., RunInfo]) -> None:
+    run = make_run()
+    assert experiment_name(run) == "abdomen"
+    assert experiment_name(make_run("other", config={**run.config, "tracking": {}})) == "unetr_btcv"
+
+
+def test_a_sample_says_so_first(make_run: Callable[..., RunInfo]) -> None:
+    found = tags(make_run(sample=True))
+    assert found["data"] == "sample"
+    assert found["mlflow.note.content"].startswith("**SAMPLE DATA - figures say nothing about btcv")
+
+
+def test_short_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert short_path(tmp_path / "runs" / "x") == Path("runs/x")
+    assert short_path(tmp_path.parent) == tmp_path.parent

@@ -1,0 +1,169 @@
+"""A run folder is mirrored completely, once, and goes on where it stopped."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from medvid.plugin.events import RunInfo
+from medvid.runs.folder import RunFolder, rewind_metrics
+from medvid.tracking.mirror import Mirror, read_records
+from medvid.tracking.mlflow import run_id
+from medvid.tracking.store import tracking_uri
+
+
+def mirrored(client: MlflowClient, run: RunInfo) -> Run:
+    tracked = run_id(run.folder)
+    assert tracked is not None
+    return client.get_run(tracked)
+
+
+def steps(client: MlflowClient, run: RunInfo, key: str) -> list[int]:
+    return [point.step for point in client.get_metric_history(mirrored(client, run).info.run_id, key)]
+
+
+def artifacts(client: MlflowClient, run: RunInfo) -> set[str]:
+    tracked = mirrored(client, run).info.run_id
+    top = client.list_artifacts(tracked)
+    return {
+        file.path for entry in top for file in (client.list_artifacts(tracked, entry.path) if entry.is_dir else [entry])
+    }
+
+
+def test_everything_a_finished_run_has(
+    run: RunInfo, client: MlflowClient, train: Callable[..., None], close: Callable[..., None]
+) -> None:
+    train(run, 10, 40)
+    close(run)
+    mirror = Mirror(run, tracking_uri())
+    mirror.finish("finished")
+
+    found = mirrored(client, run)
+    assert client.get_experiment(found.info.experiment_id).name == "abdomen"
+    assert (found.info.run_name, found.info.status) == ("unetr-s7", "FINISHED")
+    assert found.data.params["train.optimizer.lr"] == "0.0001"
+    assert found.data.params["dataset.spacing"] == "[1.5, 1.5, 2.0]"
+    assert found.data.params["train.channels_last"] == "true"
+    assert "backbone.weights" not in found.data.params
+    expected = {
+        "data": "real",
+        "seed": "7",
+        "device": "1 x CPU (fp32)",
+        "task": "unetr_btcv",
+        "lab": "ours",
+        "plugin.medvid": "0.1.0",
+        "medvid.version": "0.1.0",
+        "mlflow.source.git.commit": "c0ffee",
+        "mlflow.source.git.dirty": "true",
+        "checkpoint.best": "checkpoints/step-00000040",
+    }
+    assert expected.items() <= found.data.tags.items()
+    assert "platform run runs/unetr_btcv/unetr-s7/resolved.yaml" in found.data.tags["mlflow.note.content"]
+
+    assert steps(client, run, "train/loss") == [10, 20, 30, 40]
+    assert steps(client, run, "perf/data_time") == [10, 20, 30, 40]
+    assert steps(client, run, "validation/dice/left kidney") == [20, 40]
+    assert found.data.metrics["validation/hd95_2"] == 3.0
+    assert (found.data.metrics["best/dice"], found.data.metrics["best/step"]) == (0.4, 40)
+    assert found.data.metrics["final/dice"] == 0.41
+    assert "final/hd95_mm" not in found.data.metrics
+
+    inputs = {entry.tags[0].value: entry.dataset for entry in found.inputs.dataset_inputs}
+    assert set(inputs) == {"training", "validation"}
+    assert (inputs["validation"].name, inputs["validation"].digest) == ("btcv", "b" * 32)
+    assert artifacts(client, run) == {
+        "task.yaml", "resolved.yaml", "environment.json", "data.json", "cases.csv", "summary.json", "figures/0001.png",
+    }  # fmt: skip
+
+
+def test_timestamps_are_those_of_the_run(run: RunInfo, client: MlflowClient) -> None:
+    record = {"step": 10, "split": "train", "time": 1700000000.25, "values": {"loss": 0.5}}
+    RunFolder(run.folder).metrics.write_text(json.dumps(record) + "\n")
+    Mirror(run, tracking_uri()).push()
+    [point] = client.get_metric_history(mirrored(client, run).info.run_id, "train/loss")
+    assert point.timestamp == 1700000000250
+
+
+def test_a_resumed_run_goes_on_in_the_same_mlflow_run(
+    run: RunInfo, client: MlflowClient, train: Callable[..., None]
+) -> None:
+    train(run, 10, 30)
+    Mirror(run, tracking_uri()).push(best_step=20)
+    first = mirrored(client, run)
+
+    rewind_metrics(RunFolder(run.folder).metrics, 20)  # killed at 30, resumed from the checkpoint of 20
+    changed = replace(run, start_step=20, config={**run.config, "seed": 8, "new": 1}, device="1 x GPU")
+    resumed = Mirror(changed, tracking_uri())
+    train(run, 30, 40)
+    resumed.push(best_step=40)
+
+    again = mirrored(client, run)
+    assert again.info.run_id == first.info.run_id
+    assert steps(client, run, "train/loss") == [10, 20, 30, 40]
+    assert steps(client, run, "best/step") == [20, 40]
+    assert again.data.params["seed"] == "7", "MLflow's parameters cannot be changed"
+    assert again.data.params["new"] == "1"
+    assert again.data.tags["device"] == "1 x GPU"
+    assert len(again.inputs.dataset_inputs) == 2
+
+
+def test_more_points_than_a_batch_holds(run: RunInfo, client: MlflowClient, train: Callable[..., None]) -> None:
+    train(run, 10, 6000)
+    mirror = Mirror(run, tracking_uri())
+    mirror.push()
+    mirror.push()
+    assert len(steps(client, run, "train/loss")) == 600
+
+
+def test_a_deleted_run_or_another_store_begins_anew(
+    run: RunInfo, client: MlflowClient, train: Callable[..., None]
+) -> None:
+    train(run, 10, 20)
+    Mirror(run, tracking_uri()).push()
+    client.delete_run(mirrored(client, run).info.run_id)
+    Mirror(run, tracking_uri()).push()
+    assert mirrored(client, run).info.lifecycle_stage == "active"
+    assert steps(client, run, "train/loss") == [10, 20]
+
+    client.delete_experiment(mirrored(client, run).info.experiment_id)
+    Mirror(run, tracking_uri()).push()
+    assert client.get_experiment_by_name("abdomen").lifecycle_stage == "active"
+
+
+@pytest.mark.parametrize(("value", "stored"), [(float("inf"), "nan"), (float("nan"), "nan"), (0.5, "0.5")])
+def test_values_that_are_not_finite(run: RunInfo, client: MlflowClient, value: float, stored: str) -> None:
+    record = {"step": 1, "split": "validation", "time": 1.0, "values": {"hd95_mm": value}}
+    RunFolder(run.folder).metrics.write_text(json.dumps(record) + "\n")
+    Mirror(run, tracking_uri()).push()
+    assert str(mirrored(client, run).data.metrics["validation/hd95_mm"]) == stored
+
+
+def test_secrets_and_files_from_outside_stay_here(
+    run: RunInfo, client: MlflowClient, close: Callable[..., None]
+) -> None:
+    close(run)
+    outside = run.folder.parent / "private.csv"
+    outside.write_text("canary-outside")
+    (run.folder / "figures" / "link.png").symlink_to(outside)
+    Mirror(run, tracking_uri()).finish("finished", artifacts=(outside, run.folder / "mlflow.json"))
+
+    found = mirrored(client, run)
+    assert found.data.params["dataset.api_key"] == "***"
+    assert "mlflow.json" in artifacts(client, run)
+    assert not {"figures/link.png", "private.csv"} & artifacts(client, run)
+    root = run.folder.parents[2]
+    logged = [root / "mlflow.db", *(path for path in (root / "mlartifacts").rglob("*") if path.is_file())]
+    assert not [path for path in logged if b"canary" in path.read_bytes()]
+    assert (root / "mlartifacts").stat().st_mode & 0o077 == 0
+
+
+def test_a_line_that_is_still_being_written_is_left_for_later(run: RunInfo) -> None:
+    file = RunFolder(run.folder).metrics
+    file.write_text('{"step": 1}\n{"st')
+    records, offset = read_records(file, 0)
+    assert records == [{"step": 1}]
+    file.write_text('{"step": 1}\n{"step": 2}\n')
+    assert read_records(file, offset)[0] == [{"step": 2}]
