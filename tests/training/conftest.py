@@ -19,11 +19,12 @@ class TinyBackbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.stem = nn.Conv2d(1, 3, 3, padding=1)
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)  # laid out differently in memory with channels last
         self.norm = nn.BatchNorm2d(4)
 
     def forward(self, input: Tensor) -> Features:
-        return Features(maps=(torch.relu(self.norm(self.conv(input))),))
+        return Features(maps=(torch.relu(self.norm(self.conv(self.stem(input)))),))
 
 
 class TinyHead(Head):
@@ -32,7 +33,7 @@ class TinyHead(Head):
         self.dropout = nn.Dropout(0.5)
         self.conv = nn.Conv2d(4, 2, 1)
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002 - this head needs no input
+    def forward(self, features: Features, input: Tensor) -> Tensor:
         logits: Tensor = self.conv(self.dropout(features.maps[0]))
         return logits
 

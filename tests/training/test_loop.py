@@ -4,9 +4,9 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from medvid.config.task import AdamW, TrainOptions, WarmupCosine
+from medvid.config.task import AdamW, Freeze, TrainOptions, WarmupCosine
 from medvid.data.dataset import Dataset
-from medvid.errors import NumericError
+from medvid.errors import ConfigError, NumericError
 from medvid.models.build import Model
 from medvid.training.batches import training_batches
 from medvid.training.loop import Trainer
@@ -99,7 +99,7 @@ def test_training_learns(tiny_model: Model, images: Dataset) -> None:
 
 def test_weight_decay_spares_norms_and_biases(tiny_model: Model) -> None:
     decayed, plain = make_trainer(tiny_model).optimizer.param_groups
-    assert [parameter.ndim for parameter in decayed["params"]] == [4, 4]
+    assert [parameter.ndim for parameter in decayed["params"]] == [4, 4, 4]
     assert {parameter.ndim for parameter in plain["params"]} == {1}
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
 
@@ -133,3 +133,22 @@ def test_averaged_weights_are_only_in_place_within_the_block(tiny_model: Model, 
     with trainer.averaged():
         assert not torch.equal(trainer.model.backbone.conv.weight, own)
     assert torch.equal(trainer.model.backbone.conv.weight, own)
+
+
+def test_frozen_parameters_stay_until_their_step(tiny_model: Model, images: Dataset) -> None:
+    freeze = (Freeze(parameters="backbone.conv.*", steps=3), Freeze(parameters="head.conv.bias"))
+    trainer = make_trainer(tiny_model, freeze=freeze)
+    start = {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
+
+    def changed() -> set[str]:
+        return {name for name, value in trainer.model.named_parameters() if not torch.equal(value, start[name])}
+
+    fit(trainer, images, 3, Record())
+    assert changed() == set(start) - {"backbone.conv.weight", "backbone.conv.bias", "head.conv.bias"}
+    fit(trainer, images, 4, Record())
+    assert changed() == set(start) - {"head.conv.bias"}
+
+
+def test_a_freeze_that_matches_nothing_is_an_error(tiny_model: Model) -> None:
+    with pytest.raises(ConfigError, match=r"train.freeze\[0\].*'backbonne.\*'"):
+        make_trainer(tiny_model, freeze=(Freeze(parameters="backbonne.*"),))

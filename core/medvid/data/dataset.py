@@ -11,6 +11,7 @@ from torch import Tensor
 from medvid.data.grid import Grid
 from medvid.data.sample import Batch
 from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.plugin.specs import Layout
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while work advances."""
@@ -31,10 +32,19 @@ class SegmentationCase(Case, Protocol):
     """A case whose prediction is a label map on the grid of its file."""
 
     @property
+    def layout(self) -> Layout:
+        """The meaning of the prepared axes, which a model of images need not share.
+
+        ``"volume"`` has a physical size and anatomical axes; a stack of images without them is an ``"image"`` with its
+        slices on a third axis.
+        """
+        ...
+
+    @property
     def grid(self) -> Grid: ...
 
     def native_input(self) -> np.ndarray:
-        """The first channel as it is in the file, in the file's own units: what figures show."""
+        """What figures show, in the file's own units: the first channel, or (*native_shape, 3) red, green and blue."""
         ...
 
     def native_truth(self) -> np.ndarray:

@@ -8,7 +8,6 @@ from medvid.models.features import Features
 from medvid.models.head import Head
 from medvid.models.weights import ImportReport, import_weights
 from medvid.plugin.host import Host
-from medvid.plugin.specs import BackboneSpec, load_attribute
 from medvid.seeding import derive_seed
 
 
@@ -40,8 +39,9 @@ def build_model(task: Task, host: Host) -> Model:
     input_info, target_info = task.dataset.input_info(), task.dataset.target_info()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(task.seed, "init"))
-        backbone = host.spec("backbone", task.backbone.name).load()(task.backbone, input_info)
-        head = host.spec("head", task.head.name).load()(task.head, backbone.feature_info, input_info, target_info)
+        backbone_spec, head_spec = host.spec("backbone", task.backbone.name), host.spec("head", task.head.name)
+        backbone = host.load(backbone_spec, backbone_spec.target)(task.backbone, input_info)
+        head = host.load(head_spec, head_spec.target)(task.head, backbone.feature_info, input_info, target_info)
     return Model(backbone, head)
 
 
@@ -52,6 +52,6 @@ def load_published_weights(model: Model, task: Task, host: Host) -> ImportReport
         CheckpointError: the file cannot be read, or something in it or in the model is left unexplained.
     """
     weights, spec = task.backbone.weights, host.spec("backbone", task.backbone.name)
-    if weights is None or not isinstance(spec, BackboneSpec):
+    if weights is None:
         return None
-    return import_weights(model, weights.path, load_attribute(spec.weights), weights.source)
+    return import_weights(model, weights.path, host.load(spec, spec.weights), weights.source)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from medvid.config.compatibility import check_compatible
 from medvid.config.load import dump_task
@@ -53,7 +53,8 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
     """
     notes = check_compatible(task, host)
     session = open_session(task, host)
-    folder = session.fabric.broadcast(_new_folder(task, original) if session.fabric.is_global_zero else None)
+    created = _new_folder(task, original) if session.fabric.is_global_zero else None
+    folder = cast(RunFolder, session.fabric.broadcast(created))
     with _recorded(folder):
         for note in notes:
             logger.info(note)
@@ -167,9 +168,9 @@ class _Execution:
         trainer = Trainer(self.fabric, model, task.train, task.seed, axes)
         if self.checkpoint:
             trainer.restore(self.checkpoint)
-            logger.info("going on from step %d of %s", trainer.progress.step, self.checkpoint.name)
-            if self.fabric.is_global_zero:
-                rewind_metrics(self.folder.metrics, trainer.progress.step)
+            logger.info("going on from %s", self.checkpoint.name)
+        if self.fabric.is_global_zero:
+            rewind_metrics(self.folder.metrics, trainer.progress.step)
         return trainer
 
     def _train(self, trainer: Trainer) -> None:
@@ -208,8 +209,9 @@ class _Execution:
 
     def _validation_due(self, progress: TrainingProgress) -> bool:
         every = self.task.evaluation.every
-        at_boundary = bool(every) and (progress.step % every == 0 or progress.step == self.task.train.steps)
-        return at_boundary and progress.step > 0 and progress.validated_step != progress.step
+        if not every or progress.step in (0, progress.validated_step):
+            return False
+        return progress.step % every == 0 or progress.step == self.task.train.steps
 
     def _validate(self, trainer: Trainer) -> None:
         """Score the validation cases; a signal in the midst of it leaves it to be done again on resuming."""
@@ -283,6 +285,7 @@ class _Execution:
                 "best": result.best and str(result.best.relative_to(self.folder.path)),
                 "last": result.last and str(result.last.relative_to(self.folder.path)),
                 "seconds": round(result.seconds, 1),
+                "device": self.info.device,
                 "versions": self.info.environment["versions"],
                 "mlflow_run_id": run_id(self.folder.path),
                 **more,

@@ -109,8 +109,9 @@ class RunFolder:
         """
         with (self.path / ".lock").open("a+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # A record lock, as flock would be inherited by loader workers, who outlive a killed run by seconds.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
                 file.seek(0)
                 raise LockedError(
                     f"{self.path} is in use by {file.read().strip() or 'another process'}",

@@ -12,7 +12,6 @@ from medvid.errors import DataError
 from medvid.models.build import Model, build_model
 from medvid.models.head import Evaluator
 from medvid.plugin.host import Host
-from medvid.plugin.specs import DatasetSpec, load_attribute
 from medvid.training.device import make_fabric
 
 
@@ -53,7 +52,8 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
     fabric.launch()
     if needs_data:
         ensure_data(task, host, fabric)
-    dataset = cast(Dataset, host.spec("dataset", task.dataset.name).load()(task.dataset))
+    spec = host.spec("dataset", task.dataset.name)
+    dataset = cast(Dataset, host.load(spec, spec.target)(task.dataset))
     model = build_model(task, host)
     evaluator = model.head.evaluator(task.evaluation, dataset.input_info, dataset.target_info)
     return Session(task, host, fabric, dataset, model, evaluator)
@@ -61,10 +61,10 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
 
 def ensure_data(task: Task, host: Host, fabric: Fabric) -> None:
     """Generate the sample where the task runs on it, on the first process; otherwise the data has to be there."""
-    if task.sample and fabric.is_global_zero and not task.dataset.root.exists():
-        spec = cast(DatasetSpec, host.spec("dataset", task.dataset.name))
-        options = load_attribute(spec.sample_config).model_validate(task.sample.generate)
-        load_attribute(spec.sample)(task.dataset.root, options)
+    if task.sample and fabric.is_global_zero:
+        spec = host.spec("dataset", task.dataset.name)
+        options = host.load(spec, spec.sample_config).model_validate(task.sample.generate)
+        host.load(spec, spec.sample)(task.dataset.root, options)
     fabric.barrier()
     if problem := data_problem(task):
         raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")

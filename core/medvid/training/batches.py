@@ -1,5 +1,6 @@
 """The stream of training samples: the same for any number of loader workers, and from any step on."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -80,7 +81,7 @@ def training_batches(
         stop: number of the batch to stop before.
         rank: number of this process.
         world_size: number of processes.
-        workers: loader processes; 0 loads in this one.
+        workers: loader processes, at most one per core; 0 loads in this one.
         pin_memory: pin host memory for asynchronous copies to a GPU.
 
     Raises:
@@ -92,7 +93,7 @@ def training_batches(
         _TrainingSamples(dataset, cases, seed),
         batch_size=batch_size,
         sampler=sample_places(len(cases), seed, first * per_batch + rank, stop * per_batch, world_size),
-        num_workers=workers,
+        num_workers=min(workers, os.cpu_count() or 1),
         collate_fn=_collate,
         pin_memory=pin_memory,
         worker_init_fn=_start_worker,

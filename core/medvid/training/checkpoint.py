@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -52,11 +53,11 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         _remove(path)  # a run that fell back to an older checkpoint writes the damaged one again
         draft.rename(path)
         _sync(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         _remove(draft)
         raise ResourceError(
-            f"cannot save the checkpoint of step {step} in {folder}: {error.strerror or error}; "
-            f"{shutil.disk_usage(folder).free / 2**20:.1f} MiB are free",
+            f"cannot save the checkpoint of step {step} in {folder}: {error}; "
+            f"{_free(folder) / 2**20:.1f} MiB are free there",
             hint="make room and go on with: platform run --resume RUN; earlier checkpoints are intact",
         ) from error
     return path
@@ -197,3 +198,8 @@ def _sync(path: Path) -> None:
 def _remove(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
+
+
+def _free(folder: Path) -> int:
+    """Free bytes on the disk of a folder that may not exist yet."""
+    return shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.is_dir())).free

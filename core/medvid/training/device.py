@@ -1,5 +1,7 @@
 """Devices, precision and processes, through lightning-fabric."""
 
+from typing import Literal
+
 import torch
 from lightning_fabric import Fabric
 
@@ -44,17 +46,19 @@ def resolve_accelerator(options: TrainOptions) -> str:
     return options.accelerator
 
 
-def resolve_precision(option: str, accelerator: str) -> str:
+Precision = Literal["bf16-mixed", "32-true"]
+
+
+def resolve_precision(option: Literal["auto", "fp32", "bf16"], accelerator: str) -> Precision:
     """Fabric's name of the precision; ``auto`` is bf16 autocast where bf16 products are native, else float32."""
-    if option == "auto":
-        option = "bf16" if multiplies_bf16(accelerator) else "fp32"
-    return {"bf16": "bf16-mixed", "fp32": "32-true"}[option]
+    use_bf16 = multiplies_bf16(accelerator) if option == "auto" else option == "bf16"
+    return "bf16-mixed" if use_bf16 else "32-true"
 
 
 def multiplies_bf16(accelerator: str) -> bool:
     """Whether the hardware multiplies bf16 natively; emulated bf16 is slower than float32."""
     if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if accelerator == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return False

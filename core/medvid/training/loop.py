@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from medvid.config.task import TrainOptions
 from medvid.data.sample import Batch
@@ -25,7 +25,7 @@ from medvid.training.checkpoint import (
     save_checkpoint,
 )
 from medvid.training.ema import WeightAverage
-from medvid.training.optim import build_optimizer, optimizer_tensors, restore_optimizer
+from medvid.training.optim import build_optimizer, freeze_parameters, optimizer_tensors, restore_optimizer
 from medvid.training.schedule import rate_factor
 
 
@@ -73,9 +73,10 @@ class Trainer:
     def __init__(self, fabric: Fabric, model: Model, options: TrainOptions, seed: int, spatial_axes: int) -> None:
         self.fabric, self.options, self.seed = fabric, options, seed
         self.memory_format = _memory_format(options.channels_last, spatial_axes)
-        self.model = model.to(device=fabric.device, memory_format=self.memory_format)
+        self.model = model.to(fabric.device).to(memory_format=self.memory_format)
+        self._frozen = freeze_parameters(self.model, options)
         self.optimizer = build_optimizer(self.model, options)
-        compiled = torch.compile(self.model) if options.compile else self.model
+        compiled = cast(nn.Module, torch.compile(self.model)) if options.compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(compiled, self.optimizer)
         self.average = WeightAverage(self.model, options.ema) if options.ema else None
         self.progress = TrainingProgress()
@@ -120,26 +121,26 @@ class Trainer:
             group["lr"] = options.optimizer.lr * rate_factor(options.schedule, step, options.steps)
         sums = torch.zeros((), device=self.fabric.device)
         for number, batch in enumerate(batches, start=1):
-            batch = batch.to(self.fabric.device, self.memory_format)  # noqa: PLW2901 - the host's copy is not needed
+            batch = batch.to(self.fabric.device, self.memory_format)
             with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
                 losses = self.model.head.loss(self.forward(batch.input), batch.target)
                 self.fabric.backward(losses["loss"] / len(batches))
             self._loss_names = list(losses)
             sums = sums + torch.stack([loss.detach().float() for loss in losses.values()])
-        norm = self.fabric.clip_gradients(
-            self.model, self.optimizer, max_norm=options.clip_norm or float("inf"), error_if_nonfinite=False
-        )
+        for parameter in (parameter for until, frozen in self._frozen if step < until for parameter in frozen):
+            parameter.grad = None  # optimizers leave a parameter without gradient alone
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip_norm or math.inf)
         self._refuse_unless_finite(sums[0] + norm)
         self.fabric_optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.update()
-        return torch.cat([sums / len(batches), norm.detach().float().reshape(1)])
+        return torch.cat([sums / len(batches), norm.reshape(1)])
 
     def _refuse_unless_finite(self, value: Tensor) -> None:
         bad = (~torch.isfinite(value)).float()
         if self.fabric.world_size > 1:
-            bad = self.fabric.all_reduce(bad, reduce_op="max")
+            bad = cast(Tensor, self.fabric.all_reduce(bad, reduce_op="max"))
         torch.maximum(self._not_finite, bad, out=self._not_finite)
 
     def _read_losses(self) -> dict[str, float]:
@@ -154,7 +155,7 @@ class Trainer:
     def _share_pending(self) -> None:
         """Average the pending values over processes, and stop if one of them was refused."""
         if self._pending and self.fabric.world_size > 1:
-            self._pending = list(self.fabric.all_reduce(torch.stack(self._pending)))
+            self._pending = list(cast(Tensor, self.fabric.all_reduce(torch.stack(self._pending))))
         if not self._not_finite.item():
             return
         finite = [bool(torch.isfinite(row).all()) for row in self._pending]
