@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from medvid.config.layout import find_fold, plural, serves
 from medvid.config.task import Task
 from medvid.errors import ConfigError
 from medvid.plugin.host import Host
@@ -29,11 +30,15 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     _check_features(backbone, head)
     _check_layout(dataset, backbone, head, host)
     _check_labels(dataset, task.dataset.target_info())
+    given, fold = task.dataset.input_info(), find_fold(backbone, dataset.layout)
     try:
-        task.backbone.check_input(task.dataset.input_info())
+        task.backbone.check_input(fold.inner(given) if fold else given)
     except ValueError as error:
-        raise ConfigError(f"backbone {backbone.name!r} cannot take what {dataset.name!r} gives: {error}") from error
-    return ()
+        manner = f" {fold.manner}" if fold else ""
+        raise ConfigError(
+            f"backbone {backbone.name!r} cannot take what {dataset.name!r} gives{manner}: {error}"
+        ) from error
+    return (f"backbone {backbone.name} (image) runs {fold.manner} on {plural([dataset.layout])}",) if fold else ()
 
 
 def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
@@ -55,17 +60,17 @@ def _check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
 
 def _check_layout(dataset: DatasetSpec, backbone: BackboneSpec, head: HeadSpec, host: Host) -> None:
     layout = dataset.layout
-    if layout not in backbone.layouts:
-        fitting = _names(spec.name for spec in host.specs("backbone") if layout in spec.layouts)
+    if not serves(backbone, layout):
+        fitting = _names(spec.name for spec in host.specs("backbone") if serves(spec, layout))
         raise ConfigError(
-            f"backbone {backbone.name!r} takes {_plural(backbone.layouts)}, but data set {dataset.name!r} consists of "
-            f"{_plural([layout])}",
-            hint=f"backbones that take {_plural([layout])}: {fitting}",
+            f"backbone {backbone.name!r} takes {plural(backbone.layouts)}, but data set {dataset.name!r} consists of "
+            f"{plural([layout])}",
+            hint=f"backbones that can work on {plural([layout])}: {fitting}",
         )
     if layout not in head.layouts:
         raise ConfigError(
-            f"head {head.name!r} works on {_plural(head.layouts)}, but data set {dataset.name!r} consists of "
-            f"{_plural([layout])}"
+            f"head {head.name!r} works on {plural(head.layouts)}, but data set {dataset.name!r} consists of "
+            f"{plural([layout])}"
         )
 
 
@@ -78,10 +83,6 @@ def _check_labels(dataset: DatasetSpec, target: TargetInfo) -> None:
         )
     if target.task == "segmentation" and count > MAX_LABELS:
         raise ConfigError(f"data set {dataset.name!r} has {count} labels, more than the {MAX_LABELS} of a label map")
-
-
-def _plural(layouts: Iterable[str]) -> str:
-    return " and ".join(f"{layout}s" for layout in layouts)
 
 
 def _names(names: Iterable[str]) -> str:

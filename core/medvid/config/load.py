@@ -233,6 +233,19 @@ def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:
     return task.model_copy(update=changes)
 
 
+def with_absolute_paths(task: Task) -> Task:
+    """The same task wherever it is loaded: as it is kept in a run folder, which may be used from anywhere."""
+    dataset, weights = task.dataset, task.backbone.weights
+    changes: dict[str, Any] = {
+        "output": task.output.absolute(),
+        "dataset": dataset.model_copy(update={"root": dataset.root.absolute(), "cache": dataset.cache.absolute()}),
+    }
+    if weights:
+        absolute = weights.model_copy(update={"path": weights.path.absolute()})
+        changes["backbone"] = task.backbone.model_copy(update={"weights": absolute})
+    return task.model_copy(update=changes)
+
+
 def _without_variables(value: Any) -> Any:
     """Protect text from being taken for a variable when it is read back."""
     match value:

@@ -18,7 +18,7 @@ HookCall = Callable[..., Any]
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("medvid_"))
 _SPECS = (BackboneSpec, HeadSpec, DatasetSpec)
-_MACHINERY = ("importlib", "_frozen_importlib", "pluggy", "pydantic", "medvid.plugin", "medvid.config.load")
+_MACHINERY = ("importlib", "importlib_metadata", "_frozen_importlib", "pluggy", "pydantic", "medvid.plugin", "medvid.config.load")
 
 
 def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginStatus:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from medvid.config.compatibility import check_compatible
-from medvid.config.load import dump_task
+from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.dataset import Progress
 from medvid.errors import DataError, Interrupted, MedvidError
@@ -51,6 +51,7 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
     Raises:
         MedvidError: what stopped the run; the folder says how far it came.
     """
+    task = with_absolute_paths(task)
     notes = check_compatible(task, host)
     session = open_session(task, host)
     created = _new_folder(task, original) if session.fabric.is_global_zero else None
