@@ -1,0 +1,72 @@
+"""What benchmarks share: taking turns, timing, memory, and the machine's own rate at matrix products."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of the last measured block."""
+
+    seconds: float = 0.0
+
+
+@contextmanager
+def stopwatch(device: torch.device) -> Iterator[Stopwatch]:
+    """Measure the wall time of a block, until the device has finished what it started."""
+    watch = Stopwatch()
+    began = time.perf_counter()
+    yield watch
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    watch.seconds = time.perf_counter() - began
+
+
+def take_turns(measured: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> dict[str, float]:
+    """Median of what each callable returns; they take turns, so that all meet the same disturbances."""
+    values: dict[str, list[float]] = {name: [] for name in measured}
+    for turn in range(warm_up + rounds):
+        for name, measure in measured.items():
+            value = measure()
+            if turn >= warm_up:
+                values[name].append(value)
+    return {name: median(those) for name, those in values.items()}
+
+
+def gemm_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """Floating-point operations per second of a large matrix product: what the machine can do at best."""
+    size = 2048 if device.type == "cpu" else 8192
+    matrix = torch.rand(size, size, device=device).to(dtype)
+    seconds = []
+    for _ in range(5):
+        with stopwatch(device) as watch:
+            matrix @ matrix
+        seconds.append(watch.seconds)
+    return 2 * size**3 / min(seconds)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at most in use so far: on the device, or by the whole process where that is the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows below columns: the first flush left, the others flush right."""
+    cells = [[str(cell) for cell in row] for row in [columns, *rows]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        first, *others = (
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join([first, *others]))

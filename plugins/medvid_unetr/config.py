@@ -1,0 +1,117 @@
+"""Options of the UNETR backbone and of its decoder, named as MONAI and the authors' code name them."""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from medvid.config.options import BackboneOptions, Options, WeightsOptions
+from medvid.config.segmentation import SegmentationHeadOptions
+from medvid.plugin.info import InputInfo
+
+NormKind = Literal["instance", "batch", "group"]
+_STATISTICS = {"eps", "momentum", "affine", "track_running_stats"}
+_NORM_ARGUMENTS = {"instance": _STATISTICS, "batch": _STATISTICS, "group": {"num_groups", "eps", "affine"}}
+
+
+class UNETRWeights(WeightsOptions):
+    """A published UNETR checkpoint to start from."""
+
+    source: Literal["monai", "research_contributions"]
+    """monai: a state of monai.networks.nets.UNETR; research_contributions: of the authors' code (UNETR/BTCV)."""
+
+
+class UNETROptions(BackboneOptions):
+    """A ViT over non-overlapping patches (Hatamizadeh et al., WACV 2022, section 3.1)."""
+
+    weights: UNETRWeights | None = None
+    """Published weights to start from; without, the initialisation of the published code."""
+    img_size: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
+    """Input size on each axis; each a multiple of `patch_size`."""
+    patch_size: PositiveInt = 16
+    """Edge length of a patch."""
+    hidden_size: PositiveInt = 768
+    """Width of a token, a multiple of `num_heads`."""
+    mlp_dim: PositiveInt = 3072
+    """Width inside the blocks' MLP."""
+    num_heads: PositiveInt = 12
+    num_layers: PositiveInt = 12
+    """Number of transformer blocks."""
+    taps: tuple[NonNegativeInt, ...] = (3, 6, 9)
+    """Blocks, counted from 0, whose output is a feature map; the normalised final output is always the last map."""
+    proj_type: Literal["conv", "perceptron"] = "perceptron"
+    """How the patch projection is initialised; both are the same linear map of a patch's voxels."""
+    qkv_bias: bool = False
+    """Add a bias to queries, keys and values."""
+    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "UNETROptions":
+        if any(size % self.patch_size for size in self.img_size):
+            raise ValueError(f"img_size {list(self.img_size)} is not a multiple of patch_size ({self.patch_size})")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size ({self.hidden_size}) is not a multiple of num_heads ({self.num_heads})")
+        return self
+
+    @model_validator(mode="after")
+    def _taps_ascend(self) -> "UNETROptions":
+        if any(late <= early for early, late in pairwise(self.taps)) or max(self.taps, default=0) >= self.num_layers:
+            raise ValueError(
+                f"taps {list(self.taps)} have to ascend and be below num_layers ({self.num_layers}), counted from 0"
+            )
+        return self
+
+    def check_input(self, info: InputInfo) -> None:
+        """Refuse an input of another size than img_size: its patches would have no position embeddings.
+
+        Raises:
+            ValueError: naming both sizes.
+        """
+        if info.size != self.img_size:
+            raise ValueError(
+                f"img_size is {list(self.img_size)}, but the data set gives inputs of size {list(info.size)}; "
+                "make them equal"
+            )
+
+
+class NormArguments(Options):
+    """Arguments of a norm, as torch's classes have them."""
+
+    num_groups: PositiveInt | None = None
+    eps: PositiveFloat = 1e-5
+    momentum: Annotated[float, Field(ge=0, le=1)] = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+
+
+class UnetrDecoderOptions(SegmentationHeadOptions):
+    """The convolutional decoder of UNETR (section 3.2)."""
+
+    feature_size: PositiveInt = 16
+    """Channels at full resolution; they double at each halving of the resolution."""
+    norm_name: NormKind | tuple[NormKind, NormArguments] = "instance"
+    """Norm after each convolution, or [norm, {its arguments}], e.g. [group, {num_groups: 8}]."""
+    conv_block: bool = True
+    """Follow each but the first step of lifting a skip map by a block of convolutions."""
+    res_block: bool = True
+    """Make the blocks of convolutions residual."""
+
+    @property
+    def norm(self) -> tuple[NormKind, dict[str, Any]]:
+        """The norm and those of its arguments that were given; the rest is torch's choice."""
+        if isinstance(self.norm_name, str):
+            return self.norm_name, {}
+        kind, arguments = self.norm_name
+        return kind, arguments.model_dump(exclude_unset=True)
+
+    @model_validator(mode="after")
+    def _norm_takes_its_arguments(self) -> "UnetrDecoderOptions":
+        kind, given = self.norm
+        if unknown := set(given) - _NORM_ARGUMENTS[kind]:
+            raise ValueError(f"norm_name: a {kind} norm has no {', '.join(sorted(unknown))}")
+        if kind == "group" and (not given.get("num_groups") or self.feature_size % given["num_groups"]):
+            raise ValueError(
+                f"norm_name: a group norm needs num_groups that divide feature_size ({self.feature_size}), "
+                "e.g. [group, {num_groups: 4}]"
+            )
+        return self

@@ -1,0 +1,182 @@
+"""A backbone of images on volumes and videos: the features of its slices, put together again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from medvid.config.layout import FOLDS
+from medvid.config.load import load_task
+from medvid.config.task import Task
+from medvid.models.build import build_model, load_published_weights
+from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.layout import AxisFold
+from medvid.plugin.host import Host, make_host
+from medvid.plugin.info import InputInfo
+from medvid.plugin.specs import Layout
+from medvid.training.loop import Trainer
+from medvid_transunet.weights import to_published
+
+TASK = Path(__file__).parents[2] / "tasks" / "transunet_btcv.yaml"
+TINY = {
+    "dataset.patch.size": [48, 32, 3],
+    "dataset.augment.rotate90": 0,
+    "backbone.img_size": [48, 32],
+    "backbone.resnet": {"num_layers": [1, 1, 1], "width_factor": 0.5},
+    "backbone.hidden_size": 12,
+    "backbone.mlp_dim": 16,
+    "backbone.num_heads": 2,
+    "backbone.num_layers": 2,
+    "backbone.dropout_rate": 0.0,
+    "head.head_channels": 8,
+    "head.decoder_channels": [8, 8, 8, 4],
+}
+FOLD_OF = {layout: AxisFold(fold.axis) for layout, fold in FOLDS.items()}
+layouts = pytest.mark.parametrize("fold", FOLD_OF.values(), ids=FOLD_OF)
+
+
+class Flat(nn.Module):
+    """A backbone of images that remembers what it was fed."""
+
+    feature_info = FeatureInfo(maps=(MapInfo(4, (2, 2)), MapInfo(6, (4, 8))), embedding=6)
+
+    def __init__(self, *, embeds: bool = True) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 4, (2, 2), stride=(2, 2))
+        self.conv2 = nn.Conv2d(4, 6, (2, 4), stride=(2, 4))
+        self.embeds = embeds
+
+    def forward(self, input: Tensor) -> Features:
+        self.input = input
+        fine = self.conv1(input)
+        coarse = self.conv2(fine.tanh())
+        return Features(maps=(fine, coarse), embedding=coarse.mean((2, 3)) if self.embeds else None)
+
+
+def make_stack(fold: AxisFold, batch: int = 2) -> Tensor:
+    """(B, 2, *S): 3 slices or frames of 8 x 16."""
+    size = [8, 16]
+    size.insert(fold.axis, 3)
+    return torch.rand(batch, 2, *size, generator=torch.Generator().manual_seed(0))
+
+
+def one_by_one(backbone: Callable[[Tensor], Features], input: Tensor, fold: AxisFold) -> list[Features]:
+    return [backbone(piece) for piece in input.unbind(2 + fold.axis)]
+
+
+@layouts
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d])
+def test_features_are_those_of_the_slices(fold: AxisFold, batch: int, memory_format: torch.memory_format) -> None:
+    backbone, stack = Flat(), make_stack(fold, batch).contiguous(memory_format=memory_format)
+    features, slices = fold.features(backbone, stack), one_by_one(backbone, stack, fold)
+    for index, feature_map in enumerate(features.maps):
+        expected = torch.stack([piece.maps[index] for piece in slices], dim=2 + fold.axis)
+        torch.testing.assert_close(feature_map, expected)
+    embeddings = [piece.embedding for piece in slices if piece.embedding is not None]
+    assert features.embedding is not None
+    torch.testing.assert_close(features.embedding, torch.stack(embeddings).mean(0))
+
+
+@layouts
+def test_features_are_as_declared(fold: AxisFold) -> None:
+    stack = make_stack(fold)
+    features, info = fold.features(Flat(), stack), fold.feature_info(Flat.feature_info)
+    for feature_map, declared in zip(features.maps, info.maps, strict=True):
+        spanned = [count * stride for count, stride in zip(feature_map.shape[2:], declared.stride, strict=True)]
+        assert (feature_map.shape[1], spanned) == (declared.channels, list(stack.shape[2:]))
+    assert features.embedding is not None
+    assert features.embedding.shape == (2, info.embedding)
+
+
+def test_a_backbone_without_embedding_stays_without() -> None:
+    assert AxisFold(2).features(Flat(embeds=False), make_stack(AxisFold(2))).embedding is None
+
+
+@layouts
+def test_gradients_are_those_of_the_slices(fold: AxisFold) -> None:
+    backbone, stack = Flat().double(), make_stack(fold).double()
+
+    def gradients(features: list[Features]) -> tuple[Tensor, ...]:
+        loss = torch.stack([feature_map.square().sum() for each in features for feature_map in each.maps]).sum()
+        return torch.autograd.grad(loss, list(backbone.parameters()))
+
+    torch.testing.assert_close(
+        gradients([fold.features(backbone, stack)]), gradients(one_by_one(backbone, stack, fold))
+    )
+
+
+@layouts
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_memory_format_of_the_input_is_kept(fold: AxisFold, batch: int) -> None:
+    backbone, stack = Flat(), make_stack(fold, batch)
+    for feature_map in fold.features(backbone, stack).maps:
+        assert feature_map.is_contiguous()
+    assert backbone.input.is_contiguous()
+    for feature_map in fold.features(backbone, stack.contiguous(memory_format=torch.channels_last_3d)).maps:
+        assert feature_map.is_contiguous(memory_format=torch.channels_last_3d)
+    assert backbone.input.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_frames_that_lie_one_after_the_other_are_not_copied() -> None:
+    backbone, stack = Flat(), make_stack(FOLD_OF["video"]).contiguous(memory_format=torch.channels_last_3d)
+    FOLD_OF["video"].features(backbone, stack)
+    assert backbone.input.data_ptr() == stack.data_ptr()
+
+
+@pytest.mark.parametrize(("layout", "inner"), [("volume", (4, 6)), ("video", (6, 8))])
+def test_the_backbone_is_built_for_images(layout: Layout, inner: tuple[int, int]) -> None:
+    assert FOLDS[layout].inner(InputInfo(layout, 3, (4, 6, 8))) == InputInfo("image", 3, inner)
+
+
+@pytest.fixture(scope="module")
+def host() -> Host:
+    return make_host()
+
+
+@pytest.fixture
+def task(host: Host) -> Task:
+    """TransUNet on BTCV, tiny."""
+    return load_task(TASK, host, overrides={**TINY, "dataset.if_missing": "error"})
+
+
+def test_a_built_model_maps_a_volume_to_its_labels_and_all_of_it_learns(host: Host, task: Task) -> None:
+    model = build_model(task, host)
+    logits = model(torch.rand(2, 1, 48, 32, 3))
+    assert logits.shape == (2, 14, 48, 32, 3)
+    loss = model.head.loss(logits, torch.randint(14, (2, 48, 32, 3)))["loss"]
+    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    names = (name for name, _ in model.named_parameters())
+    assert [name for name, gradient in zip(names, gradients, strict=True) if gradient is None] == []
+
+
+def test_published_weights_are_imported_as_for_images(host: Host, task: Task, tmp_path: Path) -> None:
+    published = to_published(build_model(task, host))
+    path = tmp_path / "encoder.safetensors"
+    save_file({key: value for key, value in published.items() if key.startswith("transformer.")}, path)
+    overrides = {"backbone.weights": {"source": "transunet", "path": str(path)}, "seed": 1}
+    other = load_task(TASK, host, overrides={**TINY, "dataset.if_missing": "error", **overrides})
+    model = build_model(other, host)
+    assert not torch.equal(
+        to_published(model)["transformer.embeddings.patch_embeddings.weight"],
+        published["transformer.embeddings.patch_embeddings.weight"],
+    )
+    report = load_published_weights(model, other, host)
+    assert report is not None
+    assert all(name.startswith("head.") for name in report.fresh)
+    after = to_published(model)
+    for key, value in published.items():
+        assert torch.equal(after[key], value) or not key.startswith("transformer."), key
+
+
+def test_kernels_of_both_kinds_are_laid_out_for_training(host: Host, task: Task) -> None:
+    model = build_model(task, host)
+    Trainer(Fabric(accelerator="cpu"), model, task.train, seed=0, spatial_axes=3)
+    kernels = {parameter.ndim: parameter for parameter in model.parameters() if min(parameter.shape) > 1}
+    assert kernels[4].is_contiguous(memory_format=torch.channels_last)
+    assert kernels[5].is_contiguous(memory_format=torch.channels_last_3d)
+    assert not kernels[4].is_contiguous()

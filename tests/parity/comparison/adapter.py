@@ -1,0 +1,37 @@
+"""What a model has to say about itself to be compared with its published code."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from comparison.fixture import Fixture
+from medvid.models.build import Model
+from medvid.models.weights import Translate
+
+
+class Adapter(Protocol):
+    """One published model; the checks themselves are the same for all, see `comparison.checks`."""
+
+    source: str
+    """Which published code the fixture's weights are from, as the plugin names it."""
+    translate: Translate
+    """The plugin's import of published weights."""
+    inert: str | None
+    """Pattern of published parameters that cancel out: their gradients are rounding, and our model lacks them."""
+
+    def __init__(self, fixture: Fixture) -> None:
+        """Raise UnknownFormatError where the published constructor's arguments are not understood."""
+        ...
+
+    def build(self) -> Model:
+        """Our model for the published constructor's arguments, without dropout."""
+        ...
+
+    def modules(self, model: Model) -> Mapping[str, nn.Module]:
+        """The modules of ours whose outputs are the fixture's intermediates, by the fixture's names."""
+        ...
+
+    def losses(self, model: Model, output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
+        """The recorded loss under ``"loss"``, and its parts under the fixture's names."""
+        ...
