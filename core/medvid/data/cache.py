@@ -1,0 +1,261 @@
+"""Prepared cases on disk, found by their content: a changed file or setting is another entry, all else stays.
+
+An entry is a folder of .npy files that are mapped into memory when read, so that a patch costs a patch, not a volume.
+It appears by a rename when it is complete, and any number of processes may build the same one.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from medvid.data.dataset import Progress
+from medvid.data.grid import Grid
+from medvid.data.index import CaseFiles
+from medvid.data.preparation import Prepared, VolumePreparation, count_labels
+from medvid.errors import DataError, ResourceError
+
+FORMAT = 1
+"""Increase it when entries of older code must not be used any more."""
+
+_ARRAYS = ("image", "label", "foreground", "background")
+_BUILDING = ".building-"
+_DAY = 86400.0
+_PARALLEL_BYTES = 64 << 20  # less than this is prepared sooner than processes start
+_PROCESS_BYTES = 3 << 30  # memory that preparing a CT scan of 512 x 512 x 150 takes, rounded up
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Hashes of the content of a case's files, whatever their names; 32 hex digits, empty without a label."""
+
+    image: str
+    label: str
+
+
+def fingerprint(files: CaseFiles) -> Fingerprint:
+    """Hash the content of a case's files.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    try:
+        return Fingerprint(_hash(files.images), _hash((files.label,)) if files.label else "")
+    except OSError as error:
+        raise DataError(f"case {files.id}: {error.filename} cannot be read: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeCache:
+    """The entries below a folder that were prepared with the same settings.
+
+    Args:
+        folder: the cache's folder; made on use, readable by its user only.
+        preparation: the settings.
+    """
+
+    folder: Path
+    preparation: VolumePreparation
+
+    def path(self, content: Fingerprint) -> Path:
+        """Where the entry of this content is, or will be."""
+        settings = json.dumps([FORMAT, asdict(self.preparation), asdict(content)], sort_keys=True)
+        key = hashlib.blake2b(settings.encode(), digest_size=16).hexdigest()
+        return self.folder / "volumes" / key[:2] / key
+
+    def read(self, files: CaseFiles, content: Fingerprint) -> Prepared:
+        """Map an entry into memory, building it if it is missing or damaged."""
+        path = self.path(content)
+        prepared = _load(path)
+        if prepared is None:
+            self.build(files, path)
+            prepared = _load(path)
+        if prepared is None:
+            raise ResourceError(f"the cache entry {path} of case {files.id} cannot be read back")
+        return prepared
+
+    def prepare(self, cases: Mapping[CaseFiles, Fingerprint], progress: Progress) -> tuple[str, ...]:
+        """Build the entries that are missing or damaged; return all cases' notes.
+
+        Raises:
+            DataError: one or more cases cannot be prepared.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_leftovers()
+        paths = {files: self.path(content) for files, content in cases.items()}
+        todo = {files: path for files, path in paths.items() if not _is_intact(path)}
+        done = len(cases) - len(todo)
+        progress(done, len(cases))
+        errors: dict[str, DataError] = {}
+        for files, error in _run(self, todo):
+            done += 1
+            progress(done, len(cases))
+            if error is not None:
+                errors[files.id] = error
+        _raise_together([errors[files.id] for files in todo if files.id in errors])
+        return tuple(f"case {files.id}: {note}" for files, path in paths.items() for note in _read_meta(path)["notes"])
+
+    def build(self, files: CaseFiles, path: Path) -> None:
+        """Prepare a case and put its entry in place, complete or not at all.
+
+        Raises:
+            DataError: the case cannot be prepared.
+            ResourceError: the disk is full.
+        """
+        prepared = self.preparation.prepare(files)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self.folder))
+        try:
+            _write(temporary, files, prepared, self.preparation)
+            _move(temporary, path)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise ResourceError(
+                    f"no space left in {self.folder} for the prepared case {files.id}",
+                    hint="free some, or point dataset.cache to another disk; entries may be deleted at any time",
+                ) from error
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Delete what builders left behind that were killed a day ago or earlier."""
+        for folder in self.folder.glob(f"{_BUILDING}*"):
+            with contextlib.suppress(OSError):
+                if folder.stat().st_mtime < time.time() - _DAY:
+                    shutil.rmtree(folder)
+
+
+def _hash(paths: Sequence[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _run(cache: VolumeCache, todo: Mapping[CaseFiles, Path]) -> Iterator[tuple[CaseFiles, DataError | None]]:
+    """Build entries one after the other, or in processes where that is worth their start."""
+    size = sum(path.stat().st_size for files in todo for path in files.images)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, len(todo), psutil.virtual_memory().available // _PROCESS_BYTES)
+    if workers < 2 or size < _PARALLEL_BYTES:
+        for files, path in todo.items():
+            yield files, _try_build(cache, files, path)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawn, torch.set_num_threads, (max(1, cores // workers),))
+    try:
+        futures = {pool.submit(_try_build, cache, files, path): files for files, path in todo.items()}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise ResourceError(
+            "a process that prepares cases was killed, most likely because memory ran out",
+            hint="run again, what is prepared is kept; a larger dataset.spacing needs less memory",
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _try_build(cache: VolumeCache, files: CaseFiles, path: Path) -> DataError | None:
+    try:
+        cache.build(files, path)
+    except DataError as error:
+        return error
+    return None
+
+
+def _raise_together(errors: Sequence[DataError]) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        lines = "".join(f"\n  {error}" for error in errors[:10])
+        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
+        raise DataError(f"{len(errors)} cases cannot be used:{lines}{more}", hint=errors[0].hint)
+
+
+def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: VolumePreparation) -> None:
+    arrays = {name: array for name in _ARRAYS if (array := getattr(prepared, name)) is not None}
+    for name, array in arrays.items():
+        with (folder / f"{name}.npy").open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+    counts = count_labels(prepared.label)[: preparation.labels].tolist() if prepared.label is not None else []
+    meta = {
+        "case": files.id,
+        "grid": asdict(prepared.grid),
+        "affine": prepared.affine.tolist(),
+        "code": prepared.code,
+        "label_counts": counts,
+        "notes": prepared.notes,
+        "preparation": asdict(preparation),
+        "versions": {name: version(name) for name in ("medvid", "monai", "nibabel", "torch")},
+        "files": {name: _checksum(folder / f"{name}.npy") for name in arrays},
+    }
+    with (folder / "meta.json").open("w", encoding="utf-8") as file:
+        json.dump(meta, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Put a complete entry in place; one that another process has put there meanwhile is as good."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not _is_intact(path):
+        shutil.rmtree(path, ignore_errors=True)
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+
+
+def _load(path: Path) -> Prepared | None:
+    """Map an entry, or return None if it is missing or its files do not have the size they should have."""
+    try:
+        meta = _read_meta(path)
+        arrays = {name: np.load(path / f"{name}.npy", "r", allow_pickle=False) for name in meta["files"]}
+        grid = Grid(**{key: tuple(v) for key, v in meta["grid"].items()})
+        affine, notes = np.array(meta["affine"]), tuple(meta["notes"])
+        prepared = Prepared(grid=grid, affine=affine, code=meta["code"], notes=notes, **arrays)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return prepared if prepared.image.shape[1:] == grid.prepared_shape else None
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether an entry can be loaded and every byte of it is as it was written."""
+    if _load(path) is None:
+        return False
+    return all(_checksum(path / f"{name}.npy") == value for name, value in _read_meta(path)["files"].items())
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    return dict(json.loads((path / "meta.json").read_text(encoding="utf-8")))
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            value = zlib.crc32(chunk, value)
+    return value

@@ -1,0 +1,49 @@
+"""Folders of generated data: made once, complete or not at all, by any number of processes."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from medvid.errors import DataError
+
+MARKER = "generated.json"
+"""Written last: a folder that has it is complete."""
+
+
+def generate_once(folder: Path, description: Mapping[str, Any], write: Callable[[Path], None]) -> None:
+    """Fill a folder, unless it already holds just what is described.
+
+    Args:
+        folder: the folder to make; what was generated there by another description is replaced.
+        description: of the generator and its options, as JSON values.
+        write: fills an empty folder.
+
+    Raises:
+        DataError: the folder holds something else.
+    """
+    if _holds(folder, description):
+        return
+    if folder.exists() and not (folder / MARKER).exists():
+        raise DataError(f"{folder} exists and holds no generated data", hint="delete it, or choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write(temporary)
+        (temporary / MARKER).write_text(json.dumps(description, indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError:
+        if not _holds(folder, description):  # else another process has just made the same
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _holds(folder: Path, description: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads((folder / MARKER).read_text(encoding="utf-8")) == description)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,212 @@
+"""A data set of segmented NIfTI volumes: what the plugins for such data share."""
+
+import hashlib
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medvid.config.volumes import VolumeDatasetOptions
+from medvid.data import nifti
+from medvid.data.cache import Fingerprint, VolumeCache, fingerprint
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.grid import Grid
+from medvid.data.index import CaseFiles, Index, find_cases, find_volumes
+from medvid.data.patches import draw_patches
+from medvid.data.preparation import Prepared, VolumePreparation
+from medvid.data.sample import Batch
+from medvid.data.splits import check_copies, check_known, held_out_in_training
+from medvid.errors import DataError
+from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.plugin.specs import Layout
+
+log = logging.getLogger(__name__)
+
+
+class VolumeCase:
+    """A case of a volume data set, see `medvid.data.dataset.SegmentationCase`.
+
+    Args:
+        files: its files.
+        labels: number of labels.
+        load: gives the prepared case; called when it is needed first.
+        content: what the files held when the case was prepared; None for files that are only just opened.
+    """
+
+    def __init__(
+        self, files: CaseFiles, labels: int, load: Callable[[], Prepared], content: Fingerprint | None = None
+    ) -> None:
+        self._files = files
+        self._labels = labels
+        self._load = load
+        self._content = content
+
+    @property
+    def id(self) -> str:
+        return self._files.id
+
+    @property
+    def layout(self) -> Layout:
+        return "volume"
+
+    @property
+    def grid(self) -> Grid:
+        return self._prepared.grid
+
+    def input(self) -> Tensor:
+        return torch.from_numpy(self._prepared.image.astype(np.float32))
+
+    def native_input(self) -> np.ndarray:
+        self._check_unchanged()
+        return nifti.read(self._files.images[0], self.id).channels_last[..., 0]
+
+    def native_truth(self) -> np.ndarray:
+        if self._files.label is None:
+            raise DataError(f"case {self.id} has no label map")
+        self._check_unchanged()
+        return nifti.read_labels(self._files.label, self.id, self._labels).data
+
+    def prepared_truth(self) -> np.ndarray:
+        if self._prepared.label is None:
+            raise DataError(f"case {self.id} has no label map")
+        return np.array(self._prepared.label)
+
+    def write(self, labels: np.ndarray, folder: Path) -> Path:
+        path = folder / f"{self.id}.nii.gz"
+        nifti.write_labels(path, labels, self._prepared.affine, self._prepared.code)
+        return path
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return self._load()
+
+    def _check_unchanged(self) -> None:
+        if self._content is not None and fingerprint(self._files) != self._content:
+            raise DataError(f"case {self.id}: its files changed since they were prepared", hint="start the run again")
+
+
+class VolumeDataset(Dataset):
+    """Segmented NIfTI volumes in one of the layouts of `medvid.data.index`.
+
+    Args:
+        options: the validated options.
+    """
+
+    def __init__(self, options: VolumeDatasetOptions) -> None:
+        self.options = options
+        self._content: dict[str, Fingerprint] = {}
+
+    @abstractmethod
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Split labelled cases into train and validation where neither the task nor a datalist does.
+
+        Raises:
+            DataError: these cases cannot be split.
+        """
+
+    @cached_property
+    def input_info(self) -> InputInfo:
+        return self.options.input_info()
+
+    @cached_property
+    def target_info(self) -> TargetInfo:
+        return self.options.target_info()
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        if split not in self._splits:
+            raise DataError(
+                f"the data set in {self.options.root} has no split {split!r}; it has {', '.join(self._splits)}"
+            )
+        return self._splits[split]
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        files = [self._files(case) for case in cases]
+        with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+            self._content.update(zip(cases, pool.map(fingerprint, files), strict=True))
+        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
+        for note in self._cache.prepare({file: self._content[file.id] for file in files}, progress):
+            log.warning(note)
+
+    def digest(self, cases: Sequence[str]) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for case in cases:
+            content = self._fingerprint(case)
+            digest.update(f"{case}\0{content.image}\0{content.label}\n".encode())
+        return digest.hexdigest()
+
+    def sample(self, case: str, seed: int) -> Batch:
+        prepared = self._cache.read(self._files(case), self._fingerprint(case))
+        if prepared.label is None:
+            raise DataError(f"case {case} has no label map, it cannot be trained on")
+        images, labels = draw_patches(prepared, self.options.patch, self.options.augment, seed)
+        return Batch(images, labels, (case,) * len(images))
+
+    def case(self, case: str) -> VolumeCase:
+        files, content = self._files(case), self._fingerprint(case)
+        return VolumeCase(files, self._preparation.labels, partial(self._cache.read, files, content), content)
+
+    def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
+        preparation = self._preparation
+        found = find_volumes(paths, preparation.channels)
+        return (VolumeCase(files, preparation.labels, partial(preparation.prepare, files)) for files in found)
+
+    @cached_property
+    def _index(self) -> Index:
+        options = self.options
+        return find_cases(options.root, options.layout, options.datalist, self.input_info.channels)
+
+    @cached_property
+    def _splits(self) -> dict[str, tuple[str, ...]]:
+        """The task's split, else the folder's, else the data set's own."""
+        declared = dict(self._index.splits)
+        if self.options.split is not None:
+            splits = {**declared, **{name: ids for name, ids in self.options.split if ids}}
+        elif {"train", "validation"} <= declared.keys():
+            splits = declared
+        else:
+            splits = {**declared, **self.default_split(self._index.labelled)}
+        self._check_splits(splits)
+        return splits
+
+    def _check_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        check_known(splits, tuple(self._index.cases))
+        for name in ("train", "validation"):
+            if bare := [case for case in splits.get(name, ()) if self._index.cases[case].label is None]:
+                raise DataError(f"split {name} has {len(bare)} cases without a label map: {', '.join(bare[:10])}")
+        if shared := held_out_in_training(splits):
+            if self.options.split is None or set(shared) != set(splits["train"]):
+                raise DataError(f"{len(shared)} cases are both trained on and held out: {', '.join(shared[:10])}")
+            log.warning("validation uses training cases, as the task asks: figures show fit, not generalisation")
+
+    @cached_property
+    def _preparation(self) -> VolumePreparation:
+        options = self.options
+        return VolumePreparation(
+            channels=self.input_info.channels,
+            labels=len(self.target_info.labels),
+            spacing=options.spacing,
+            normalize=options.normalize,
+            window=options.window,
+            crop=options.crop,
+        )
+
+    @cached_property
+    def _cache(self) -> VolumeCache:
+        return VolumeCache(self.options.cache.expanduser(), self._preparation)
+
+    def _files(self, case: str) -> CaseFiles:
+        if case not in self._index.cases:
+            raise DataError(f"there is no case {case} in {self.options.root}")
+        return self._index.cases[case]
+
+    def _fingerprint(self, case: str) -> Fingerprint:
+        """Known for prepared cases, and sent along to loader workers, which so need not hash files."""
+        if case not in self._content:
+            self._content[case] = fingerprint(self._files(case))
+        return self._content[case]

@@ -1,0 +1,20 @@
+"""BTCV: abdominal CT with 13 organs."""
+
+from collections.abc import Iterable
+
+from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+
+
+@hookimpl
+def medvid_components() -> Iterable[ComponentSpec]:
+    """Contribute the data set."""
+    yield DatasetSpec(
+        name="btcv",
+        target="medvid_btcv.data:BTCV",
+        config="medvid_btcv.config:BTCVOptions",
+        layout="volume",
+        task="segmentation",
+        sample="medvid_btcv.phantoms:generate",
+        sample_config="medvid_btcv.config:PhantomOptions",
+        summary="Multi-atlas labelling beyond the cranial vault: abdominal CT, 13 organs (Synapse syn3193805)",
+    )

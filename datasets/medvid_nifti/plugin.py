@@ -1,0 +1,18 @@
+"""A user's own segmented volumes."""
+
+from collections.abc import Iterable
+
+from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+
+
+@hookimpl
+def medvid_components() -> Iterable[ComponentSpec]:
+    """Contribute the data set."""
+    yield DatasetSpec(
+        name="nifti",
+        target="medvid_nifti.data:NIfTI",
+        config="medvid_nifti.config:NIfTIOptions",
+        layout="volume",
+        task="segmentation",
+        summary="Your own NIfTI volumes and label maps: image/label folders, a Decathlon datalist, or nnU-Net raw",
+    )

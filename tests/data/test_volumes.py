@@ -1,0 +1,237 @@
+import gzip
+import logging
+import pickle
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from medvid.config.volumes import VolumeDatasetOptions
+from medvid.data.sample import Batch
+from medvid.data.volumes import VolumeDataset
+from medvid.errors import DataError
+
+NAMES = ("a", "b", "c", "d")
+
+
+class Options(VolumeDatasetOptions):
+    name: Literal["volumes"] = "volumes"
+
+    def label_names(self) -> tuple[str, ...]:
+        return ("background", "cube")
+
+
+class Volumes(VolumeDataset):
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        return {"train": tuple(cases[:-1]), "validation": tuple(cases[-1:])}
+
+
+def quiet(_done: int, _total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def root(tmp_path: Path, write_case) -> Path:
+    for name in NAMES:
+        write_case(tmp_path / "data", name)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def make(tmp_path: Path, root: Path):
+    def dataset(**options: object) -> Volumes:
+        values = {"root": root, "cache": tmp_path / "cache", "patch": {"size": [8, 8, 8], "per_case": 2}, **options}
+        return Volumes(Options.model_validate(values))
+
+    return dataset
+
+
+def test_samples_are_batches_of_one_case(make) -> None:
+    dataset = make()
+    dataset.prepare(dataset.cases("train"), quiet)
+    batch = dataset.sample("b", 7)
+    assert isinstance(batch, Batch)
+    assert batch.input.shape == (2, 1, 8, 8, 8)
+    assert batch.target.shape == (2, 8, 8, 8)
+    assert batch.cases == ("b", "b")
+    assert set(batch.target.unique().tolist()) <= {0, 1}
+    assert not torch.equal(batch.input, dataset.sample("b", 8).input)
+
+
+def test_pickles_small_and_knows_the_content_already(make, root: Path) -> None:
+    dataset = make()
+    dataset.prepare(dataset.cases("train"), quiet)
+    content = pickle.dumps(dataset)
+    assert len(content) < 5000
+    shutil.rmtree(root)  # a worker reads the cache alone
+    assert pickle.loads(content).sample("a", 0).input.shape == (2, 1, 8, 8, 8)
+
+
+def test_cases_give_input_truth_and_grid(make, root: Path) -> None:
+    dataset = make(spacing=(2, 1, 1))
+    dataset.prepare(dataset.cases("validation"), quiet)
+    case = dataset.case("d")
+    truth = np.asarray(nib.load(root / "label" / "d.nii.gz").dataobj)
+    assert case.input().dtype == torch.float32
+    assert case.input().shape == (1, *case.grid.prepared_shape)
+    assert case.prepared_truth().shape == case.grid.prepared_shape
+    assert case.native_truth().dtype == np.uint8
+    np.testing.assert_array_equal(case.native_truth(), truth)
+    np.testing.assert_array_equal(case.native_input(), np.asarray(nib.load(root / "img" / "d.nii.gz").dataobj))
+    assert case.grid.native_shape == truth.shape
+
+
+def test_predictions_are_written_on_the_files_own_grid(make, root: Path, tmp_path: Path, write) -> None:
+    affine = np.array([[-0.7, 0, 0, 90.0], [0, 0, 2.5, -120], [0, 0.8, 0, 40], [0, 0, 0, 1]])
+    path = write(tmp_path / "new" / "scan.nii.gz", np.asarray(nib.load(root / "img" / "a.nii.gz").dataobj), affine)
+    (case,) = make().open([path])
+    written = case.write(np.ones(case.grid.native_shape, np.uint8), tmp_path / "out")
+    assert written == tmp_path / "out" / "scan.nii.gz"
+    np.testing.assert_allclose(nib.load(written).affine, affine, atol=1e-6)
+    assert nib.load(written).shape == nib.load(path).shape
+
+
+def test_opened_files_are_prepared_like_cached_cases(make, root: Path) -> None:
+    dataset = make()
+    dataset.prepare(("a",), quiet)
+    cases = list(dataset.open([root / "img"]))
+    assert [case.id for case in cases] == list(NAMES)
+    assert torch.equal(cases[0].input(), dataset.case("a").input())
+    assert cases[0].grid == dataset.case("a").grid
+    with pytest.raises(DataError, match="case a has no label map"):
+        cases[0].native_truth()
+    with pytest.raises(DataError, match="case a has no label map"):
+        cases[0].prepared_truth()
+
+
+def test_missing_files_to_open_are_told_at_once(make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        make().open([tmp_path / "absent.nii.gz"])
+
+
+def test_a_bad_file_among_opened_ones_stops_only_itself(make, root: Path) -> None:
+    (root / "img" / "a.nii.gz").write_bytes(b"<html>")
+    bad, good, *_ = make().open([root / "img"])
+    with pytest.raises(DataError, match=r"case a: .* is an HTML page"):
+        bad.input()
+    assert good.input().shape[0] == 1
+
+
+def test_the_tasks_split_goes_first_then_the_datalists_then_the_default(make, root: Path) -> None:
+    assert (make().cases("train"), make().cases("validation")) == (("a", "b", "c"), ("d",))
+    entry = {name: f'{{"image": "img/{name}.nii.gz", "label": "label/{name}.nii.gz"}}' for name in NAMES}
+    (root / "dataset_0.json").write_text(f'{{"training": [{entry["a"]}, {entry["b"]}], "validation": [{entry["c"]}]}}')
+    assert (make().cases("train"), make().cases("validation")) == (("a", "b"), ("c",))
+    dataset = make(split={"train": ["c"], "validation": ["a", "b"]})
+    assert (dataset.cases("train"), dataset.cases("validation")) == (("c",), ("a", "b"))
+    with pytest.raises(DataError, match="has no split 'test'; it has train, validation"):
+        dataset.cases("test")
+
+
+def test_unusable_splits(make, root: Path) -> None:
+    with pytest.raises(DataError, match=r"split train names 1 cases that are not there: x") as caught:
+        make(split={"train": ["x"]}).cases("train")
+    assert "a, b, c" in caught.value.hint
+    with pytest.raises(DataError, match="1 cases are both trained on and held out: b"):
+        make(split={"train": ["a", "b"], "validation": ["b", "c"]}).cases("train")
+    (root / "imagesTs").mkdir()
+    shutil.move(root / "img" / "d.nii.gz", root / "imagesTs")
+    with pytest.raises(DataError, match="split validation has 1 cases without a label map: d"):
+        make(split={"train": ["a"], "validation": ["d"]}).cases("train")
+
+
+def test_a_single_case_may_be_fitted_when_asked_for(make, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = make(split={"train": ["a"], "validation": ["a"]})
+    with caplog.at_level(logging.WARNING):
+        dataset.prepare(dataset.cases("validation"), quiet)
+    assert "fit, not generalisation" in caplog.text
+
+
+def test_the_same_scan_under_two_names_is_a_leak(make, root: Path) -> None:
+    shutil.copyfile(root / "img" / "a.nii.gz", root / "img" / "d.nii.gz")
+    dataset = make()
+    dataset.prepare(dataset.cases("train"), quiet)
+    with pytest.raises(DataError, match="1 held-out cases are copies of training cases: d = a"):
+        dataset.prepare(dataset.cases("validation"), quiet)
+
+
+def test_digests_follow_the_content(make, write_case, root: Path) -> None:
+    dataset = make()
+    first = dataset.digest(dataset.cases("train"))
+    assert len(first) == 32
+    assert set(first) <= set("0123456789abcdef")
+    assert make().digest(("a", "b", "c")) == first
+    assert dataset.digest(("a", "b")) != first
+    write_case(root, "b", seed=1)
+    assert make().digest(("a", "b", "c")) != first
+
+
+def test_files_that_change_during_a_run_are_noticed(make, write_case, root: Path) -> None:
+    dataset = make()
+    dataset.prepare(dataset.cases("validation"), quiet)
+    case = dataset.case("d")
+    write_case(root, "d", seed=1)
+    with pytest.raises(DataError, match="case d: its files changed since they were prepared"):
+        case.native_truth()
+
+
+def test_notes_are_logged(make, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    image = nib.Nifti1Image(np.asarray(nib.load(root / "img" / "a.nii.gz").dataobj), None)
+    nib.save(image, root / "img" / "a.nii.gz")
+    nib.save(nib.Nifti1Image(np.ones(image.shape, np.uint8), None), root / "label" / "a.nii.gz")
+    with caplog.at_level(logging.WARNING):
+        make().prepare(("a",), quiet)
+    assert "case a: its image gives no orientation" in caplog.text
+
+
+def remove(root: Path, _write) -> None:
+    (root / "label" / "b.nii.gz").unlink()
+
+
+def truncate(root: Path, _write) -> None:
+    path = root / "img" / "b.nii.gz"
+    path.write_bytes(path.read_bytes()[:600])
+
+
+def truncate_plain(root: Path, _write) -> None:
+    path = root / "img" / "b.nii.gz"
+    path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes())[:1000])
+    path.unlink()
+
+
+def strange_label(root: Path, write) -> None:
+    write(root / "label" / "b.nii.gz", np.full((12, 10, 8), 2, np.uint8))
+
+
+def other_shape(root: Path, write) -> None:
+    write(root / "label" / "b.nii.gz", np.zeros((12, 10, 7), np.uint8))
+
+
+def other_affine(root: Path, write) -> None:
+    write(root / "label" / "b.nii.gz", np.zeros((12, 10, 8), np.uint8), np.diag([-1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (remove, r"1 file is missing in .*: label/b\.nii\.gz"),
+        (truncate, r"case b: .*img/b\.nii\.gz is truncated \(got \d+ of 2272 bytes\)"),
+        (truncate_plain, r"case b: .*img/b\.nii is truncated \(got 1000 of 2272 bytes\)"),
+        (strange_label, r"case b has label 2 \(960 voxels\); the data set declares 0\.\.1"),
+        (other_shape, r"case b: the image has shape \(12, 10, 8\), its label map \(12, 10, 7\)"),
+        (other_affine, r"case b: image and label map do not lie on one another: .*\(RAS\).*\(LAS\)"),
+    ],
+)
+def test_bad_input_is_one_clear_error(make, root: Path, write, damage, words: str) -> None:
+    damage(root, write)
+    dataset = make()
+    with pytest.raises(DataError, match=words) as caught:
+        dataset.prepare(dataset.cases("train"), quiet)
+    assert caught.value.exit_code == 4
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint

@@ -1,0 +1,147 @@
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medvid.errors import DataError
+from medvid.plugin.specs import load_attribute
+from medvid_btcv.config import LABELS, BTCVOptions, PhantomOptions
+from medvid_btcv.data import BTCV
+from medvid_btcv.phantoms import generate
+from medvid_btcv.plugin import medvid_components
+
+NUMBERS = (*range(1, 11), *range(21, 41))
+TINY = PhantomOptions(train=2, validation=1, shape=(40, 32, 20), spacing=(7.8, 7.8, 10.0))
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("btcv") / "sample"
+    generate(folder, TINY)
+    return folder
+
+
+def options(root: Path, **values: object) -> BTCVOptions:
+    return BTCVOptions.model_validate({"name": "btcv", "root": root, "cache": root.parent / "cache", **values})
+
+
+def small(root: Path) -> BTCVOptions:
+    return options(root, spacing=[8, 8, 8], patch={"size": [16, 16, 16], "per_case": 2})
+
+
+def test_the_published_recipe_is_the_default() -> None:
+    defaults = options(Path("data/btcv"))
+    assert defaults.spacing == (1.5, 1.5, 2.0)
+    assert defaults.window == (-175, 250)
+    assert defaults.normalize == "window"
+    assert defaults.patch.model_dump() == {"size": (96, 96, 96), "per_case": 4, "positive": 1, "negative": 1}
+    assert defaults.augment.model_dump() == {
+        "flip": 0.2,
+        "rotate90": 0.2,
+        "scale_intensity": {"range": 0.1, "probability": 0.1},
+        "shift_intensity": {"range": 0.1, "probability": 0.1},
+    }
+    assert defaults.target_info().labels == LABELS
+    assert (LABELS[1], LABELS[6], LABELS[13], len(LABELS)) == ("spleen", "liver", "left_adrenal", 14)
+
+
+def test_the_specs_resolve() -> None:
+    (spec,) = medvid_components()
+    assert load_attribute(spec.target) is BTCV
+    assert load_attribute(spec.config) is BTCVOptions
+    assert load_attribute(spec.sample) is generate
+    assert load_attribute(spec.sample_config) is PhantomOptions
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("img/img{:04d}.nii.gz", "label/label{:04d}.nii.gz"),
+        ("imagesTr/img{:04d}.nii.gz", "labelsTr/label{:04d}.nii.gz"),
+        ("imagesTr/BTCV_{:03d}_0000.nii.gz", "labelsTr/BTCV_{:03d}.nii.gz"),
+    ],
+)
+def test_the_published_split_in_every_layout(tmp_path: Path, image: str, label: str) -> None:
+    for number in NUMBERS:
+        for pattern in (image, label):
+            path = tmp_path / pattern.format(number)
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    dataset = BTCV(options(tmp_path))
+    assert len(dataset.cases("train")) == 24
+    assert len(dataset.cases("validation")) == 6
+    assert dataset.cases("train")[10].endswith("21")
+    assert [int(case[-2:]) for case in dataset.cases("validation")] == [35, 36, 37, 38, 39, 40]
+
+
+def test_a_datalist_decides_the_split(sample: Path) -> None:
+    dataset = BTCV(options(sample))
+    assert dataset.cases("train") == ("img0001", "img0002")
+    assert dataset.cases("validation") == ("img0003",)
+
+
+def test_missing_cases_of_the_published_split_are_named(tmp_path: Path) -> None:
+    for kind in ("img", "label"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / f"{kind}0001.nii.gz").touch()
+    with pytest.raises(DataError, match=r"needs 29 cases that are not in .*: img0002, img0003.* \.\.\.") as caught:
+        BTCV(options(tmp_path)).cases("train")
+    assert "dataset.split" in caught.value.hint
+
+
+def test_the_sample_goes_through_like_the_real_data(sample: Path) -> None:
+    dataset = BTCV(small(sample))
+    dataset.prepare([*dataset.cases("train"), *dataset.cases("validation")], lambda *_: None)
+    batch = dataset.sample("img0001", 0)
+    assert batch.input.shape == (2, 1, 16, 16, 16)
+    assert 0 <= batch.input.min() < batch.input.max() <= 1.2
+    assert batch.target.max() > 0
+    case = dataset.case("img0003")
+    assert set(np.unique(case.native_truth())) == set(range(14))
+    assert case.grid.prepared_spacing == pytest.approx((8, 8, 8))
+    assert nib.aff2axcodes(nib.load(sample / "img" / "img0003.nii.gz").affine)[0] == "L"
+    assert case.grid.scale[0] < 0
+
+
+PROGRAM = """
+import hashlib, json, sys
+from medvid_btcv.config import BTCVOptions
+from medvid_btcv.data import BTCV
+batch = BTCV(BTCVOptions.model_validate(json.loads(sys.argv[1]))).sample("img0002", 2**62 + 5)
+print(hashlib.sha256(batch.input.numpy().tobytes() + batch.target.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_the_same_seed_gives_the_same_sample_in_another_process(sample: Path) -> None:
+    settings = small(sample)
+    batch = BTCV(settings).sample("img0002", 2**62 + 5)
+    here = hashlib.sha256(batch.input.numpy().tobytes() + batch.target.numpy().tobytes()).hexdigest()
+    command = [sys.executable, "-c", PROGRAM, json.dumps(settings.model_dump(mode="json"))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == here
+
+
+def test_a_label_id_that_btcv_does_not_have(sample: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(sample, tmp_path / "data"))
+    path = root / "label" / "label0002.nii.gz"
+    image = nib.load(path)
+    labels = np.asarray(image.dataobj).copy()
+    labels[:2, :3, :2] = 14
+    nib.save(nib.Nifti1Image(labels, image.affine, image.header), path)
+    dataset = BTCV(small(root))
+    with pytest.raises(DataError, match=r"case img0002 has label 14 \(12 voxels\); the data set declares 0\.\.13"):
+        dataset.prepare(dataset.cases("train"), lambda *_: None)
+
+
+def test_the_light_side_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, medvid_btcv.plugin, medvid_btcv.config, medvid_nifti.plugin, medvid_nifti.config\n"
+        "print(sorted({'torch', 'numpy', 'monai', 'nibabel', 'mlflow'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
