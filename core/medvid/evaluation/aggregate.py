@@ -1,0 +1,92 @@
+"""From rows per case and label to figures per label and to the headline: nothing but plain values, no torch.
+
+Averages are taken over cases first, per label, and then over labels, so a label that occurs in few cases weighs as
+much as the others.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["scored", "absent", "missed", "false positive"]
+"""Per case and label: in both masks, in none, in the truth only, in the prediction only."""
+
+HD95_COLUMNS = ("hd95_mm", "hd95_px", "hd95_voxel")
+"""One for each unit."""
+
+METRICS = ("dice", "iou", *HD95_COLUMNS, "surface_dice")
+"""Columns of the rows that are averaged, where a protocol has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary:
+    """The figures of one label over all cases.
+
+    Args:
+        label: its name.
+        means: mean over the cases in which a metric is defined, by metric; NaN where it is in none.
+        defined: number of those cases, by metric.
+        states: number of cases by `State`.
+    """
+
+    label: str
+    means: Mapping[str, float]
+    defined: Mapping[str, int]
+    states: Counter[State]
+
+
+def per_label(rows: Iterable[Mapping[str, Any]]) -> list[LabelSummary]:
+    """Average the rows of all cases per label, in the order of label ids."""
+    by_id: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_id.setdefault(row["label_id"], []).append(row)
+    return [_summarise(by_id[label_id]) for label_id in sorted(by_id)]
+
+
+def _summarise(rows: Sequence[Mapping[str, Any]]) -> LabelSummary:
+    columns = {metric: [row[metric] for row in rows] for metric in METRICS if metric in rows[0]}
+    return LabelSummary(
+        label=rows[0]["label"],
+        means={metric: mean(values) for metric, values in columns.items()},
+        defined={metric: sum(not math.isnan(value) for value in values) for metric, values in columns.items()},
+        states=Counter(row["state"] for row in rows),
+    )
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan
+
+
+def headline(summaries: Sequence[LabelSummary]) -> dict[str, float]:
+    """Per metric its mean over labels under its name, then each label's under ``"metric/label"``."""
+    figures: dict[str, float] = {}
+    for metric in summaries[0].means if summaries else ():
+        figures[metric] = mean(summary.means[metric] for summary in summaries)
+        figures |= {f"{metric}/{summary.label}": summary.means[metric] for summary in summaries}
+    return figures
+
+
+def state_notes(summaries: Sequence[LabelSummary], scores: Mapping[State, str]) -> list[str]:
+    """Sentences on the (case, label) pairs with an empty mask, naming the labels; none where nothing is empty.
+
+    Args:
+        summaries: of all labels.
+        scores: what such a pair scores, where that needs saying.
+    """
+    sentences: dict[State, str] = {
+        "absent": "in neither truth nor prediction",
+        "missed": "in the truth but not predicted",
+        "false positive": "predicted but not in the truth",
+    }
+    notes = []
+    for state, sentence in sentences.items():
+        counts = {summary.label: summary.states[state] for summary in summaries if summary.states[state]}
+        if counts:
+            score = f" ({scores[state]})" if state in scores else ""
+            listing = ", ".join(f"{label} {count}" for label, count in counts.items())
+            notes.append(f"{sum(counts.values())} (case, label) pairs are {sentence}{score}: {listing}")
+    return notes
