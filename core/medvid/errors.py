@@ -76,7 +76,7 @@ class CheckpointError(MedvidError):
     kind = "CHECKPOINT"
 
 
-class Interrupted(MedvidError):
+class Interrupted(MedvidError):  # noqa: N818 (no error: somebody asked for it)
     """A signal asked the run to stop; its state was saved at a step boundary first.
 
     Args:

@@ -18,7 +18,15 @@ HookCall = Callable[..., Any]
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("medvid_"))
 _SPECS = (BackboneSpec, HeadSpec, DatasetSpec)
-_MACHINERY = ("importlib", "importlib_metadata", "_frozen_importlib", "pluggy", "pydantic", "medvid.plugin", "medvid.config.load")
+_MACHINERY = (
+    "importlib",
+    "importlib_metadata",  # takes the place of importlib.metadata once MLflow has imported it
+    "_frozen_importlib",
+    "pluggy",
+    "pydantic",
+    "medvid.plugin",
+    "medvid.config.load",
+)
 
 
 def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginStatus:

@@ -14,7 +14,7 @@ from medvid.config.compatibility import check_compatible
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.dataset import Progress
-from medvid.errors import DataError, Interrupted, MedvidError
+from medvid.errors import DataError, Interrupted
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.plugin.host import Host

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from medvid.training.checkpoint import (
 from medvid.training.ema import WeightAverage
 from medvid.training.optim import build_optimizer, freeze_parameters, optimizer_tensors, restore_optimizer
 from medvid.training.schedule import rate_factor
+
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""The format by number of axes: of batches of images, and of volumes and videos, and of their convolutions' kernels."""
 
 
 class TrainingObserver(Protocol):
@@ -72,8 +75,10 @@ class Trainer:
 
     def __init__(self, fabric: Fabric, model: Model, options: TrainOptions, seed: int, spatial_axes: int) -> None:
         self.fabric, self.options, self.seed = fabric, options, seed
-        self.memory_format = _memory_format(options.channels_last, spatial_axes)
-        self.model = model.to(fabric.device).to(memory_format=self.memory_format)
+        formats = CHANNELS_LAST if options.channels_last else {}
+        self.memory_format = formats.get(2 + spatial_axes, torch.contiguous_format)
+        self.model = model.to(fabric.device)
+        _lay_out(self.model, formats)
         self._frozen = freeze_parameters(self.model, options)
         self.optimizer = build_optimizer(self.model, options)
         compiled = cast(nn.Module, torch.compile(self.model)) if options.compile else self.model
@@ -121,9 +126,9 @@ class Trainer:
             group["lr"] = options.optimizer.lr * rate_factor(options.schedule, step, options.steps)
         sums = torch.zeros((), device=self.fabric.device)
         for number, batch in enumerate(batches, start=1):
-            batch = batch.to(self.fabric.device, self.memory_format)
+            placed = batch.to(self.fabric.device, self.memory_format)
             with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
-                losses = self.model.head.loss(self.forward(batch.input), batch.target)
+                losses = self.model.head.loss(self.forward(placed.input), placed.target)
                 self.fabric.backward(losses["loss"] / len(batches))
             self._loss_names = list(losses)
             sums = sums + torch.stack([loss.detach().float() for loss in losses.values()])
@@ -225,7 +230,11 @@ class Trainer:
         self._pending = [torch.tensor(row, device=self.fabric.device) for row in state["window"]]
 
 
-def _memory_format(channels_last: bool, spatial_axes: int) -> torch.memory_format:
-    if not channels_last:
-        return torch.contiguous_format
-    return torch.channels_last_3d if spatial_axes == 3 else torch.channels_last
+def _lay_out(model: nn.Module, formats: Mapping[int, torch.memory_format]) -> None:
+    """Bring each parameter to the format for its number of axes.
+
+    A model of volumes may have a backbone of images (see `medvid.models.layout`), and so kernels of both kinds.
+    """
+    for parameter in model.parameters():
+        if memory_format := formats.get(parameter.ndim):
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)

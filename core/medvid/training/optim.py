@@ -84,7 +84,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
     for key, value in tensors.items():
         name, slot = key.rsplit("/", 1)
         parameter = parameters.get(name)
-        if parameter not in index:
+        if parameter is None or parameter not in index:
             raise CheckpointError(f"the optimizer state holds {name!r}, which is no trainable parameter of the model")
         state.setdefault(index[parameter], {})[slot] = _as_laid_out(value, parameter)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
