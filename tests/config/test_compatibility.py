@@ -34,7 +34,7 @@ def test_parts_that_fit_need_no_word(load: Load, host: Host, overrides: dict[str
         (
             CLIPS | {"backbone": {"name": "net"}},
             "backbone 'net' takes volumes, but data set 'clips' consists of videos",
-            "backbones that take videos: othernet",
+            "backbones that can work on videos: flat, othernet",
         ),
         (
             CLIPS | {"head": {"name": "still"}},
@@ -44,6 +44,16 @@ def test_parts_that_fit_need_no_word(load: Load, host: Host, overrides: dict[str
         (
             {"backbone.sizes": [8, 8, 8]},
             "backbone 'net' cannot take what 'scans' gives: sizes is [8, 8, 8], inputs",
+            "",
+        ),
+        (
+            {"backbone": {"name": "flat", "sizes": [4, 6]}},
+            "backbone 'flat' cannot take what 'scans' gives slice by slice: sizes is [4, 6], inputs are [4, 4]",
+            "",
+        ),
+        (
+            CLIPS | {"backbone": {"name": "flat", "sizes": [4, 6, 8]}},
+            "backbone 'flat' cannot take what 'clips' gives frame by frame: sizes is [4, 6, 8], inputs are [4, 4]",
             "",
         ),
         ({"dataset.labels": ["background"]}, "data set 'scans' has 1 label (background)", ""),
@@ -57,6 +67,24 @@ def test_parts_that_do_not_fit_are_refused_with_a_sentence(
         check_compatible(load(overrides=overrides), host)
     assert sentence in str(caught.value)
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("overrides", "size", "note"),
+    [
+        ({"dataset.patch": [4, 6, 8]}, [4, 6], "backbone flat (image) runs slice by slice on volumes"),
+        (
+            CLIPS | {"dataset": {"name": "clips", "root": "data", "patch": [4, 6, 8]}},
+            [6, 8],
+            "backbone flat (image) runs frame by frame on videos",
+        ),
+    ],
+)
+def test_a_backbone_of_images_serves_volumes_and_videos_and_it_is_said(
+    load: Load, host: Host, overrides: dict[str, Any], size: list[int], note: str
+) -> None:
+    task = load(overrides=overrides | {"backbone": {"name": "flat", "sizes": size}})
+    assert check_compatible(task, host) == (note,)
 
 
 def test_classes_may_be_more_than_a_label_map_has(load: Load, host: Host) -> None:

@@ -54,8 +54,9 @@ ONE_PROBLEM = {
     },
     "  name: net": {
         "  name: nett": "task.yaml:6:3: backbone.name: no backbone named 'nett'; did you mean 'net'? enabled: clumsy, "
-        "gone, net, othernet, unfit",
-        "  name: 3": "task.yaml:6:3: backbone.name: should name a backbone, one of: clumsy, gone, net, othernet, unfit",
+        "flat, gone, net, othernet, unfit",
+        "  name: 3": "task.yaml:6:3: backbone.name: should name a backbone, one of: clumsy, flat, gone, net, "
+        "othernet, unfit",
     },
     "head: {name: pixel}": {
         "head: pixel": "task.yaml:8:1: head: should be a block of options with a name, got 'pixel'",

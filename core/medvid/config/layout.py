@@ -31,8 +31,8 @@ FOLDS: dict[Layout, Fold] = {
 }
 """How a backbone of images serves other layouts.
 
-The slices of a volume are axial, since its axes are (R, A, S): rows run to the right, columns to the front, which is how
-the volume lies in memory, not how a radiologist looks at it.
+The axes of a volume are (R, A, S), so its slices are axial. They are fed as they lie in memory: rows, H, run to the
+patient's right and columns, W, to the front, which is not how a radiologist looks at them.
 """
 
 

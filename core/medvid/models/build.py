@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from medvid.config.layout import find_fold
 from medvid.config.task import Task
 from medvid.models.features import Features
 from medvid.models.head import Head
+from medvid.models.layout import AxisFold
 from medvid.models.weights import ImportReport, import_weights
 from medvid.plugin.host import Host
 from medvid.seeding import derive_seed
@@ -16,17 +18,19 @@ class Model(nn.Module):
 
     Args:
         backbone: returns Features and declares them as ``feature_info``.
-        head: built from that ``feature_info``.
+        head: built from that ``feature_info``, as the adapter changes it.
+        adapter: runs the backbone where the input's layout is not its own.
     """
 
-    def __init__(self, backbone: nn.Module, head: Head) -> None:
+    def __init__(self, backbone: nn.Module, head: Head, adapter: AxisFold | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.adapter = adapter
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (B, C, *S) to logits: (B, labels, *S) for segmentation, (B, labels) for classification."""
-        features: Features = self.backbone(input)
+        features: Features = self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)
         logits: Tensor = self.head(features, input)
         return logits
 
@@ -36,13 +40,17 @@ def build_model(task: Task, host: Host) -> Model:
 
     Parameters are initialised from the task's seed alone; the global random state is left as it was.
     """
+    backbone_spec, head_spec = host.spec("backbone", task.backbone.name), host.spec("head", task.head.name)
     input_info, target_info = task.dataset.input_info(), task.dataset.target_info()
+    fold = find_fold(backbone_spec, input_info.layout)
+    adapter = AxisFold(fold.axis) if fold else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(task.seed, "init"))
-        backbone_spec, head_spec = host.spec("backbone", task.backbone.name), host.spec("head", task.head.name)
-        backbone = host.load(backbone_spec, backbone_spec.target)(task.backbone, input_info)
-        head = host.load(head_spec, head_spec.target)(task.head, backbone.feature_info, input_info, target_info)
-    return Model(backbone, head)
+        inner_info = fold.inner(input_info) if fold else input_info
+        backbone = host.load(backbone_spec, backbone_spec.target)(task.backbone, inner_info)
+        feature_info = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
+        head = host.load(head_spec, head_spec.target)(task.head, feature_info, input_info, target_info)
+    return Model(backbone, head, adapter)
 
 
 def load_published_weights(model: Model, task: Task, host: Host) -> ImportReport | None:

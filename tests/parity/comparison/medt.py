@@ -32,7 +32,7 @@ class MedTAdapter:
     """Trains patch after patch, as the authors do."""
 
     source = "medt"
-    inert = r"\.bn_similarity\.bias$"  # the same for all keys of a query, which softmax ignores
+    inert: str | None = r"\.bn_similarity\.bias$"  # the same for all keys of a query, which softmax ignores
 
     def __init__(self, fixture: Fixture) -> None:
         self.translate: Translate = translate

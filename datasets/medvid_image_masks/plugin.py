@@ -1,0 +1,40 @@
+"""Segmented images: a user's own, GlaS and MoNuSeg."""
+
+from collections.abc import Iterable
+
+from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+
+
+@hookimpl
+def medvid_components() -> Iterable[ComponentSpec]:
+    """Contribute the data sets."""
+    yield DatasetSpec(
+        name="image_masks",
+        target="medvid_image_masks.data:ImageMasks",
+        config="medvid_image_masks.config:ImageMasksOptions",
+        layout="image",
+        task="segmentation",
+        sample="medvid_image_masks.tissue:generate_glands",
+        sample_config="medvid_image_masks.config:TissueOptions",
+        summary="Your own images and masks: PNG, TIFF, BMP or JPEG, binary or indexed",
+    )
+    yield DatasetSpec(
+        name="glas",
+        target="medvid_image_masks.data:GlaS",
+        config="medvid_image_masks.config:GlaSOptions",
+        layout="image",
+        task="segmentation",
+        sample="medvid_image_masks.tissue:generate_glands",
+        sample_config="medvid_image_masks.config:TissueOptions",
+        summary="Glands in colon histology, MICCAI 2015 challenge: 85 training and 80 test images",
+    )
+    yield DatasetSpec(
+        name="monuseg",
+        target="medvid_image_masks.data:MoNuSeg",
+        config="medvid_image_masks.config:MoNuSegOptions",
+        layout="image",
+        task="segmentation",
+        sample="medvid_image_masks.tissue:generate_nuclei",
+        sample_config="medvid_image_masks.config:TissueOptions",
+        summary="Nuclei in histology of several organs, MICCAI 2018 challenge: 30 training and 14 test images",
+    )

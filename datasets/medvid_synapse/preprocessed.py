@@ -1,0 +1,216 @@
+"""The files that the TransUNet authors prepared: a .npz per training slice, a .npy.h5 per test volume."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medvid.data import nifti
+from medvid.data.dataset import Progress
+from medvid.data.grid import Grid
+from medvid.data.splits import check_known, held_out_in_training
+from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
+from medvid.errors import DataError
+from medvid.plugin.specs import Layout
+from medvid_synapse.config import LABELS, SynapseOptions
+
+SUFFIX = ".npy.h5"
+
+
+class StackCase:
+    """A test volume (slices, H, W), of which nothing says how it lies; see `medvid.data.dataset.SegmentationCase`.
+
+    Args:
+        path: the .npy.h5 file.
+        size: height and width that slices are resized to.
+    """
+
+    def __init__(self, path: Path, size: Size2D) -> None:
+        self._path = path
+        self._size = size
+
+    @property
+    def id(self) -> str:
+        return self._path.name.removesuffix(SUFFIX)
+
+    @property
+    def layout(self) -> Layout:
+        return "image"
+
+    @cached_property
+    def grid(self) -> Grid:
+        slices, height, width = shape = self.native_input().shape
+        ones = (1.0, 1.0, 1.0)
+        whole = Grid(shape, ones, (height, width, slices), ones, (1, 2, 0), ones, (0.0, 0.0, 0.0))
+        return zoom_grid(whole, self._size)
+
+    def input(self) -> Tensor:
+        return torch.from_numpy(zoom_slices(np.moveaxis(self.native_input(), 0, 2), self._size, zoom_image))[None]
+
+    def native_input(self) -> np.ndarray:
+        return self._read("image")
+
+    def native_truth(self) -> np.ndarray:
+        return _label_ids(self._read("label"), self.id, self._path)
+
+    def prepared_truth(self) -> np.ndarray:
+        return zoom_slices(np.moveaxis(self.native_truth(), 0, 2), self._size, zoom_labels)
+
+    def write(self, labels: np.ndarray, folder: Path) -> Path:
+        """Write as .nii.gz with the slices on the third axis, as the authors do."""
+        path = folder / f"{self.id}.nii.gz"
+        nifti.write_labels(path, labels.transpose(2, 1, 0), np.eye(4), code=0)
+        return path
+
+    def _read(self, name: str) -> np.ndarray:
+        h5py = _import_h5py(self._path)
+        try:
+            with h5py.File(self._path) as file:
+                array = np.asarray(file[name])
+        except (OSError, KeyError) as error:
+            raise DataError(
+                f"case {self.id}: {self._path} cannot be read: {error}", hint="download it again"
+            ) from error
+        if array.ndim != 3:
+            raise DataError(f"case {self.id}: {name} in {self._path} has shape {array.shape}, not (slices, H, W)")
+        return array
+
+
+class Preprocessed:
+    """``train_npz/case0005_slice000.npz`` ... and ``test_vol_h5/case0001.npy.h5`` ... below a folder.
+
+    Args:
+        options: those of the data set.
+    """
+
+    def __init__(self, options: SynapseOptions) -> None:
+        self._options = options
+        self._content: dict[str, str] = {}
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Names of the volumes of a split."""
+        if split not in self._splits:
+            raise DataError(
+                f"the data set in {self._options.root} has no split {split!r}; it has {', '.join(self._splits)}"
+            )
+        return self._splits[split]
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        """Read and check the files of these volumes."""
+        for done, case in enumerate(cases, start=1):
+            self._content[case] = self._check(case)
+            progress(done, len(cases))
+
+    def digest(self, cases: Sequence[str]) -> str:
+        """See `medvid.data.dataset.Dataset.digest`."""
+        digest = hashlib.blake2b(digest_size=16)
+        for case in cases:
+            digest.update(f"{case}\0{self._content.get(case) or self._check(case)}\n".encode())
+        return digest.hexdigest()
+
+    def slices(self, case: str) -> tuple[str, ...]:
+        """Names of the slices of a training volume."""
+        return tuple(path.stem for path in self._slices[case])
+
+    def slice(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read one slice: image (H, W) float32 in [0, 1] and label ids (H, W) uint8."""
+        return _read_slice(self._options.root / "train_npz" / f"{name}.npz")
+
+    def stack(self, case: str) -> StackCase:
+        """A test volume."""
+        if case not in self._volumes:
+            raise DataError(f"case {case} is there as training slices only, it cannot be scored as a volume")
+        return StackCase(self._volumes[case], self._options.size)
+
+    def open_stacks(self, paths: Sequence[Path]) -> Iterator[StackCase]:
+        """New volumes for prediction: .npy.h5 files or folders of them.
+
+        Raises:
+            DataError: a path is something else; volumes in other files lie in another way.
+        """
+        for path in paths:
+            files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+            if not files or not files[0].name.endswith(SUFFIX) or not files[0].is_file():
+                raise DataError(
+                    f"{path} is no {SUFFIX} file, as those that the model was trained beside, and holds none"
+                )
+            yield from (StackCase(file, self._options.size) for file in files)
+
+    def _check(self, case: str) -> str:
+        """Read the files of a volume to their end and hash them."""
+        files = self._slices.get(case) or (self._volumes[case],)
+        digest = hashlib.blake2b(digest_size=16)
+        for path in files:
+            if path.suffix == ".npz":
+                _read_slice(path)
+            else:
+                _check_stack(StackCase(path, self._options.size), path)
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def _splits(self) -> Mapping[str, tuple[str, ...]]:
+        """The task's split of the volumes, else one by folder: that is the authors'."""
+        if self._options.split is None:
+            splits = {"train": tuple(self._slices), "test": tuple(self._volumes)}
+        else:
+            splits = {name: ids for name, ids in self._options.split if ids}
+        check_known({"train": splits.get("train", ())}, tuple(self._slices))
+        check_known({name: ids for name, ids in splits.items() if name != "train"}, tuple(self._volumes))
+        if shared := held_out_in_training(splits):
+            raise DataError(f"{len(shared)} volumes are both trained on and held out: {', '.join(shared[:10])}")
+        return {name: ids for name, ids in splits.items() if ids}
+
+    @cached_property
+    def _slices(self) -> dict[str, list[Path]]:
+        slices: dict[str, list[Path]] = {}
+        for path in sorted((self._options.root / "train_npz").glob("*_slice*.npz")):
+            slices.setdefault(path.stem.rpartition("_slice")[0], []).append(path)
+        return slices
+
+    @cached_property
+    def _volumes(self) -> dict[str, Path]:
+        files = sorted((self._options.root / "test_vol_h5").glob(f"*{SUFFIX}"))
+        return {path.name.removesuffix(SUFFIX): path for path in files}
+
+
+def _check_stack(case: StackCase, path: Path) -> None:
+    if (image := case.native_input().shape) != (label := case.native_truth().shape):
+        raise DataError(f"case {case.id}: in {path} the image has shape {image}, its label map {label}")
+
+
+def _read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            image, label = arrays["image"], arrays["label"]
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise DataError(f"case {path.stem}: {path} cannot be read: {error}", hint="download it again") from error
+    if image.ndim != 2 or image.shape != label.shape:
+        raise DataError(f"case {path.stem}: in {path} the image has shape {image.shape}, its label map {label.shape}")
+    return image, _label_ids(label, path.stem, path)
+
+
+def _label_ids(label: np.ndarray, case: str, path: Path) -> np.ndarray:
+    ids = np.unique(label)
+    if strange := [i for i in ids.tolist() if i not in range(len(LABELS))]:
+        raise DataError(
+            f"case {case}: {path} has the labels {strange[:5]}; the authors' files hold 0..{len(LABELS) - 1}",
+            hint="files that others prepared may number the organs in another way",
+        )
+    return label.astype(np.uint8)
+
+
+def _import_h5py(path: Path) -> ModuleType:
+    try:
+        import h5py
+    except ImportError:
+        raise DataError(f"{path} can only be read with h5py, which is not installed", hint="pip install h5py") from None
+    module: ModuleType = h5py
+    return module

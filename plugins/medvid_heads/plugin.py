@@ -1,0 +1,19 @@
+"""Heads for any backbone."""
+
+from medvid.plugin.markers import hookimpl
+from medvid.plugin.specs import ComponentSpec, HeadSpec
+
+
+@hookimpl
+def medvid_components() -> tuple[ComponentSpec, ...]:
+    """Contribute the head `pixel`."""
+    return (
+        HeadSpec(
+            name="pixel",
+            target="medvid_heads.pixel:PixelHead",
+            config="medvid_heads.config:PixelHeadOptions",
+            summary="1x1 convolution of the finest map, 2D or 3D",
+            task="segmentation",
+            needs=("maps",),
+        ),
+    )

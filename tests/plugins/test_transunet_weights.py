@@ -1,0 +1,170 @@
+"""Published TransUNet and ImageNet states at full size, and what happens where the model differs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from scipy import ndimage
+from torch import Tensor, nn
+
+from medvid.config.segmentation import SegmentationHeadOptions
+from medvid.errors import CheckpointError
+from medvid.models.build import Model
+from medvid.models.features import Features
+from medvid.models.segmentation import SegmentationHead
+from medvid.models.weights import import_weights
+from medvid.plugin.info import InputInfo, TargetInfo
+from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
+from medvid_transunet.decoder import CascadedUpsampler
+from medvid_transunet.model import TransUNet
+from medvid_transunet.weights import from_google, resize_positions, to_published, translate
+
+FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
+FULL_SIZE = json.loads((FIXTURES / "transunet_fullsize_keys.json").read_text())
+PUBLISHED = FULL_SIZE["variants"]["R50-ViT-B_16_224_9"]
+GOOGLE = FULL_SIZE["npz_R50+ViT-B_16"]
+WIDTHS: dict[str, Any] = {"hidden_size": 32, "mlp_dim": 64, "num_heads": 4, "num_layers": 2}
+SMALL: dict[str, Any] = WIDTHS | {"resnet": {"num_layers": (1, 2, 2), "width_factor": 0.5}}
+SMALL_HEAD: dict[str, Any] = {"decoder_channels": (16, 8, 8, 4)}
+
+
+class OtherHead(SegmentationHead):
+    """A head that happens to have layers of the same name."""
+
+    def __init__(self) -> None:
+        super().__init__(SegmentationHeadOptions(name="other"))
+        self.segmentation = nn.Conv2d(32, 4, 3)
+
+    def forward(self, features: Features, input: Tensor) -> Tensor:
+        return self.segmentation(features.maps[-1]) + 0 * input.mean()  # type: ignore[no-any-return]
+
+
+def build(size: tuple[int, int], labels: int, head: Mapping[str, Any] = SMALL_HEAD, **options: Any) -> Model:
+    info = InputInfo("image", 1, size)
+    backbone = TransUNet(TransUNetOptions(name="transunet", img_size=size, **options), info)
+    target = TargetInfo("segmentation", tuple(map(str, range(labels))))
+    checked = CascadedUpsamplerOptions(name="cascaded_upsampler", **head)
+    return Model(backbone, CascadedUpsampler(checked, backbone.feature_info, info, target))
+
+
+def published(name: str = "transunet", kind: str = "state.") -> dict[str, Tensor]:
+    tensors = load_file(FIXTURES / f"{name}.safetensors")
+    return {key.removeprefix(kind): value for key, value in tensors.items() if key.startswith(kind)}
+
+
+def import_state(model: Model, state: Mapping[str, Tensor], folder: Path, source: str = "transunet") -> str:
+    save_file(dict(state), folder / "state.safetensors")
+    return str(import_weights(model, folder / "state.safetensors", translate, source))
+
+
+@pytest.fixture(scope="module")
+def full_size() -> Model:
+    with torch.device("meta"):
+        return build((224, 224), 9, head={})
+
+
+def test_full_size_has_the_published_parameters_and_keys(full_size: Model) -> None:
+    assert sum(parameter.numel() for parameter in full_size.parameters()) == PUBLISHED["n_params"] == 105_277_081
+    exported = {key: list(value.shape) for key, value in to_published(full_size).items()}
+    assert exported == PUBLISHED["keys"]
+    assert len(exported) == 409
+
+
+def test_full_size_state_matches_tensor_by_tensor(full_size: Model) -> None:
+    state = {key: torch.empty(shape, device="meta") for key, shape in PUBLISHED["keys"].items()}
+    translation = translate(state, "transunet", full_size)
+    ours = {key: value.shape for key, value in full_size.state_dict().items()}
+    assert {key: value.shape for key, value in translation.tensors.items()} == ours
+    assert not translation.fresh | translation.dropped | translation.resized
+
+
+def test_full_size_npz_fills_the_backbone(full_size: Model) -> None:
+    arrays = {key: torch.empty(entry["shape"], device="meta") for key, entry in GOOGLE["keys"].items()}
+    assert list(from_google(arrays)) == [entry["target"] for entry in GOOGLE["keys"].values()]
+    translation = translate(arrays, "google_npz", full_size)
+    ours = {key: value.shape for key, value in full_size.state_dict().items()}
+    backbone = {key: shape for key, shape in ours.items() if key.startswith("backbone.")}
+    assert {key: value.shape for key, value in translation.tensors.items()} == backbone
+    assert translation.fresh.keys() == ours.keys() - backbone.keys()
+    assert len(translation.fresh) == len(GOOGLE["not_loaded"])
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    model = build((64, 64), 4, **SMALL)
+    import_state(model, published(), tmp_path)
+    exported = to_published(model)
+    assert exported.keys() == published().keys()
+    assert all(torch.equal(exported[key], value) for key, value in published().items())
+
+
+def test_what_imagenet_leaves_over_is_named(tmp_path: Path) -> None:
+    arrays = published("transunet_npz", "npz.")
+    classifier = {"head/kernel": torch.zeros(32, 5), "pre_logits/bias": torch.zeros(32), "cls": torch.zeros(1, 1, 32)}
+    model = build((96, 64), 4, **WIDTHS, resnet={"num_layers": (1, 1, 1), "width_factor": 0.5})
+    report = import_state(model, arrays | classifier, tmp_path, "google_npz")
+    assert "resized backbone.patch_embedding.positions: [1, 17, 32] to [1, 24, 32]" in report
+    assert "dropped cls, head/kernel, pre_logits/bias: it is of ImageNet's classes" in report
+    assert "and 53 more: the file has no weights for this head" in report
+
+
+def test_a_pure_vit_refuses_the_weights_of_a_hybrid(tmp_path: Path) -> None:
+    model = build((64, 64), 4, **WIDTHS, resnet=None)
+    with pytest.raises(CheckpointError, match=r"not in the model: .*hybrid_model\.body\.block1\.unit1\.conv1\.weight"):
+        import_state(model, published("transunet_npz", "npz."), tmp_path, "google_npz")
+
+
+@pytest.mark.parametrize("grid", [(14, 14), (7, 7), (20, 20), (32, 32), (16, 40)])
+def test_positions_are_resized_as_scipys_zoom_does(grid: tuple[int, int]) -> None:
+    positions = torch.randn(1, 1 + 14 * 14, 5)
+    table = positions[0, 1:].reshape(14, 14, 5).numpy()
+    expected = ndimage.zoom(table, (grid[0] / 14, grid[1] / 14, 1), order=1)
+    ours = resize_positions(positions, grid).reshape(*grid, 5).numpy()
+    np.testing.assert_allclose(ours, expected, atol=2e-5)
+
+
+def test_positions_without_a_class_token_are_resized_too() -> None:
+    positions = torch.randn(1, 9, 5)
+    assert torch.equal(resize_positions(positions, (3, 3)), positions)
+    assert torch.equal(resize_positions(positions, (5, 7))[:, [0, -1]], positions[:, [0, -1]])
+
+
+def test_positions_of_an_unknown_grid_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="for 12 patches, the model for 3 x 4") as caught:
+        resize_positions(torch.zeros(1, 12, 24), (3, 4))
+    assert "img_size" in caught.value.hint
+
+
+def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> None:
+    model = build((64, 64), 5, **SMALL)
+    before = model.head.state_dict()["segmentation.weight"].clone()
+    report = import_state(model, published(), tmp_path)
+    assert "head.segmentation.weight, head.segmentation.bias: the file tells 4 labels apart, the model 5" in report
+    assert torch.equal(model.head.state_dict()["segmentation.weight"], before)
+
+
+def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
+    model = Model(build((64, 64), 4, **SMALL).backbone, OtherHead())
+    before = model.head.state_dict()["segmentation.weight"].clone()
+    report = import_state(model, published(), tmp_path)
+    assert "and 53 more: the model has another head" in report
+    assert "head.segmentation.weight, head.segmentation.bias: the file has no weights for this head" in report
+    assert torch.equal(model.head.state_dict()["segmentation.weight"], before)
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    state = published()
+    del state["transformer.encoder.layer.1.attn.key.bias"]
+    with pytest.raises(CheckpointError, match=r"not in the file: backbone\.blocks\.1\.attn\.qkv\.bias"):
+        import_state(build((64, 64), 4, **SMALL), state, tmp_path)
+
+
+def test_fewer_skips_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"head\.blocks\.1\.conv1\.0\.weight \(\[8, 144, 3, 3\], \[8, 16, 3, 3\]\)"
+    ):
+        import_state(build((64, 64), 4, SMALL_HEAD | {"n_skip": 1}, **SMALL), published(), tmp_path)
