@@ -1,150 +1,147 @@
-"""TransUNet at its published size: forward and training step in the default precision against float32, in one run.
+"""TransUNet at its published size: the default precision against float32.
 
-    python benchmarks/transunet.py [--batch-size N] [--repeats N] [--quick]
+    python benchmarks/transunet.py [--batch-size N] [--rounds N] [--quick]
 
-The two sides take turns, each through the same training loop, on one batch that is already in memory. A share is that
-of the device's own rate at a large matrix product in the same type, measured here.
+Both sides run through medvid's own training loop, on one batch that is already in memory, start from the same weights
+and take turns in one process. A share is that of the machine's own rate at a large matrix product, measured here, in
+the type that the side multiplies in.
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
+from common import gemm_peak, print_table, stopwatch, take_turns
 from torch.utils.flop_counter import FlopCounterMode
 
-from medvid.config.task import SGD, TrainOptions
+from medvid.config.task import TrainOptions
 from medvid.data.sample import Batch
 from medvid.models.build import Model
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.training.device import describe_device, make_fabric
+from medvid.training.device import make_fabric
 from medvid.training.loop import Trainer
 from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
 from medvid_transunet.decoder import CascadedUpsampler
 from medvid_transunet.model import TransUNet
 
-SIZE, LABELS = (224, 224), 9
-EDGE = 4096
-"""Of the matrices whose product shows what the device can do."""
+LABELS = 9
+FULL: dict[str, Any] = {"img_size": (224, 224)}
+QUICK: dict[str, Any] = {
+    "img_size": (64, 64),
+    "resnet": {"num_layers": (1, 1, 1), "width_factor": 0.5},
+    "hidden_size": 48,
+    "mlp_dim": 96,
+    "num_heads": 4,
+    "num_layers": 2,
+}
+SGD = {"name": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+SIDES = {"fp32": "fp32", "default": "auto"}
 
 
-class StepTimes:
-    """Collects the seconds of each training step."""
+class Side:
+    """TransUNet in one precision; what it measures is in seconds.
 
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
+    Args:
+        precision: as in ``train.precision``.
+        batch: what it is fed.
+        options: of the backbone.
+    """
 
-    def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:  # noqa: ARG002 - as the loop calls it
-        self.seconds.append(speed["step_time"])
+    def __init__(self, precision: str, batch: Batch, options: dict[str, Any]) -> None:
+        recipe = TrainOptions.model_validate(
+            {"steps": 10**6, "batch_size": len(batch.input), "optimizer": SGD, "precision": precision, "devices": 1}
+        )
+        fabric = make_fabric(recipe)
+        fabric.launch()
+        self.trainer = Trainer(fabric, build(options), recipe, seed=0, spatial_axes=2)
+        self.device = fabric.device
+        self.batch = batch.to(self.device, self.trainer.memory_format)
+        with fabric.autocast():
+            one = torch.ones(8, 8, device=self.device)
+            self.dtype = (one @ one).dtype
+
+    def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
+        """Nothing is logged."""
 
     def saved(self, path: Path, step: int, is_best: bool) -> None:
         """Nothing is saved."""
 
-
-class Side:
-    """TransUNet in one precision.
-
-    Args:
-        precision: as in ``train.precision``.
-        batch_size: images per step.
-    """
-
-    def __init__(self, precision: str, batch_size: int) -> None:
-        sgd = SGD(name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4)
-        options = TrainOptions(steps=10**6, batch_size=batch_size, optimizer=sgd, precision=precision, log_every=1)
-        self.fabric: Fabric = make_fabric(options)
-        self.fabric.launch()
-        self.trainer = Trainer(self.fabric, build(), options, seed=0, spatial_axes=2)
-        batch = Batch(torch.rand(batch_size, 1, *SIZE), torch.randint(LABELS, (batch_size, *SIZE)), ("",) * batch_size)
-        self.batch = batch.to(self.fabric.device, self.trainer.memory_format)
-        with self.fabric.autocast():
-            corner = torch.rand(8, 8, device=self.fabric.device)
-            self.matrix = torch.rand(EDGE, EDGE, device=self.fabric.device, dtype=(corner @ corner).dtype)
-
     def step(self) -> float:
-        """Seconds of one training step."""
-        times = StepTimes()
-        self.trainer.fit(repeat(self.batch), self.trainer.progress.step + 1, times, interrupted=lambda: False)
-        return times.seconds[0]
+        with stopwatch(self.device) as watch:
+            last = self.trainer.progress.step + 1
+            self.trainer.fit(repeat(self.batch), last, self, interrupted=lambda: False)
+        return watch.seconds
 
     @torch.no_grad()
     def forward(self) -> float:
-        """Seconds of one forward pass in evaluation mode."""
         self.trainer.forward.eval()
-        return seconds(lambda: self.trainer.forward(self.batch.input))
-
-    @torch.no_grad()
-    def product(self) -> float:
-        """Seconds of a large matrix product, in the type of this side's products."""
-        with self.fabric.autocast():
-            return seconds(lambda: self.matrix @ self.matrix)
+        with stopwatch(self.device) as watch:
+            self.trainer.forward(self.batch.input)
+        return watch.seconds
 
 
-def build() -> Model:
-    """TransUNet (R50-ViT-B_16) with its own decoder."""
-    input_info = InputInfo("image", 1, SIZE)
+def build(options: dict[str, Any]) -> Model:
+    """TransUNet with its own decoder, always with the same weights."""
+    torch.manual_seed(0)
+    checked = TransUNetOptions.model_validate({"name": "transunet"} | options)
+    input_info = InputInfo("image", 1, checked.img_size)
     target_info = TargetInfo("segmentation", tuple(map(str, range(LABELS))))
-    backbone = TransUNet(TransUNetOptions(name="transunet", img_size=SIZE), input_info)
+    backbone = TransUNet(checked, input_info)
     head = CascadedUpsamplerOptions(name="cascaded_upsampler")
     return Model(backbone, CascadedUpsampler(head, backbone.feature_info, input_info, target_info))
 
 
-def seconds(call: Callable[[], Tensor]) -> float:
-    """Wall time of a call, until its result has left the device."""
-    began = time.perf_counter()
-    call().flatten()[0].item()
-    return time.perf_counter() - began
-
-
-def measurements(side: Side) -> dict[str, Callable[[], float]]:
-    """What is measured of a side."""
-    return {"forward": side.forward, "step": side.step, "product": side.product}
-
-
-def flops(side: Side) -> dict[str, int]:
-    """Floating-point operations in the convolutions and matrix products of each measurement; also warms up."""
-    counted = {}
-    for name, run in measurements(side).items():
+def flops(options: dict[str, Any], batch_size: int) -> tuple[int, int]:
+    """Floating-point operations in convolutions and matrix products of one forward pass, and of one step."""
+    with torch.device("meta"):
+        model, images = build(options), torch.empty(batch_size, 1, *options["img_size"])
         with FlopCounterMode(display=False) as counter:
-            run()
-        counted[name] = counter.get_total_flops()
-    return counted
-
-
-def measure(sides: dict[str, Side], repeats: int) -> dict[tuple[str, str], float]:
-    """Least seconds by precision and measurement; the sides take turns, so that both meet the same disturbances."""
-    times: dict[tuple[str, str], list[float]] = {}
-    for _ in range(repeats):
-        for precision, side in sides.items():
-            for name, run in measurements(side).items():
-                times.setdefault((precision, name), []).append(run())
-    return {key: min(values) for key, values in times.items()}
+            output = model(images)
+            forward = counter.get_total_flops()
+            output.sum().backward()
+    return forward, counter.get_total_flops()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=4, help="images per step; published: 24")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="2 images, measured once")
+    parser.add_argument("--batch-size", type=int, default=8, help="images per step; published: 24")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each, of which the median is told")
+    parser.add_argument("--quick", action="store_true", help="a small network, 2 images, measured twice")
     arguments = parser.parse_args()
-    batch_size, repeats = (2, 1) if arguments.quick else (arguments.batch_size, arguments.repeats)
+    options, batch_size, rounds = FULL, arguments.batch_size, arguments.rounds
+    if arguments.quick:
+        options, batch_size, rounds = QUICK, 2, 2
 
-    sides = {precision: Side(precision, batch_size) for precision in ("fp32", "auto")}
-    work = {precision: flops(side) for precision, side in sides.items()}
-    times = measure(sides, repeats)
+    size = options["img_size"]
+    batch = Batch(torch.rand(batch_size, 1, *size), torch.randint(LABELS, (batch_size, *size)), ("",) * batch_size)
+    sides = {name: Side(precision, batch, options) for name, precision in SIDES.items()}
+    print(f"{options}, batch {batch_size}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    steps = take_turns({name: side.step for name, side in sides.items()}, rounds)
+    forwards = take_turns({name: side.forward for name, side in sides.items()}, rounds)
+    print_results(sides, steps, forwards, flops(options, batch_size))
 
-    print(f"TransUNet R50-ViT-B_16, {batch_size} x {SIZE[0]} x {SIZE[1]}, torch {torch.__version__}")
-    for precision, side in sides.items():
-        rates = {name: work[precision][name] / times[precision, name] for name in work[precision]}
-        print(f"  {precision} ({describe_device(side.fabric)}), {rates['product'] / 1e9:.0f} GFLOP/s in products")
-        for name in ("forward", "step"):
-            print(f"    {name:8} {times[precision, name]:7.2f} s, {rates[name] / rates['product']:4.0%} of that")
-    for name in ("forward", "step"):
-        print(f"  {name}: fp32 / auto = {times['fp32', name] / times['auto', name]:.2f}")
+
+def print_results(
+    sides: dict[str, Side], steps: dict[str, float], forwards: dict[str, float], work: tuple[int, int]
+) -> None:
+    rows = []
+    for name, side in sides.items():
+        peak, step, forward = gemm_peak(side.dtype, side.device), steps[name], forwards[name]
+        rows.append(
+            [
+                f"{name} ({str(side.dtype).removeprefix('torch.')})",
+                f"{step:.3f}",
+                f"{steps['fp32'] / step:.2f} x",
+                f"{work[1] / step / peak:.0%}",
+                f"{forward:.3f}",
+                f"{forwards['fp32'] / forward:.2f} x",
+                f"{work[0] / forward / peak:.0%}",
+                f"{peak / 1e9:.0f}",
+            ]
+        )
+    print_table(["", "step s", "faster", "share", "forward s", "faster", "share", "peak GFLOP/s"], rows)
 
 
 if __name__ == "__main__":

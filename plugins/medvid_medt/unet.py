@@ -93,7 +93,8 @@ class AxialUNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (B, in_channels, *size) to the decoder's output, of that size, and the maps of all stages."""
-        y, maps = self.stem(x), list[Tensor]()
+        y = self.stem(x)
+        maps: list[Tensor] = []
         for stage in self.stages:
             y = stage(y)
             maps.append(y)

@@ -30,6 +30,33 @@ def test_images_are_shown_as_they_are():
     assert (view.slices, view.pixel, view.radiological) == ((), (1.0, 2.0), False)
 
 
+def test_colours_are_kept_and_span_their_range():
+    image = np.random.default_rng(0).integers(0, 200, (6, 8, 3), np.uint8)
+    image[0, 0] = 200
+    grid = Grid((6, 8), (1.0, 1.0), (6, 8), (1.0, 1.0), (0, 1), (1.0, 1.0), (0.0, 0.0))
+    view = make_view("a", grid, "image", image=image, prediction=np.ones((6, 8), np.uint8))
+    assert view.colour
+    np.testing.assert_array_equal(view.image, image[None])
+    assert view.window == (0.0, 200.0)
+
+
+def test_a_stack_of_images_is_shown_as_it_is_stored():
+    stack = np.arange(5 * 3 * 4).reshape(5, 3, 4)  # slices, rows, columns
+    labels = (stack // 12 == 3).astype(np.uint8)
+    ones = (1.0, 1.0, 1.0)
+    grid = Grid((5, 3, 4), ones, (3, 4, 5), ones, (1, 2, 0), ones, (0.0, 0.0, 0.0))
+    view = make_view("a", grid, "image", image=stack, prediction=labels)
+    assert (view.slices, view.radiological) == ((3,), False)
+    np.testing.assert_array_equal(view.image, stack[3:4])
+
+
+def test_large_images_are_thinned_out():
+    image = np.zeros((2100, 1500), np.uint8)
+    grid = Grid(image.shape, (1.0, 1.0), image.shape, (1.0, 1.0), (0, 1), (1.0, 1.0), (0.0, 0.0))
+    view = make_view("a", grid, "image", image=image, prediction=image)
+    assert view.image.shape == view.prediction.shape == (1, 700, 500)
+
+
 def test_chosen_slices_show_every_label_at_its_largest():
     labels = np.zeros((40, 10, 10), np.uint8)
     labels[2:20, :3] = 1

@@ -30,6 +30,7 @@ from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
 from medvid.data.index import CaseFiles
 from medvid.data.preparation import Prepared, VolumePreparation, count_labels
+from medvid.data.problems import raise_together
 from medvid.errors import DataError, ResourceError
 
 FORMAT = 1
@@ -109,7 +110,7 @@ class VolumeCache:
             progress(done, len(cases))
             if error is not None:
                 errors[files.id] = error
-        _raise_together([errors[files.id] for files in todo if files.id in errors])
+        raise_together([errors[files.id] for files in todo if files.id in errors])
         return tuple(f"case {files.id}: {note}" for files, path in paths.items() for note in _read_meta(path)["notes"])
 
     def build(self, files: CaseFiles, path: Path) -> None:
@@ -181,15 +182,6 @@ def _try_build(cache: VolumeCache, files: CaseFiles, path: Path) -> DataError | 
     except DataError as error:
         return error
     return None
-
-
-def _raise_together(errors: Sequence[DataError]) -> None:
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        lines = "".join(f"\n  {error}" for error in errors[:10])
-        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
-        raise DataError(f"{len(errors)} cases cannot be used:{lines}{more}", hint=errors[0].hint)
 
 
 def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: VolumePreparation) -> None:

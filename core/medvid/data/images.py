@@ -1,7 +1,7 @@
 """A data set of segmented images: what the plugins for such data share.
 
-Images are read from their files each time, there is no cache: decoding and shrinking one is cheap next to the training
-step that it feeds, and loader processes do it meanwhile.
+Images are read from their files each time, there is no cache: decoding and shrinking one takes a loader process some
+20 ms at GlaS's 775 x 522 and 50 ms at MoNuSeg's 1000 x 1000, less than the step that it feeds.
 """
 
 import hashlib
@@ -12,112 +12,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transforms
 
 from medvid.config.images import ImageDatasetOptions
 from medvid.data.dataset import Dataset, Progress
-from medvid.data.grid import Grid
 from medvid.data.image_augment import augment
-from medvid.data.image_files import read_image, read_mask, scale, write_mask
+from medvid.data.image_case import ImageCase
 from medvid.data.image_index import ImageFiles, ImageIndex, find_images, find_pairs
+from medvid.data.problems import raise_together
 from medvid.data.sample import Batch
 from medvid.data.splits import check_copies, check_known, held_out_in_training, hold_out
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.plugin.specs import Layout
 
 log = logging.getLogger(__name__)
 
 _SHOWN = 10
-
-
-class ImageCase:
-    """A case of an image data set, see `medvid.data.dataset.SegmentationCase`.
-
-    Args:
-        files: its files.
-        options: how they are read.
-    """
-
-    def __init__(self, files: ImageFiles, options: ImageDatasetOptions) -> None:
-        self._files = files
-        self._options = options
-
-    @property
-    def id(self) -> str:
-        return self._files.id
-
-    @property
-    def layout(self) -> Layout:
-        return "image"
-
-    @cached_property
-    def grid(self) -> Grid:
-        """Pixels of the file to those of the resized image: areas that cover one another, as in torchvision."""
-        height, width = self.native_input().shape[:2]
-        prepared = self._options.size or (height, width)
-        scales = (prepared[0] / height, prepared[1] / width)
-        return Grid(
-            native_shape=(height, width),
-            native_spacing=(1.0, 1.0),
-            prepared_shape=prepared,
-            prepared_spacing=(1 / scales[0], 1 / scales[1]),
-            axes=(0, 1),
-            scale=scales,
-            offset=(scales[0] / 2 - 0.5, scales[1] / 2 - 0.5),
-        )
-
-    def input(self) -> Tensor:
-        try:
-            scaled = scale(self.native_input(), self._options.channels, self._options.window)
-        except ValueError as error:
-            raise DataError(
-                f"case {self.id}: {self._files.image} {error}",
-                hint="set dataset.window to the values of black and white",
-            ) from None
-        image = torch.from_numpy(np.ascontiguousarray(scaled))
-        if self._options.size is None:
-            return image
-        resized: Tensor = transforms.resize(image, list(self._options.size), antialias=True)
-        return resized
-
-    def native_input(self) -> np.ndarray:
-        return self._image
-
-    def native_truth(self) -> np.ndarray:
-        if self._files.mask is None:
-            raise DataError(f"case {self.id} has no mask")
-        labels = len(self._options.labels)
-        truth = read_mask(self._files.mask, self.id, labels, self._options.mask_threshold)
-        if truth.shape != self._image.shape[:2]:
-            height, width = self._image.shape[:2]
-            raise DataError(
-                f"case {self.id}: {self._files.image.name} has {width} x {height} pixels, its mask "
-                f"{self._files.mask.name} {truth.shape[1]} x {truth.shape[0]}",
-                hint="a mask has to be of the size of its image",
-            )
-        return truth
-
-    def prepared_truth(self) -> np.ndarray:
-        truth = self.native_truth()
-        if self._options.size is None:
-            return truth
-        nearest = InterpolationMode.NEAREST_EXACT
-        resized: Tensor = transforms.resize(torch.from_numpy(truth)[None], list(self._options.size), nearest)
-        return resized[0].numpy()
-
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
-        path = folder / f"{self.id}_mask.png"
-        write_mask(path, labels)
-        return path
-
-    @cached_property
-    def _image(self) -> np.ndarray:
-        return read_image(self._files.image, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +87,7 @@ class ImageDataset(Dataset):
                 else:
                     self._content[case] = result
                 progress(done, len(cases))
-        _raise_together(errors)
+        raise_together(errors)
         check_copies(self._splits, {case: content.image for case, content in self._content.items()})
 
     def digest(self, cases: Sequence[str]) -> str:
@@ -254,12 +164,3 @@ def _state(files: ImageFiles) -> tuple[tuple[int, int], ...]:
     except OSError as error:
         raise DataError(f"case {files.id}: {error.filename} cannot be read: {error.strerror}") from error
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
-
-
-def _raise_together(errors: Sequence[DataError]) -> None:
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        lines = "".join(f"\n  {error}" for error in errors[:_SHOWN])
-        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-        raise DataError(f"{len(errors)} cases cannot be used:{lines}{more}", hint=errors[0].hint)

@@ -1,6 +1,7 @@
 """Which plugins are installed, and which of them may be imported. Reads metadata only: nothing is imported here."""
 
 import base64
+import csv
 import hashlib
 import json
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def pin(plugin: PluginStatus) -> AllowedPlugin:
     Raises:
         PluginError: its files are not those that were installed, or cannot be verified.
     """
-    distribution = metadata.distribution(plugin.distribution)
+    distribution = next(_find(name=plugin.distribution))
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     editable = origin.get("dir_info", {}).get("editable", False)
     digest = None if editable else _record_digest(distribution)
@@ -99,16 +100,25 @@ def pin(plugin: PluginStatus) -> AllowedPlugin:
     return entry
 
 
+def _find(**criteria: str) -> Iterator[metadata.Distribution]:
+    """Installed distributions, by Python's own finder.
+
+    Once another library has imported the backport `importlib_metadata`, `metadata.distributions` finds with that one,
+    which raises where this one does not.
+    """
+    return iter(metadata.MetadataPathFinder.find_distributions(metadata.DistributionFinder.Context(**criteria)))
+
+
 def _distributions() -> Iterator[metadata.Distribution]:
     """The distributions with entry points of the group, the first of each name as for an import."""
     names = set()
-    for distribution in metadata.distributions():
+    for distribution in _find():
         # Looking for the text first leaves alone what does not concern us, e.g. a malformed file of another tool.
         if f"[{ENTRY_POINT_GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
             name = distribution.metadata["Name"]
             if name and canonicalize_name(name) not in names:
                 names.add(canonicalize_name(name))
-                yield metadata.distribution(name)
+                yield distribution
 
 
 def _judge(distribution: metadata.Distribution, allow: AllowList) -> Iterator[PluginStatus]:
@@ -159,19 +169,23 @@ def _version_fits(version: str, allowed: str) -> bool:
 
 def _record_digest(distribution: metadata.Distribution) -> str | None:
     """The sha256 of the installed RECORD file, which holds the hashes of the distribution's files."""
-    files = distribution.files or ()
-    record = next((file for file in files if file.name == "RECORD" and file.parent.suffix == ".dist-info"), None)
-    return hashlib.sha256(Path(record.locate()).read_bytes()).hexdigest() if record else None
+    record = distribution.read_text("RECORD")
+    return hashlib.sha256(record.encode()).hexdigest() if record else None
 
 
 def _changed_file(distribution: metadata.Distribution) -> str:
-    code = (file for file in distribution.files or () if file.suffix in CODE)
-    return next((str(file) for file in code if file.hash and not _matches(file, file.hash)), "")
+    """The first file of code that is not as RECORD says; `distribution.files` may leave out files that are gone."""
+    for name, recorded, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        path = Path(str(distribution.locate_file(name)))
+        if path.suffix in CODE and recorded and not _matches(path, recorded):
+            return name
+    return ""
 
 
-def _matches(file: metadata.PackagePath, recorded: metadata.FileHash) -> bool:
+def _matches(path: Path, recorded: str) -> bool:
+    kind, _, expected = recorded.partition("=")
     try:
-        digest = hashlib.new(recorded.mode, Path(file.locate()).read_bytes()).digest()
+        digest = hashlib.new(kind, path.read_bytes()).digest()
     except (OSError, ValueError):  # it is gone, or its hash is of an unknown kind
         return False
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == recorded.value
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == expected
