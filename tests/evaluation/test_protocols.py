@@ -79,7 +79,7 @@ def test_transunet_averages_over_cases_and_then_labels(arrays, make_case, grids,
     rows = [
         row
         for case in (make_case("a", truth, grid), make_case("b", empty, grid, seen=truth))
-        for row in scoring.evaluate(one_hot(7), case, final=False, folder=tmp_path)
+        for row in scoring.evaluate(one_hot(7), case, final=True, folder=tmp_path)
     ]
     # Labels 1, 2, 3 and 5: right in case a, invented in case b, which scores 1 as well; 4 and 6 are in neither.
     assert [row["dice"] for row in rows] == [1.0, 1.0, 1.0, 0.0, 1.0, 0.0] * 2
@@ -116,6 +116,19 @@ def test_medt_scores_at_the_size_of_the_model_and_writes_at_that_of_the_file(mak
     written = np.load(tmp_path / "predictions" / "a.npy")
     assert written.shape == (64, 48)
     assert (written != truth).mean() < 0.03
+
+
+@pytest.mark.parametrize("protocol", ["medt", "transunet"])
+def test_weights_are_not_chosen_for_finding_nothing(make_case, grids, one_hot, tmp_path, protocol):
+    truth = np.zeros((16, 16), np.uint8)
+    truth[4:9, 4:9] = 1
+    grid = grids["identity"](truth.shape, (1.0, 1.0))
+    scoring = evaluator(protocol, (16, 16), 2)
+    dice = [
+        scoring.evaluate(one_hot(2), make_case("a", truth, grid, seen=seen), final=False, folder=tmp_path)[0]["dice"]
+        for seen in (np.zeros_like(truth), truth)
+    ]
+    assert dice == [0.0, 1.0]
 
 
 def test_medt_knows_two_labels_only():

@@ -133,7 +133,7 @@ class TrainOptions(Options):
     keep_checkpoints: PositiveInt = 2
     """Newest checkpoints to keep, besides the best."""
     deterministic: bool = True
-    """Refuse operations without a deterministic implementation where the device has a choice."""
+    """On GPUs, use deterministic implementations; an operation that has none is named in a warning."""
 
 
 class SegmentationEvaluationOptions(Options):

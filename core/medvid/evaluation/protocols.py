@@ -26,6 +26,7 @@ class Protocol:
         decide: how scores become labels.
         restore: how labels get to the grid of the file.
         overlap: figures per label from a confusion matrix, by column; one of them is ``dice``.
+        validation: the Dice that weights are chosen by: by MedT's own, a model that finds nothing would win.
         hd95: the Hausdorff distance, from the distances between two surfaces; None scores no surfaces.
         surface_dice: score the surface Dice too.
         in_voxels: surfaces are measured in voxels, whatever the spacing.
@@ -37,6 +38,7 @@ class Protocol:
     decide: Decision = best_label
     restore: Callable[[Grid, Decision], Collector] = NativeLabels
     overlap: Mapping[str, Overlap]
+    validation: Overlap = metrics.dice
     hd95: Callable[[Distances], float] | None
     surface_dice: bool = False
     in_voxels: bool = False
@@ -60,11 +62,12 @@ class Protocol:
             case: the case.
             prediction: label ids.
             labels: name of each label id.
-            tolerance: of the surface Dice, in mm, or pixels where there are none; None leaves all of surfaces out.
+            tolerance: of the surface Dice, in mm, or pixels where there are none; None asks for `validation` alone.
         """
         truth = case.native_truth() if self.grid == "native" else case.prepared_truth()
         confusion = metrics.confusion_matrix(prediction, truth, len(labels))
-        figures = {column: figure(confusion) for column, figure in self.overlap.items()}
+        overlap = self.overlap if tolerance is not None else {"dice": self.validation}
+        figures = {column: figure(confusion) for column, figure in overlap.items()}
         true, predicted = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
         rows: list[dict[str, Any]] = [
             {
@@ -126,6 +129,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "unetr": Protocol(
         grid="prepared",
         overlap={"dice": metrics.dice_unetr},
+        validation=metrics.dice_unetr,
         hd95=metrics.hd95,
         surface_dice=True,
         empty={"absent": "Dice 0, HD95 undefined", **_UNDEFINED},

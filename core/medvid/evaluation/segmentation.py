@@ -53,7 +53,7 @@ class SegmentationEvaluator:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, case: Case, *, final: bool, folder: Path) -> list[dict[str, Any]]:
-        """Score one case; if final, score its surfaces too, and write its prediction and what pictures need.
+        """Score one case; if final, by all figures of the protocol, and write its prediction and what pictures need.
 
         Returns:
             One row per foreground label: case, label, label_id, state (see `medvid.evaluation.aggregate.State`),

@@ -1,5 +1,6 @@
 """Devices, precision and processes, through lightning-fabric."""
 
+import os
 from typing import Literal
 
 import torch
@@ -23,9 +24,18 @@ def make_fabric(options: TrainOptions) -> Fabric:
             f"train.devices asks for {devices} GPUs, this machine has {available}",
             hint=f"set train.devices to {available} or less: --set train.devices={available}",
         )
+    if accelerator == "cuda":
+        _use_deterministic_algorithms(options.deterministic)
     strategy = "ddp" if devices > 1 or options.strategy == "ddp" else "auto"
     precision = resolve_precision(options.precision, accelerator)
     return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+
+
+def _use_deterministic_algorithms(deterministic: bool) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithm
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and only helps against faulty code
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 def resolve_accelerator(options: TrainOptions) -> str:
