@@ -22,7 +22,7 @@ dataset:
   spacing: [4.0, 4.0, 4.0]
   split: {train: [mni152], validation: [mni152]}
   patch: {size: [32, 32, 32], per_case: 2}
-backbone: {name: unetr, img_size: [32, 32, 32], patch_size: 8, hidden_size: 32, num_heads: 4, num_layers: 3, taps: [0, 1]}
+backbone: {name: unetr, img_size: [32, 32, 32], patch_size: 8, hidden_size: 32, num_heads: 4, num_layers: 2, taps: [0]}
 head: {name: unetr_decoder, feature_size: 8}
 train: {steps: 40, batch_size: 1, optimizer: {name: adamw, lr: 5e-3}, workers: 0}
 """

@@ -121,6 +121,12 @@ def test_predicting_a_new_scan_on_its_own_grid(finished: Run, scan: Path, tmp_pa
     assert files[1].suffix == ".png"
 
 
+def test_predictions_never_overwrite_their_inputs(finished: Run, scan: Path) -> None:
+    for given in (scan, scan.parent):
+        with pytest.raises(ConfigError, match="over their inputs"):
+            list(finished.predict([given], scan.parent))
+
+
 def test_predicting_needs_no_training_data(finished: Run, scan: Path, tmp_path: Path) -> None:
     overrides = ["dataset.root=/absent", "dataset.cache=elsewhere"]
     assert len(list(finished.predict([scan], tmp_path / "out", overrides=overrides))) == 1

@@ -69,6 +69,8 @@ class Poly(Options):
 
     name: Literal["poly"]
     power: PositiveFloat = 0.9
+    lag: Annotated[int, Field(ge=0)] = 0
+    """Steps by which the rate lags behind; 1 in TransUNet's code, which sets it after each step from the old number."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 

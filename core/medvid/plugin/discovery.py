@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -100,8 +100,8 @@ def pin(plugin: PluginStatus) -> AllowedPlugin:
     return entry
 
 
-def _find(**criteria: str) -> Iterator[metadata.Distribution]:
-    """Installed distributions, by Python's own finder.
+def _find(**criteria: Any) -> Iterator[metadata.Distribution]:
+    """Installed distributions that meet the criteria (``name``), by Python's own finder.
 
     Once another library has imported the backport `importlib_metadata`, `metadata.distributions` finds with that one,
     which raises where this one does not.

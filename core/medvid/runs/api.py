@@ -142,8 +142,14 @@ class Run:
             The case's id and the files written for it.
 
         Raises:
+            ConfigError: the predictions would be written over the inputs.
             DataError: a file cannot be read; those before it are written.
         """
+        if clash := [path for path in paths if output.resolve() in (path.resolve(), path.resolve().parent)]:
+            raise ConfigError(
+                f"the predictions would be written over their inputs: {clash[0]} lies in {output}",
+                hint="give another folder: -o predictions",
+            )
         session = open_session(self.task(overrides), self.host, needs_data=False)
         self._load(session, checkpoint)
         model = InferenceModel(session.fabric, session.model)

@@ -34,7 +34,6 @@ def make_fabric(options: TrainOptions) -> Fabric:
 def _use_deterministic_algorithms(deterministic: bool) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithm
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and only helps against faulty code
     torch.backends.cudnn.benchmark = not deterministic
 
 

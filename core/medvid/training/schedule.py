@@ -24,6 +24,7 @@ def rate_factor(schedule: Constant | WarmupCosine | Poly | MultiStep, step: int,
         case WarmupCosine():
             return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * progress))
         case Poly():
-            return float((1 - progress) ** schedule.power)
+            decayed = max(0, step - schedule.warmup_steps - schedule.lag) / (steps - schedule.warmup_steps)
+            return float((1 - decayed) ** schedule.power)
         case MultiStep():
             return float(schedule.gamma ** bisect.bisect_right(sorted(schedule.milestones), step))
