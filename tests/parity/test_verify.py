@@ -102,3 +102,8 @@ def test_the_other_form_of_sidecar_is_read(verify: Main, tmp_path: Path) -> None
         sidecar |= {name: train[name] for name in ("grad_norms", "grad_norm_total", "params_without_grad")}
 
     assert verify([copy("unetr", tmp_path, rewrite)]) == 0
+
+
+def test_published_scores_agree(verify: Main) -> None:
+    fixture = Path(__file__).parents[1] / "evaluation" / "fixtures" / "med_metrics.safetensors"
+    assert verify([str(fixture)]) == 0

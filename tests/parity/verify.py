@@ -14,6 +14,7 @@ from comparison.checks import Check, compare
 from comparison.fixture import Fixture, UnknownFormatError, read_fixture
 from comparison.google_npz import compare_npz, is_npz_fixture, read_npz_fixture
 from comparison.medt import MedTAdapter
+from comparison.scores import compare_scores, is_scores_fixture
 from comparison.transunet import TransUNetAdapter
 from comparison.unetr import UNETRAdapter
 
@@ -47,6 +48,8 @@ def _verify(path: Path) -> int:
 def _compare(path: Path) -> tuple[str, list[Check]]:
     if is_npz_fixture(path):
         return "ImageNet weights for TransUNet", list(compare_npz(read_npz_fixture(path)))
+    if is_scores_fixture(path):
+        return "scores, learning rates and resampling", list(compare_scores(path))
     fixture = read_fixture(path)
     return f"{fixture.model} ({fixture.reference})", list(compare(fixture, _adapter(fixture)))
 
