@@ -72,6 +72,15 @@ def test_no_intact_checkpoint_is_an_error_and_no_checkpoint_is_none(tmp_path: Pa
         newest_intact(tmp_path)
 
 
+def test_a_save_killed_before_the_rename_is_completed(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, 3, make(3.0))
+    path.rename(tmp_path / f".{path.name}.draft")
+    assert newest_intact(tmp_path) == path
+    incomplete = save_checkpoint(tmp_path, 4, make(4.0)).rename(tmp_path / ".step-00000004.draft")
+    (incomplete / "manifest.json").unlink()
+    assert newest_intact(tmp_path) == path
+
+
 def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
     for step in range(1, 6):
         save_checkpoint(tmp_path, step, make(step))

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from medvid.config.compatibility import check_compatible
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.dataset import Progress
-from medvid.errors import DataError, Interrupted
+from medvid.errors import DataError, Interrupted, ResourceError
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.plugin.host import Host
@@ -87,8 +89,14 @@ def _recorded(folder: RunFolder) -> Iterator[None]:
         except Interrupted as stop:
             logger.info("%s", stop)
             raise
-        except BaseException:
+        except BaseException as error:
             logger.debug("the run failed", exc_info=True)
+            if isinstance(error, MemoryError | torch.OutOfMemoryError):
+                raise ResourceError(
+                    f"out of memory: {(str(error) or 'no details').splitlines()[0]}",
+                    hint="try a smaller train.batch_size with train.accumulate, a smaller patch, train.precision=bf16, "
+                    "or a smaller evaluation.window_batch; the last checkpoint is intact",
+                ) from error
             raise
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,7 @@ def newest_intact(folder: Path) -> Path | None:
     Raises:
         CheckpointError: there are checkpoints, but none is intact.
     """
+    _recover_draft(folder)
     paths = list(checkpoints(folder))
     for path in reversed(paths):
         try:
@@ -150,6 +152,16 @@ def newest_intact(folder: Path) -> Path | None:
             hint="start again with: platform run TASK.yaml",
         )
     return None
+
+
+def _recover_draft(folder: Path) -> None:
+    """Complete a save that was killed after everything was written, but before the new name was in place."""
+    for draft in folder.glob(f".{PREFIX}*.draft"):
+        path = folder / draft.stem.removeprefix(".")
+        with suppress(CheckpointError):
+            verify_checkpoint(draft)
+            if not path.exists():
+                draft.rename(path)
 
 
 def checkpoints(folder: Path) -> Iterator[Path]:
