@@ -6,7 +6,7 @@ from medvid.plugin.specs import ComponentSpec, HeadSpec
 
 @hookimpl
 def medvid_components() -> tuple[ComponentSpec, ...]:
-    """Contribute the head `pixel`."""
+    """Contribute the heads `pixel` and `classification`."""
     return (
         HeadSpec(
             name="pixel",
@@ -15,5 +15,13 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             summary="1x1 convolution of the finest map, 2D or 3D",
             task="segmentation",
             needs=("maps",),
+        ),
+        HeadSpec(
+            name="classification",
+            target="medvid_heads.classification:LinearClassifier",
+            config="medvid_heads.config:LinearClassifierOptions",
+            summary="linear classifier of the embedding, or of the pooled coarsest map",
+            task="classification",
+            needs=("embedding", "maps"),
         ),
     )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin.info import InputInfo
 from medvid_medt.attention import AxialAttention, PositionalAxialAttention
@@ -41,7 +42,7 @@ class LocalBranch(nn.Module):
         return y.flatten(4, 5).flatten(2, 3)
 
 
-class MedT(nn.Module):
+class MedT(Backbone):
     """MedT (Valanarasu et al., MICCAI 2021), its two branches LoGo, and the gated or plain axial attention U-Net.
 
     The finest map is what the authors' code has in front of its last convolution: the decoder's output at full

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import MLP, Block
 from medvid.plugin.info import InputInfo
@@ -36,7 +37,7 @@ class PatchEmbedding(nn.Module):
         return tokens
 
 
-class TransUNet(nn.Module):
+class TransUNet(Backbone):
     """The encoder of TransUNet (Chen et al., 2021, section 3.2).
 
     Its maps are those of the ResNet with strides 2, 4 and 8, if it has one, and the normalised final tokens at the

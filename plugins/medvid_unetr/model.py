@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import Block
 from medvid.plugin.info import InputInfo
@@ -53,7 +54,7 @@ class PatchEmbedding(nn.Module):
         return x.permute(order).flatten(1 + rank).flatten(1, rank)
 
 
-class UNETR(nn.Module):
+class UNETR(Backbone):
     """The encoder of UNETR (Hatamizadeh et al., WACV 2022, section 3.1), for volumes and for images.
 
     Its maps are the tokens after the blocks ``options.taps`` (not normalised) and the normalised final tokens, all at

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.config.images import ImageDatasetOptions
-from medvid.config.task import SegmentationEvaluationOptions
 from medvid.data.images import ImageDataset
 from medvid.errors import DataError
 from medvid.evaluation.segmentation import SegmentationEvaluator
@@ -194,7 +194,7 @@ def test_a_case_is_scored_and_predicted_at_the_size_of_its_file(root, tmp_path, 
     assert rows[0]["dice"] == 1.0
     assert rows[0]["hd95_px"] == 0.0
     [case] = data.open([root / "img" / "b.png"])
-    mask, picture = scoring.predict(Red(), case, tmp_path / "new")
+    mask, picture = scoring.predict(Red(), case, tmp_path / "new").files
     assert (mask.name, picture.name) == ("b_mask.png", "b.png")
     written, image = Image.open(mask), np.asarray(Image.open(root / "img" / "b.png"))
     assert (written.mode, written.size) == ("P", (40, 24))

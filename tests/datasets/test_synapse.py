@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from medvid.config.task import SegmentationEvaluationOptions
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.data.phantoms import draw_abdomen
 from medvid.errors import DataError
 from medvid.evaluation.segmentation import SegmentationEvaluator
@@ -162,7 +162,7 @@ def test_volumes_are_scored_whole_on_the_grid_of_their_file(scans, tmp_path, pro
     assert [row["label"] for row in rows] == list(LABELS[1:])
     assert scoring.summarise(rows).metrics["dice"] == 1.0
     assert scoring.summarise(rows).metrics["hd95_voxel" if protocol == "transunet" else "hd95_mm"] == 0.0
-    assert len(scoring.figures(tmp_path)) == 1
+    assert len(scoring.figures((), tmp_path)) == 1
     written = nib.load(tmp_path / "predictions" / "img0002.nii.gz")
     truth = nib.load(scans / "label" / "label0002.nii.gz")
     np.testing.assert_array_equal(np.asarray(written.dataobj), np.array(ORGANS)[np.asarray(truth.dataobj)])
@@ -175,7 +175,9 @@ def test_a_smaller_model_gives_label_maps_of_the_files_size(scans, tmp_path):
     scoring = SegmentationEvaluator(options, data.input_info, data.target_info)
     rows = scoring.evaluate(Reader(), data.case("img0001"), final=True, folder=tmp_path)
     assert 0.75 < scoring.summarise(rows).metrics["dice"] < 1  # borders between distant intensities are misread
-    [prediction, picture] = scoring.predict(Reader(), next(data.open([scans / "img" / "img0001.nii.gz"])), tmp_path)
+    [prediction, picture] = scoring.predict(
+        Reader(), next(data.open([scans / "img" / "img0001.nii.gz"])), tmp_path
+    ).files
     assert nib.load(prediction).shape == (20, 24, 9)
     assert picture.stat().st_size > 5000
 
@@ -209,9 +211,9 @@ def test_the_authors_files_are_read_too(files, tmp_path):
     rows = scoring.evaluate(Reader(), data.case("case0001"), final=True, folder=tmp_path / "run")
     assert scoring.summarise(rows).metrics["dice"] == 1.0
     assert nib.load(tmp_path / "run" / "predictions" / "case0001.nii.gz").shape == (24, 20, 9)
-    assert len(scoring.figures(tmp_path / "run")) == 1
+    assert len(scoring.figures((), tmp_path / "run")) == 1
     [case] = data.open([files / "test_vol_h5"])
-    assert scoring.predict(Reader(), case, tmp_path / "new")[0].name == "case0001.nii.gz"
+    assert scoring.predict(Reader(), case, tmp_path / "new").files[0].name == "case0001.nii.gz"
     with pytest.raises(DataError, match=r"no \.npy\.h5 file"):
         list(data.open([files / "train_npz"]))
 

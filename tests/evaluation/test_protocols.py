@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 
-from medvid.config.task import SegmentationEvaluationOptions
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.data.grid import Grid
 from medvid.errors import ConfigError
 from medvid.evaluation.protocols import PROTOCOLS

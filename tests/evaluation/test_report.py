@@ -4,7 +4,9 @@ import math
 
 from rich.console import Console
 
-from medvid.evaluation.report import per_label_table, per_label_text, write_cases
+from medvid.evaluation.aggregate import per_label
+from medvid.evaluation.label_table import label_table
+from medvid.evaluation.report import as_rich, as_text, write_cases
 
 NAN = math.nan
 
@@ -31,12 +33,12 @@ mean         0.425       3.00       2       1           0       1"""
 
 
 def test_text_lists_labels_by_id_with_their_means_and_counts():
-    assert per_label_text(ROWS) == TEXT
+    assert as_text(label_table(per_label(ROWS))) == TEXT
 
 
 def test_table_shows_the_same_cells():
     console = Console(file=io.StringIO(), width=120)
-    console.print(per_label_table(ROWS))
+    console.print(as_rich(label_table(per_label(ROWS))))
     shown = console.file.getvalue()
     assert [cell for line in TEXT.splitlines() for cell in line.split("  ") if cell.strip() not in shown] == []
 
@@ -56,4 +58,4 @@ def test_csv_has_every_row_and_empty_fields_for_undefined_figures(tmp_path):
 
 
 def test_nothing_scored_still_gives_a_table():
-    assert per_label_text([]).splitlines()[0].split() == ["label", "scored", "missed", "false", "pos.", "absent"]
+    assert as_text(label_table([])).splitlines()[0].split() == ["label", "scored", "missed", "false", "pos.", "absent"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from medvid.config.task import SegmentationEvaluationOptions
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.data.grid import Grid
 from medvid.evaluation.segmentation import SegmentationEvaluator
 from medvid.models.head import Evaluator
@@ -97,7 +97,7 @@ def test_a_resampled_grid_agrees_with_interpolating_the_probabilities_at_once(ma
     clear = np.ptp(np.sort(scores, axis=0)[-2:], axis=0) > 1e-5
     case = make_case("case_1", scores.argmax(axis=0).astype(np.uint8), grid)
     case = type(case)(**{**vars(case), "prepared": prepared})
-    [path] = evaluator(figures=0).predict(one_hot(5), case, tmp_path / "out")
+    [path] = evaluator(figures=0).predict(one_hot(5), case, tmp_path / "out").files
     inside = np.stack([(c >= -0.5) & (c <= n - 0.5) for c, n in zip(coordinates, prepared.shape, strict=True)]).all(0)
     expected = np.where(inside, scores.argmax(axis=0), 0)
     np.testing.assert_array_equal(np.load(path)[clear], expected[clear])
@@ -135,7 +135,7 @@ def test_nothing_to_score_is_nan_and_not_zero(make_case, grids, one_hot, tmp_pat
     rows = scoring.evaluate(one_hot(5), case, final=True, folder=tmp_path)
     metrics = scoring.summarise(rows).metrics
     assert all(math.isnan(value) for value in metrics.values())
-    assert len(scoring.figures(tmp_path)) == 1
+    assert len(scoring.figures((), tmp_path)) == 1
 
 
 def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, grids, one_hot, tmp_path):
@@ -144,14 +144,14 @@ def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, gr
     for shift, name in enumerate(["best", "middle", "../worst"]):
         case = make_case(name, truth, grid, seen=np.roll(truth, shift, axis=1))
         scoring.evaluate(one_hot(5), case, final=True, folder=tmp_path)
-    files = scoring.figures(tmp_path)
+    files = scoring.figures((), tmp_path)
     assert [path.name for path in files] == ["..%2Fworst.png", "best.png"]
     assert all(path.parent == tmp_path / "figures" and path.stat().st_size > 10_000 for path in files)
 
 
 def test_predict_writes_label_map_and_picture(truth, make_case, grids, one_hot, tmp_path):
     case = make_case("scan", truth, grids["turned"](truth.shape, SPACING, margin=2))
-    files = evaluator().predict(one_hot(5), case, tmp_path / "out")
+    files = list(evaluator().predict(one_hot(5), case, tmp_path / "out").files)
     assert files == [tmp_path / "out" / "scan.npy", tmp_path / "out" / "scan.png"]
     np.testing.assert_array_equal(np.load(files[0]), truth)
 
@@ -162,11 +162,11 @@ def test_images_are_segmented_too(truth, make_case, grids, one_hot, tmp_path):
     scoring = evaluator(size=(8, 8))
     rows = scoring.evaluate(one_hot(5), case, final=True, folder=tmp_path)
     assert scoring.summarise(rows).metrics["dice"] == 1.0
-    assert len(scoring.figures(tmp_path)) == 1
+    assert len(scoring.figures((), tmp_path)) == 1
 
 
 def test_pictures_name_nothing_but_the_case(truth, make_case, grids, one_hot, tmp_path):
     folder = tmp_path / "DOE_JANE"
     case = make_case("scan", truth, grids["identity"](truth.shape, SPACING))
-    *_, picture = evaluator().predict(one_hot(5), case, folder)
+    *_, picture = evaluator().predict(one_hot(5), case, folder).files
     assert b"DOE_JANE" not in picture.read_bytes()

@@ -7,8 +7,8 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor, nn
 
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.config.segmentation import DiceCEOptions, SegmentationHeadOptions
-from medvid.config.task import SegmentationEvaluationOptions
 from medvid.models.features import Features
 from medvid.models.segmentation import SegmentationHead, dice_ce_loss
 from medvid.plugin.info import InputInfo, TargetInfo

@@ -111,14 +111,14 @@ def scan(finished: Run, tmp_path: Path) -> Path:
 
 
 def test_predicting_a_new_scan_on_its_own_grid(finished: Run, scan: Path, tmp_path: Path) -> None:
-    [(case, files)] = finished.predict([scan], tmp_path / "out")
+    [(case, prediction)] = finished.predict([scan], tmp_path / "out")
     assert case == "scan"
-    labels, image = nib.load(files[0]), nib.load(scan)
+    labels, image = nib.load(prediction.files[0]), nib.load(scan)
     assert labels.shape == image.shape
     assert np.allclose(labels.affine, image.affine, atol=1e-4)
     assert set(np.unique(labels.dataobj)) <= set(range(14))
     assert b"Jane" not in labels.to_bytes()
-    assert files[1].suffix == ".png"
+    assert prediction.files[1].suffix == ".png"
 
 
 def test_predictions_never_overwrite_their_inputs(finished: Run, scan: Path) -> None:

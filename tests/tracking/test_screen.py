@@ -11,6 +11,8 @@ import pluggy
 import pytest
 from rich.console import Console
 
+from medvid.evaluation.aggregate import per_label
+from medvid.evaluation.label_table import label_table
 from medvid.plugin import hookspecs
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.tracking import console as console_plugin
@@ -21,6 +23,8 @@ ROWS = tuple(
     for case in ("0001", "0002")
     for number, label in enumerate(("[red]liver", "spleen"), start=1)
 )
+
+TABLE = label_table(per_label(ROWS))
 
 
 def drive(hooks: pluggy.HookRelay, run: RunInfo) -> None:
@@ -50,6 +54,7 @@ def drive(hooks: pluggy.HookRelay, run: RunInfo) -> None:
             final=True,
             metrics={"dice": 0.7},
             rows=ROWS,
+            table=TABLE,
             figures=(run.folder / "figures" / "0001.png",),
             notes=("1 case has no spleen",),
         ),
@@ -94,7 +99,7 @@ def test_a_finished_run_without_a_terminal(
     assert "1 case has no spleen" in text
     assert "picture: runs/unetr_btcv/unetr-s7/figures/0001.png" in text
     assert "finished in 0:05:32: runs/unetr_btcv/unetr-s7" in text
-    assert "platform predict runs/unetr_btcv/unetr-s7 SCAN.nii.gz" in text
+    assert "platform predict runs/unetr_btcv/unetr-s7 FILE" in text
     assert "\x1b" not in text
     log = "\n".join(record.getMessage() for record in caplog.records)
     assert all(line in log for line in (first, lines[0], "train 10/40", "step 50: saved", "0.600", "1 case has no"))
@@ -130,7 +135,7 @@ def test_on_a_terminal_there_are_bars(run: RunInfo) -> None:
 
 
 def test_results_outside_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    console_plugin.show_evaluation(Evaluation(split="test", step=40, final=True, metrics={}, rows=ROWS))
+    console_plugin.show_evaluation(Evaluation(split="test", step=40, final=True, metrics={}, rows=ROWS, table=TABLE))
     text = capsys.readouterr().out
     assert text.startswith("test, weights of step 40\n")
     assert "spleen" in text

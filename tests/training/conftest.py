@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from medvid.data.dataset import Case, Dataset, Progress
 from medvid.data.sample import Batch
+from medvid.models.backbone import Backbone
 from medvid.models.build import Model
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.head import Head
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
-class TinyBackbone(nn.Module):
+class TinyBackbone(Backbone):
     feature_info = FeatureInfo(maps=(MapInfo(4, (1, 1)),))
 
     def __init__(self) -> None:

@@ -12,13 +12,15 @@ def predict(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder, runs/<task>/<run>.")],
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders to predict.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")] = Path("predictions"),
     checkpoint: CheckpointOption = "best",
     overrides: Overrides = None,
 ) -> None:
-    """Predict new files with a run's weights, on the files' own grid."""
+    """Predict new files with a run's weights: label maps on the files' own grid, or the five likeliest classes."""
     from medvid.runs import api
 
     found = api.load_run(run, plugins=plugins_file(context))
-    for case, files in found.predict(inputs, output, checkpoint=checkpoint, overrides=overrides or ()):
-        typer.echo(f"{case}: {', '.join(str(file) for file in files)}")
+    for case, prediction in found.predict(inputs, output, checkpoint=checkpoint, overrides=overrides or ()):
+        typer.echo(f"{case}: {', '.join(str(file) for file in prediction.files)}")
+        for line in prediction.lines:
+            typer.echo(f"  {line}")

@@ -1,7 +1,7 @@
 """From a task file to a validated, frozen Task: the file, the sample overlay, the overrides; all errors at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,21 +10,17 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from medvid.config.components import BASES, KINDS, generator_options_of, options_of
+from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
 from medvid.config.explain import explain
 from medvid.config.layers import Layers, Override, read_overrides
-from medvid.config.options import Options
+from medvid.config.options import BackboneOptions, Options
 from medvid.config.sample import SampleOverlay, sample_folder
-from medvid.config.task import AppliedSample, SegmentationEvaluationOptions, Task
+from medvid.config.task import AppliedSample, Task
 from medvid.config.yaml import KeyPath, Problem, parse_file
 from medvid.errors import ConfigError, MedvidError, PluginError
 from medvid.plugin.host import Host, Kind
 from medvid.plugin.loading import describe_failure
-from medvid.plugin.specs import ComponentSpec, DatasetSpec, HeadSpec, TaskKind
-
-EVALUATION_OPTIONS: dict[TaskKind, type[SegmentationEvaluationOptions]] = {
-    "segmentation": SegmentationEvaluationOptions,
-}
-"""The model of the evaluation block, by what the head predicts."""
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, TaskKind
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -83,7 +79,7 @@ class _Loader:
 
     def load(self, *, sample: bool) -> Task:
         fresh = self._resolve_sample(wanted=sample)
-        specs = {kind: self._spec(kind) for kind in KINDS}
+        specs = {kind: self._spec(kind, self.layers.data.get(kind, {}), (kind,)) for kind in KINDS}
         blocks = {kind: self._component(spec) if spec else None for kind, spec in specs.items()}
         values: dict[str, object] = dict(self.layers.data)
         values |= {kind: options or BASES[kind].model_construct() for kind, options in blocks.items()}
@@ -131,36 +127,44 @@ class _Loader:
         root = dataset.get("root")
         return isinstance(root, str | Path) and not Path(root).expanduser().exists()
 
-    def _spec(self, kind: Kind) -> ComponentSpec | None:
+    def _spec(self, kind: Kind, block: Any, path: KeyPath) -> ComponentSpec | None:
         """The component that a block names."""
-        block = self.layers.data.get(kind, {})
         if not isinstance(block, Mapping):
-            self._report((kind,), f"should be a block of options with a name, got {block!r}")
+            self._report(path, f"should be a block of options with a name, got {block!r}")
         elif not isinstance(block.get("name"), str):
             names = ", ".join(spec.name for spec in self.host.specs(kind))
-            self._report((kind, "name"), f"should name a {kind}, one of: {names}")
+            self._report((*path, "name"), f"should name a {kind}, one of: {names}")
         else:
             try:
                 return self.host.spec(kind, block["name"])
             except ConfigError as error:
-                self._report((kind, "name"), str(error), error.hint)
+                self._report((*path, "name"), str(error), error.hint)
             except PluginError as error:
-                raise PluginError(self._line((kind, "name"), str(error)), hint=error.hint) from error
+                raise PluginError(self._line((*path, "name"), str(error)), hint=error.hint) from error
         return None
 
     def _component(self, spec: ComponentSpec) -> Options | None:
         """The validated block of a component."""
+        return self._block(spec, self.layers.data[spec.kind], (spec.kind,))
+
+    def _block(self, spec: ComponentSpec, block: Any, path: KeyPath) -> Options | None:
+        """The validated block of a component; of one that runs another inside, with that one's own block validated."""
+        inner = spec.inner if isinstance(spec, BackboneSpec) else ""
+        if inner and isinstance(block.get(inner), Mapping):
+            inner_spec = self._spec("backbone", block[inner], (*path, inner))
+            options = self._block(inner_spec, block[inner], (*path, inner)) if inner_spec else None
+            block = {**block, inner: options or BackboneOptions.model_construct(name="")}
         try:
-            return self._validate(options_of(self.host, spec), self.layers.data[spec.kind], (spec.kind,))
+            return self._validate(options_of(self.host, spec), block, path)
         except MedvidError:
             raise
         except Exception as error:
             owner = self.host.owner(spec).label
             raise PluginError(f"{owner} failed to check the options: {describe_failure(error)}") from error
 
-    def _evaluation(self, head: ComponentSpec | None) -> SegmentationEvaluationOptions:
+    def _evaluation(self, head: ComponentSpec | None) -> EvaluationOptions:
         task: TaskKind = head.task if isinstance(head, HeadSpec) else "segmentation"
-        model = EVALUATION_OPTIONS.get(task, SegmentationEvaluationOptions)
+        model = EVALUATION_OPTIONS[task]
         return self._validate(model, self.layers.data.get("evaluation", {}), ("evaluation",)) or model()
 
     def _generator_options(self, dataset: ComponentSpec | None) -> dict[str, Any]:
@@ -220,30 +224,36 @@ def _read(path: Path) -> str:
 
 def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:
     """Fill in what only a whole task tells: the folder of the sample, and the user's home in paths."""
-    dataset, weights = task.dataset, task.backbone.weights
+    dataset = task.dataset
     root = sample_folder(dataset, generate) if fresh else dataset.root.expanduser()
-    changes: dict[str, Any] = {
+    changes = {
         "output": task.output.expanduser(),
         "dataset": dataset.model_copy(update={"root": root, "cache": dataset.cache.expanduser()}),
+        "backbone": _with_weights_at(task.backbone, Path.expanduser),
         "sample": AppliedSample(applied=True, generate=generate) if task.sample else None,
     }
-    if weights:
-        expanded = weights.model_copy(update={"path": weights.path.expanduser()})
-        changes["backbone"] = task.backbone.model_copy(update={"weights": expanded})
     return task.model_copy(update=changes)
 
 
 def with_absolute_paths(task: Task) -> Task:
     """The same task wherever it is loaded: as it is kept in a run folder, which may be used from anywhere."""
-    dataset, weights = task.dataset, task.backbone.weights
-    changes: dict[str, Any] = {
+    dataset = task.dataset
+    changes = {
         "output": task.output.absolute(),
         "dataset": dataset.model_copy(update={"root": dataset.root.absolute(), "cache": dataset.cache.absolute()}),
+        "backbone": _with_weights_at(task.backbone, Path.absolute),
     }
-    if weights:
-        absolute = weights.model_copy(update={"path": weights.path.absolute()})
-        changes["backbone"] = task.backbone.model_copy(update={"weights": absolute})
     return task.model_copy(update=changes)
+
+
+def _with_weights_at(backbone: BackboneOptions, place: Callable[[Path], Path]) -> BackboneOptions:
+    """The same options with another path of the published weights, also of those of a backbone inside."""
+    changes: dict[str, Any] = {
+        name: _with_weights_at(value, place) for name, value in backbone if isinstance(value, BackboneOptions)
+    }
+    if weights := backbone.weights:
+        changes["weights"] = weights.model_copy(update={"path": place(weights.path)})
+    return backbone.model_copy(update=changes)
 
 
 def _without_variables(value: Any) -> Any:

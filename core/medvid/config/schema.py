@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from medvid.config.components import KINDS, generator_options_of, options_of
+from medvid.config.evaluation import EVALUATION_OPTIONS
 from medvid.config.task import Task
 from medvid.errors import PluginError
 from medvid.plugin.host import Host
@@ -29,13 +30,14 @@ def task_schema(host: Host) -> Schema:
     generators = _usable(host, [spec for spec in host.specs("dataset") if spec.sample], generator_options_of)
     models: list[type[BaseModel]] = [Task]
     models += [model for named in components.values() for model in named.values()]
-    models += generators.values()
+    models += [*generators.values(), *EVALUATION_OPTIONS.values()]
     references, definitions = _definitions(models)
 
     task = definitions.pop(references[Task]["$ref"].rpartition("/")[2])
     properties = task["properties"]
     for kind, named in components.items():
         properties[kind] = _choice("oneOf", [_named(references[model], name) for name, model in named.items()])
+    properties["evaluation"] = _choice("anyOf", [references[model] for model in EVALUATION_OPTIONS.values()])
     sections = {section: properties[section] for section in (*KINDS, "train", "evaluation")}
     sections["generate"] = _choice("anyOf", [references[model] for model in generators.values()])
     overlay = _partial({"type": "object", "properties": sections, "additionalProperties": False})

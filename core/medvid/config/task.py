@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
+from medvid.config.evaluation import EvaluationOptions
 from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -104,13 +105,18 @@ class TrainOptions(Options):
     batch_size: PositiveInt
     """Cases per step and device; a case may give several patches or clips."""
     optimizer: Optimizer
+    base_batch_size: PositiveInt | None = None
+    """Cases per optimizer step, over all devices, that `optimizer.lr` is for; the rate is scaled linearly with their
+    actual number (Goyal et al., 2017). Default: the rate is taken as it is."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each layer of the backbone to the one before it (Bao et al., ICLR 2022)."""
     schedule: Schedule = Constant(name="constant")
     accumulate: PositiveInt = 1
     """Batches whose gradients are averaged into one optimizer step."""
     clip_norm: PositiveFloat | None = None
     """Largest total gradient norm; larger ones are scaled down to it."""
     decay_norms_and_biases: bool = False
-    """Apply weight decay to one-dimensional parameters too (norms, biases)."""
+    """Apply weight decay to one-dimensional parameters too (norms, biases), and to tables of positions."""
     freeze: tuple[Freeze, ...] = ()
     """Parameters that are not trained, or not from the start."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -124,10 +130,15 @@ class TrainOptions(Options):
     """auto: one process, or distributed data parallel where there is more than one device."""
     channels_last: bool = True
     """Keep activations channels-last, the faster memory format for convolutions in bf16."""
+    gradient_checkpointing: bool = False
+    """Compute the backbone's layers again in the backward pass instead of keeping their activations."""
     compile: bool = False
     """Compile the model with torch.compile."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that load data; results do not depend on it."""
+    max_unreadable: Fraction = 0.01
+    """Largest share of the training cases that may be unreadable: each is named in the log and in data_report.json, and
+    another case stands in for it. 0: the first one ends the training. In evaluation there is no such allowance."""
     log_every: PositiveInt = 10
     """Steps between logged training figures; the only times the device is waited for."""
     checkpoint_every: PositiveInt | None = None
@@ -136,30 +147,6 @@ class TrainOptions(Options):
     """Newest checkpoints to keep, besides the best."""
     deterministic: bool = True
     """On GPUs, use deterministic implementations; an operation that has none is named in a warning."""
-
-
-class SegmentationEvaluationOptions(Options):
-    """How segmentations are inferred and scored."""
-
-    every: PositiveInt | None = None
-    """Steps between evaluations during training; default: only at the end."""
-    split: str = "validation"
-    """The split that is evaluated."""
-    checkpoint: Literal["best", "last"] = "best"
-    """The weights of the closing evaluation."""
-    protocol: Literal["medvid", "unetr", "transunet", "medt"] = "medvid"
-    """medvid: on the grid of the original file. The others as the authors of that model score: unetr on the prepared
-    grid; transunet on the original grid, surfaces in voxels; medt F1 and IoU at the training size, two labels only."""
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Overlap of neighbouring windows, as a fraction of the window."""
-    blending: Literal["gaussian", "constant"] = "gaussian"
-    """Weight of a window's voxels in the average."""
-    window_batch: PositiveInt = 4
-    """Windows inferred at once."""
-    tolerance: PositiveFloat = 2.0
-    """Tolerance of the surface Dice, in mm, or in pixels where files have no physical size."""
-    figures: Annotated[int, Field(ge=0)] = 3
-    """Overlay pictures to draw in the closing evaluation."""
 
 
 class TrackingOptions(Options):
@@ -192,7 +179,7 @@ class Task(Options):
     backbone: SerializeAsAny[BackboneOptions]
     head: SerializeAsAny[HeadOptions]
     train: TrainOptions
-    evaluation: SerializeAsAny[SegmentationEvaluationOptions] = SegmentationEvaluationOptions()
+    evaluation: SerializeAsAny[EvaluationOptions] = EvaluationOptions()
     tracking: TrackingOptions = TrackingOptions()
     sample: AppliedSample | None = None
     """Set where the task runs on the generated sample instead of the real data set."""

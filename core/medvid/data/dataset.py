@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -15,6 +15,11 @@ from medvid.plugin.specs import Layout
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while work advances."""
+
+
+Placement = Literal["spread", "segments"]
+"""Where n clips lie in the time T that a clip can start in: ``spread`` from its start to its end, a single one in the
+middle; ``segments``: clip i at i / n of it, so a single one at the start, as TimeSformer's authors have it."""
 
 
 class Case(Protocol):
@@ -57,6 +62,29 @@ class SegmentationCase(Case, Protocol):
 
     def write(self, labels: np.ndarray, folder: Path) -> Path:
         """Write a label map of shape ``grid.native_shape`` as a file of the data set's format; return its path."""
+        ...
+
+
+class ClassificationCase(Case, Protocol):
+    """A case with one label as a whole."""
+
+    @property
+    def label(self) -> int | None:
+        """Id of its label; None where it is not known."""
+        ...
+
+    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
+        """Several views of the case, (clips * crops, C, *S) float32, clips outermost; an image has one clip.
+
+        Args:
+            clips: views in time.
+            crops: views in space: 1 in the centre, or 3 along the longer side.
+            placement: where the clips lie in time.
+        """
+        ...
+
+    def thumbnails(self, count: int) -> np.ndarray:
+        """At most `count` pictures (count, H, W, 3) uint8, spread evenly over the case, for people to look at."""
         ...
 
 

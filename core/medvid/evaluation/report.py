@@ -1,30 +1,16 @@
-"""Evaluation results for people: a CSV file of all cases and a table per label. Imports nothing heavy."""
+"""Evaluation results for people: a CSV file of all cases, and tables. Imports nothing heavy."""
 
 import csv
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from rich.table import Table
+from rich.table import Table as RichTable
 
-from medvid.evaluation.aggregate import LabelSummary, State, mean, per_label
-
-HEADINGS = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "hd95_mm": "HD95 (mm)",
-    "hd95_px": "HD95 (px)",
-    "hd95_voxel": "HD95 (voxels)",
-    "surface_dice": "surface Dice",
-}
-STATES: dict[State, str] = {
-    "scored": "scored",
-    "missed": "missed",
-    "false positive": "false pos.",
-    "absent": "absent",
-}
+from medvid.plugin.events import Table
 
 
 def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
@@ -45,53 +31,32 @@ def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     return path
 
 
-def per_label_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """The table of `label_lines` for the console."""
-    heading, *lines, last = label_lines(rows)
-    table = Table(show_footer=True)
+def as_rich(table: Table) -> RichTable:
+    """A table for the console."""
+    heading, *lines, last = table
+    shown = RichTable(show_footer=True)
     for column, (title, footer) in enumerate(zip(heading, last, strict=True)):
-        table.add_column(title, footer, justify="left" if column == 0 else "right")
+        shown.add_column(title, footer, justify="left" if column == 0 else "right")
     for line in lines:
-        table.add_row(*line)
-    return table
+        shown.add_row(*line)
+    return shown
 
 
-def per_label_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The table of `label_lines` as aligned plain text, for logs."""
-    lines = label_lines(rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def as_text(table: Table) -> str:
+    """A table as aligned plain text, for logs."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in lines
+        for line in table
     )
 
 
-def label_lines(rows: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    """Headings, one line per label, and the mean over labels, as text.
-
-    Counts are cases: ``scored`` has the label in truth and prediction, ``missed`` in the truth only, ``false pos.``
-    in the prediction only, ``absent`` in neither.
-    """
-    summaries = per_label(rows)
-    metrics = list(summaries[0].means) if summaries else []
-    heading = ["label", *(HEADINGS[metric] for metric in metrics), *STATES.values()]
-    means = [_figure(metric, mean(summary.means[metric] for summary in summaries)) for metric in metrics]
-    return [heading, *(_line(summary, metrics) for summary in summaries), ["mean", *means, *_counts(summaries)]]
-
-
-def _line(summary: LabelSummary, metrics: Sequence[str]) -> list[str]:
-    return [summary.label, *(_figure(metric, summary.means[metric]) for metric in metrics), *_counts([summary])]
-
-
-def _counts(summaries: Sequence[LabelSummary]) -> list[str]:
-    return [str(sum(summary.states[state] for summary in summaries)) for state in STATES]
-
-
-def _figure(metric: str, value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.{2 if metric.startswith('hd95') else 3}f}"
+def file_name(case: str) -> str:
+    """A file name for a case id, whatever characters the id has."""
+    return quote(case, safe=" ")
 
 
 def _is_nan(value: Any) -> bool:

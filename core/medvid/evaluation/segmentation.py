@@ -4,20 +4,21 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 import numpy as np
 import torch
 from torch import nn
 
-from medvid.config.task import SegmentationEvaluationOptions
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.data.dataset import Case, SegmentationCase
 from medvid.errors import ConfigError
 from medvid.evaluation.aggregate import HD95_COLUMNS, headline, per_label, state_notes
+from medvid.evaluation.label_table import label_table
 from medvid.evaluation.protocols import PROTOCOLS, Collector
+from medvid.evaluation.report import file_name
 from medvid.evaluation.sliding_window import SliceWise, stream_scores
 from medvid.evaluation.views import View, make_view
-from medvid.models.head import Summary
+from medvid.models.head import Prediction, Summary
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -38,6 +39,7 @@ class SegmentationEvaluator:
     """
 
     monitor = "dice"
+    loads_ahead = False  # what a case reads is too large to be sent between processes
 
     def __init__(self, options: SegmentationEvaluationOptions, input_info: InputInfo, target_info: TargetInfo) -> None:
         if options.protocol == "medt" and len(target_info.labels) != 2:
@@ -51,8 +53,12 @@ class SegmentationEvaluator:
         self._window = input_info.size
         self._labels = target_info.labels
 
+    def load(self, case: Case) -> Case:
+        """The case itself, which reads its arrays when asked for them."""
+        return case
+
     @torch.inference_mode()
-    def evaluate(self, model: nn.Module, case: Case, *, final: bool, folder: Path) -> list[dict[str, Any]]:
+    def evaluate(self, model: nn.Module, loaded: Case, *, final: bool, folder: Path) -> list[dict[str, Any]]:
         """Score one case; if final, by all figures of the protocol, and write its prediction and what pictures need.
 
         Returns:
@@ -60,7 +66,7 @@ class SegmentationEvaluator:
             voxels_true, voxels_predicted, dice (and iou) and, if final, hd95_<unit> and surface_dice, as the protocol
             has them.
         """
-        case = _segmentation(case)
+        case = _segmentation(loaded)
         native = self._protocol.native_labels(case.grid)
         scored = native if self._protocol.grid == "native" else self._protocol.prepared_labels()
         self._infer(model, case, {scored, native} if final else {scored})
@@ -74,17 +80,17 @@ class SegmentationEvaluator:
         """Reduce the rows of all cases to each figure's mean, ``dice``, and its means by label, ``dice/<label>``."""
         summaries = per_label(rows)
         figures = headline(summaries)
-        notes = self._definitions(figures)
-        return Summary(metrics=figures, notes=(*notes, *state_notes(summaries, self._protocol.empty)))
+        notes = (*self._definitions(figures), *state_notes(summaries, self._protocol.empty))
+        return Summary(metrics=figures, table=label_table(summaries), notes=notes)
 
-    def figures(self, folder: Path) -> list[Path]:
+    def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:  # noqa: ARG002 (views have it all)
         """Draw as many cases as the options ask for, spread evenly from the lowest to the highest mean Dice."""
         ranked = sorted((folder / "views").glob("*.npz"), key=lambda path: (View.load_mean_dice(path), path))
         chosen = np.linspace(0, len(ranked) - 1, min(self._options.figures, len(ranked))).round().astype(int)
         return [self._draw(View.load(ranked[index]), folder / "figures") for index in chosen]
 
     @torch.inference_mode()
-    def predict(self, model: nn.Module, case: Case, folder: Path) -> list[Path]:
+    def predict(self, model: nn.Module, case: Case, folder: Path) -> Prediction:
         """Write the label map of a case on the grid of its file, and a picture of it unless figures are off."""
         case = _segmentation(case)
         native = self._protocol.native_labels(case.grid)
@@ -95,7 +101,7 @@ class SegmentationEvaluator:
         if self._options.figures:
             view = make_view(case.id, case.grid, case.layout, image=case.native_input(), prediction=prediction)
             files.append(self._draw(view, folder))
-        return files
+        return Prediction(tuple(files))
 
     def _infer(self, model: nn.Module, case: SegmentationCase, collectors: Collection[Collector]) -> None:
         """Stream a case's scores to the collectors."""
@@ -131,13 +137,13 @@ class SegmentationEvaluator:
                 dice=[math.nan, *(row["dice"] for row in rows)],
             )
             (folder / "views").mkdir(exist_ok=True)
-            view.save(folder / "views" / f"{_file_name(case.id)}.npz")
+            view.save(folder / "views" / f"{file_name(case.id)}.npz")
 
     def _draw(self, view: View, folder: Path) -> Path:
         from medvid.evaluation.figures import draw
 
         folder.mkdir(parents=True, exist_ok=True)
-        return draw(view, self._labels, folder / f"{_file_name(view.case)}.png")
+        return draw(view, self._labels, folder / f"{file_name(view.case)}.png")
 
     def _definitions(self, figures: Mapping[str, float]) -> list[str]:
         """What a reader has to know of these figures, in the order in which they appear."""
@@ -154,8 +160,3 @@ class SegmentationEvaluator:
 def _segmentation(case: Case) -> SegmentationCase:
     """The case as what it is: the host pairs heads with data sets of the same task only."""
     return cast(SegmentationCase, case)
-
-
-def _file_name(case: str) -> str:
-    """A file name for a case id, whatever characters the id has."""
-    return quote(case, safe=" ")

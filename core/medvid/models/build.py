@@ -1,15 +1,22 @@
 """Puts backbone and head together to one model, from a checked task."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from medvid.config.layout import find_fold
+from medvid.config.options import BackboneOptions
 from medvid.config.task import Task
+from medvid.models.backbone import Backbone
 from medvid.models.features import Features
 from medvid.models.head import Head
 from medvid.models.layout import AxisFold
 from medvid.models.weights import ImportReport, import_weights
 from medvid.plugin.host import Host
+from medvid.plugin.info import InputInfo
 from medvid.seeding import derive_seed
 
 
@@ -17,12 +24,12 @@ class Model(nn.Module):
     """A backbone and a head: (B, C, *S) to logits.
 
     Args:
-        backbone: returns Features and declares them as ``feature_info``.
+        backbone: returns the features.
         head: built from that ``feature_info``, as the adapter changes it.
         adapter: runs the backbone where the input's layout is not its own.
     """
 
-    def __init__(self, backbone: nn.Module, head: Head, adapter: AxisFold | None = None) -> None:
+    def __init__(self, backbone: Backbone, head: Head, adapter: AxisFold | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -46,20 +53,34 @@ def build_model(task: Task, host: Host) -> Model:
     adapter = AxisFold(fold.axis) if fold else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(task.seed, "init"))
-        inner_info = fold.inner(input_info) if fold else input_info
-        backbone = host.load(backbone_spec, backbone_spec.target)(task.backbone, inner_info)
+        backbone = _build_backbone(task.backbone, fold.inner(input_info) if fold else input_info, host)
         feature_info = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
         head = host.load(head_spec, head_spec.target)(task.head, feature_info, input_info, target_info)
     return Model(backbone, head, adapter)
 
 
-def load_published_weights(model: Model, task: Task, host: Host) -> ImportReport | None:
-    """Import the weights that the task's backbone block names, if it names any.
+def _build_backbone(options: BackboneOptions, info: InputInfo, host: Host) -> Backbone:
+    """Build a backbone, and the one that it runs inside, if any, for images of the last two axes."""
+    spec = host.spec("backbone", options.name)
+    target = host.load(spec, spec.target)
+    if not spec.inner:
+        return cast(Backbone, target(options, info))
+    image = replace(info, layout="image", size=info.size[-2:])
+    return cast(Backbone, target(options, info, _build_backbone(getattr(options, spec.inner), image, host)))
+
+
+def load_published_weights(model: Model, task: Task, host: Host) -> list[ImportReport]:
+    """Import the weights that the task's backbone block names, and before them those of a backbone inside it.
 
     Raises:
-        CheckpointError: the file cannot be read, or something in it or in the model is left unexplained.
+        CheckpointError: a file cannot be read, or something in it or in the model is left unexplained.
     """
-    weights, spec = task.backbone.weights, host.spec("backbone", task.backbone.name)
-    if weights is None:
-        return None
-    return import_weights(model, weights.path, host.load(spec, spec.weights), weights.source)
+    return list(_import_weights(model.backbone, task.backbone, model.head, host))
+
+
+def _import_weights(backbone: Backbone, options: BackboneOptions, head: Head, host: Host) -> Iterator[ImportReport]:
+    spec = host.spec("backbone", options.name)
+    if spec.inner:
+        yield from _import_weights(getattr(backbone, spec.inner), getattr(options, spec.inner), head, host)
+    if weights := options.weights:
+        yield import_weights(Model(backbone, head), weights.path, host.load(spec, spec.weights), weights.source)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from medvid.config.task import SegmentationEvaluationOptions
 from medvid.data.dataset import Case
 from medvid.models.features import Features
+from medvid.plugin.events import Table
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -20,25 +20,49 @@ class Summary:
 
     Args:
         metrics: headline figures by name; ``metrics[Evaluator.monitor]`` chooses the best checkpoint.
+        table: the figures for people.
         notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
     """
 
     metrics: Mapping[str, float]
+    table: Table = ()
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was predicted for a new case.
+
+    Args:
+        files: what was written.
+        lines: the prediction in words, where it can be said.
+    """
+
+    files: tuple[Path, ...]
+    lines: tuple[str, ...] = ()
+
+
 class Evaluator(Protocol):
-    """The inference procedure and metrics of one kind of task. The model is already in eval mode."""
+    """The inference procedure and metrics of one kind of task. The model is already in eval mode.
+
+    Pickled into loader processes where it loads ahead.
+    """
 
     monitor: str
     """Name of the metric (higher is better) that chooses the best checkpoint."""
+    loads_ahead: bool
+    """Whether loader processes call `load` for the cases to come while the model works on one."""
 
-    def evaluate(self, model: nn.Module, case: Case, *, final: bool, folder: Path) -> list[dict[str, Any]]:
+    def load(self, case: Case) -> Any:
+        """Read what `evaluate` needs of a case."""
+        ...
+
+    def evaluate(self, model: nn.Module, loaded: Any, *, final: bool, folder: Path) -> list[dict[str, Any]]:
         """Infer and score one case.
 
         Args:
             model: maps (B, C, *S) to logits.
-            case: the case.
+            loaded: the case, as `load` gave it.
             final: asks for every metric and for the prediction, written below folder; else only what `monitor` needs.
             folder: where predictions and pictures go.
 
@@ -51,12 +75,12 @@ class Evaluator(Protocol):
         """Reduce the rows of all cases (from all devices) to the headline figures."""
         ...
 
-    def figures(self, folder: Path) -> list[Path]:
-        """Draw the pictures of the predictions written below folder; return the files."""
+    def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+        """Draw the pictures of a closing evaluation, whose predictions are below folder; return the files."""
         ...
 
-    def predict(self, model: nn.Module, case: Case, folder: Path) -> list[Path]:
-        """Infer one case without labels and write the prediction below folder; return the files."""
+    def predict(self, model: nn.Module, case: Case, folder: Path) -> Prediction:
+        """Infer one case without labels and write the prediction below folder."""
         ...
 
 
@@ -71,12 +95,23 @@ class Head(nn.Module, ABC):
             Logits: (B, labels, *S) for segmentation, (B, labels) for classification.
         """
 
+    def mix(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Change a training batch, on its device, before the forward pass; by default it stays as it is.
+
+        Random numbers come from torch's global generator, which the training loop seeds for each step.
+        """
+        return input, target
+
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The training loss under key ``"loss"``, and its parts under their names; all scalars, not detached."""
 
     @abstractmethod
-    def evaluator(
-        self, options: SegmentationEvaluationOptions, input_info: InputInfo, target_info: TargetInfo
-    ) -> Evaluator:
-        """The inference procedure and metrics, as the task's evaluation block asks for them."""
+    def evaluator(self, options: Any, input_info: InputInfo, target_info: TargetInfo) -> Evaluator:
+        """The inference procedure and metrics, as the task's evaluation block asks for them.
+
+        Args:
+            options: the evaluation block of what the head predicts, see `medvid.config.evaluation`.
+            input_info: what the model is fed in training.
+            target_info: the labels.
+        """

@@ -28,12 +28,17 @@ class AxisFold:
         Returns:
             Maps (B, C_i, *S_i), all D long on that axis, and the mean over it of the slices' embeddings, (B, C).
         """
+        maps, embeddings = self.slices(backbone, input)
+        return Features(maps, None if embeddings is None else embeddings.mean(dim=1))
+
+    def slices(self, backbone: nn.Module, input: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """As `features`, but with the embedding of each slice, (B, D, C), where the backbone gives one."""
         shape = len(input), input.shape[2 + self.axis]  # B, D
         slices: Features = backbone(self._fold(input))
-        embedding = slices.embedding
-        return Features(
-            maps=tuple(self._unfold(feature_map, shape) for feature_map in slices.maps),
-            embedding=None if embedding is None else embedding.view(*shape, -1).mean(dim=1),
+        embeddings = slices.embedding
+        return (
+            tuple(self._unfold(feature_map, shape) for feature_map in slices.maps),
+            None if embeddings is None else embeddings.view(*shape, -1),
         )
 
     def feature_info(self, backbone: FeatureInfo) -> FeatureInfo:

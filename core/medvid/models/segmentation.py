@@ -5,8 +5,8 @@ from abc import ABC
 import torch
 from torch import Tensor
 
+from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.config.segmentation import DiceCEOptions, SegmentationHeadOptions
-from medvid.config.task import SegmentationEvaluationOptions
 from medvid.models.head import Evaluator, Head
 from medvid.plugin.info import InputInfo, TargetInfo
 

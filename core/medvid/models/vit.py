@@ -1,7 +1,13 @@
 """The pre-norm transformer block of ViT (Dosovitskiy et al., ICLR 2021), on torch's fused attention."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.ops import StochasticDepth
+
+GeluKind = Literal["none", "tanh"]
+"""Exact, or approximated with tanh as flax does by default."""
 
 
 class Attention(nn.Module):
@@ -32,23 +38,25 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers around an exact GELU.
+    """Two linear layers around a GELU.
 
     Args:
         dim: width of a token.
         mlp_dim: width between the layers.
         dropout: drop probability after each layer.
+        gelu: exact, or approximated.
     """
 
-    def __init__(self, dim: int, mlp_dim: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, mlp_dim: int, *, dropout: float = 0.0, gelu: GeluKind = "none") -> None:
         super().__init__()
+        self.gelu = gelu
         self.fc1 = nn.Linear(dim, mlp_dim)
         self.fc2 = nn.Linear(mlp_dim, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""
-        out: Tensor = self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x)))))
+        out: Tensor = self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x), approximate=self.gelu))))
         return out
 
 
@@ -62,7 +70,9 @@ class Block(nn.Module):
         qkv_bias: add a bias to queries, keys and values.
         dropout: drop probability of the output of every layer.
         attention_dropout: that of the attention's weights and output, where it is another one.
+        drop_path: probability of skipping a residual branch for an example (Huang et al., ECCV 2016).
         eps: added to the variance by the norms.
+        gelu: exact, or approximated.
     """
 
     def __init__(
@@ -74,7 +84,9 @@ class Block(nn.Module):
         qkv_bias: bool = True,
         dropout: float = 0.0,
         attention_dropout: float | None = None,
+        drop_path: float = 0.0,
         eps: float = 1e-6,
+        gelu: GeluKind = "none",
     ) -> None:
         super().__init__()
         if attention_dropout is None:
@@ -82,10 +94,16 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=attention_dropout)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = MLP(dim, mlp_dim, dropout=dropout)
+        self.mlp = MLP(dim, mlp_dim, dropout=dropout, gelu=gelu)
+        self.drop_path = StochasticDepth(drop_path, mode="row")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N, D)."""
-        x = x + self.attn(self.norm1(x))
-        out: Tensor = x + self.mlp(self.norm2(x))
+        x = x + self.drop_path(self.attn(self.norm1(x)))
+        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
         return out
+
+
+def drop_path_rates(last: float, depth: int) -> list[float]:
+    """Drop probability of each block: from 0 in the first, growing linearly, to `last` in the last one."""
+    return [last * index / max(1, depth - 1) for index in range(depth)]

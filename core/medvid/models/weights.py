@@ -104,6 +104,36 @@ def import_weights(model: "Model", path: Path, translate: Translate, source: str
     return ImportReport(path, source, len(tensors), resized, translation.dropped, translation.fresh)
 
 
+def place_classifier(
+    result: Translation, published: Mapping[str, Tensor], weight: str, bias: str, model: "Model"
+) -> None:
+    """Bring a published linear classifier into the model's classification head, if it tells as many classes apart.
+
+    Otherwise (another number of classes, or another head) it is dropped and the head is initialised anew; the report
+    says so.
+
+    Args:
+        result: the translation to add to.
+        published: the published state.
+        weight: published name of the classifier's weight (classes, D).
+        bias: that of its bias.
+        model: the model.
+    """
+    head = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("head.")}
+    names = {weight: "head.classifier.weight", bias: "head.classifier.bias"}
+    if weight not in published:
+        result.fresh |= dict.fromkeys(head, "the file has no classifier")
+    elif names[weight] not in head:
+        result.dropped |= dict.fromkeys(names, "the model has another head")
+        result.fresh |= dict.fromkeys(head, "the file has no weights for this head")
+    elif len(published[weight]) != len(head[names[weight]]):
+        reason = f"the file tells {len(published[weight])} classes apart, the model {len(head[names[weight]])}"
+        result.dropped |= dict.fromkeys(names, reason)
+        result.fresh |= dict.fromkeys(names.values(), reason)
+    else:
+        result.tensors |= {ours: published[theirs] for theirs, ours in names.items()}
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint, without what training scripts wrap around them. Executes nothing in the file.
 

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 RunStatus = Literal["finished", "failed", "killed"]
 
+Table = tuple[tuple[str, ...], ...]
+"""Cells as text: the heading, the lines, and as the last line what sums them up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
@@ -50,7 +53,8 @@ class Evaluation:
         step: the optimizer step of the weights.
         final: True for the closing evaluation of a run, False for those during training.
         metrics: headline figures, e.g. ``{"dice": 0.81, "dice/liver": 0.95}``; NaN where nothing could be scored.
-        rows: one mapping per case and label with its figures.
+        rows: one mapping per case (and label) with its figures.
+        table: the figures for people.
         figures: picture files that were written.
         notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
     """
@@ -60,6 +64,7 @@ class Evaluation:
     final: bool
     metrics: Mapping[str, float]
     rows: tuple[Mapping[str, Any], ...] = ()
+    table: Table = ()
     figures: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 

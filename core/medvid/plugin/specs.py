@@ -46,6 +46,9 @@ class BackboneSpec(ComponentSpec):
         features: which parts of Features it fills.
         paper: where it was published.
         weights: ``"package.weights:translate"``, see `medvid.models.weights`; empty if it imports none.
+        inner: name of the option that holds the block of another backbone, which this one runs inside; empty if it
+            runs none. ``target`` is then called as ``target(options, input_info, inner)``, where ``inner`` is that
+            backbone, built for images of the input's last two axes; it has to be kept as an attribute of that name.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -54,6 +57,7 @@ class BackboneSpec(ComponentSpec):
     features: tuple[FeatureKind, ...]
     paper: str = ""
     weights: str = ""
+    inner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from medvid.config.compatibility import check_compatible
 from medvid.config.load import load_task
 from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError
+from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
 from medvid.runs.closing import close_evaluation
@@ -129,7 +130,7 @@ class Run:
 
     def predict(
         self, paths: Sequence[Path], output: Path, *, checkpoint: str = "best", overrides: Sequence[str] = ()
-    ) -> Iterator[tuple[str, list[Path]]]:
+    ) -> Iterator[tuple[str, Prediction]]:
         """Predict new files, one case after the other; the training data need not be there.
 
         Args:
@@ -139,7 +140,7 @@ class Run:
             overrides: other options, e.g. of the device.
 
         Yields:
-            The case's id and the files written for it.
+            The case's id and its prediction.
 
         Raises:
             ConfigError: the predictions would be written over the inputs.

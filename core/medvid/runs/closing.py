@@ -39,6 +39,7 @@ def close_evaluation(
         session.dataset.cases(split),
         final=True,
         folder=folder,
+        workers=session.task.train.workers,
         progress=progress,
         interrupted=interrupted,
     )
@@ -46,13 +47,14 @@ def close_evaluation(
     figures: list[Path] = []
     if session.fabric.is_global_zero:
         write_cases(rows, folder / "cases.csv")
-        figures = session.evaluator.figures(folder)
+        figures = session.evaluator.figures(rows, folder)
     return Evaluation(
         split=split,
         step=step,
         final=True,
         metrics=summary.metrics,
         rows=tuple(rows),
+        table=summary.table,
         figures=tuple(figures),
         notes=summary.notes,
     )

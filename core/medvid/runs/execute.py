@@ -38,6 +38,7 @@ from medvid.training.device import describe_device
 from medvid.training.evaluate import evaluate_cases
 from medvid.training.loop import Trainer, TrainingProgress
 from medvid.training.signals import StopSignal
+from medvid.training.unreadable import UnreadableCases
 
 logger = logging.getLogger("medvid")
 
@@ -171,7 +172,7 @@ class _Execution:
 
     def _build(self) -> Trainer:
         task, model = self.task, self.session.model
-        if not self.checkpoint and (report := load_published_weights(model, task, self.host)):
+        for report in [] if self.checkpoint else load_published_weights(model, task, self.host):
             logger.info("%s", report)
         axes = len(self.session.dataset.input_info.size)
         trainer = Trainer(self.fabric, model, task.train, task.seed, axes)
@@ -195,6 +196,9 @@ class _Execution:
             world_size=self.fabric.world_size,
             workers=options.workers,
             pin_memory=self.fabric.device.type == "cuda",
+            unreadable=UnreadableCases(
+                self.folder.unreadable(self.fabric.global_rank), len(self.cases["train"]), options.max_unreadable
+            ),
         )
         self._progress("train")(progress.step, options.steps)
         changed = False
@@ -234,6 +238,7 @@ class _Execution:
                 self.cases[split],
                 final=False,
                 folder=self.folder.path,
+                workers=self.task.train.workers,
                 progress=self._progress("evaluate"),
                 interrupted=self._interrupted,
             )

@@ -91,6 +91,10 @@ class RunFolder:
         """Number of cases and digest of each split, which a resumed run must find again."""
         return self.path / "data.json"
 
+    def unreadable(self, rank: int) -> Path:
+        """The training cases that a process could not read, with the reasons; not there if there are none."""
+        return self.path / (f"data_report-{rank}.json" if rank else "data_report.json")
+
     @property
     def log(self) -> Path:
         return self.path / "run.log"

@@ -10,7 +10,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from medvid.evaluation.report import per_label_table, per_label_text
+from medvid.evaluation.report import as_rich, as_text
 from medvid.plugin.events import Evaluation, RunInfo, RunResult
 from medvid.tracking.content import sample_warning, short_path
 
@@ -102,7 +102,7 @@ class Screen:
         self.say(
             f"look at it in MLflow:  platform ui {folder}\n"
             f"evaluate it again:     platform evaluate {folder}\n"
-            f"use it:                platform predict {folder} SCAN.nii.gz -o predictions"
+            f"use it:                platform predict {folder} FILE -o predictions"
         )
         self._warn_of_sample()
 
@@ -190,8 +190,9 @@ def show_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The table of a closing evaluation, what one has to know about it, and where its pictures are."""
     heading = f"{evaluation.split}, weights of step {evaluation.step}"
     console.print(heading, style="bold")
-    logger.info("%s\n%s", heading, per_label_text(evaluation.rows))
-    console.print(per_label_table(evaluation.rows))
+    if evaluation.table:
+        logger.info("%s\n%s", heading, as_text(evaluation.table))
+        console.print(as_rich(evaluation.table))
     for line in [*evaluation.notes, *(f"picture: {short_path(path)}" for path in evaluation.figures)]:
         console.print(line)
         logger.info("%s", line)

@@ -1,7 +1,9 @@
 """The stream of training samples: the same for any number of loader workers, and from any step on."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -9,12 +11,16 @@ from torch.utils.data import Dataset as TorchDataset
 
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch, collate
-from medvid.errors import MedvidError, ResourceError
+from medvid.errors import DataError, MedvidError, ResourceError
 from medvid.seeding import derive_seed
 from medvid.training.signals import ignore_stop_signals
+from medvid.training.unreadable import UnreadableCases
 
 Place = tuple[int, int]
 """Where a sample stands in the training: (epoch, index of its case)."""
+
+STAND_INS = 10
+"""Cases that are tried in the place of one that cannot be read, one after the other."""
 
 
 def sample_places(cases: int, seed: int, first: int, stop: int, stride: int = 1) -> Iterator[Place]:
@@ -32,29 +38,111 @@ def sample_places(cases: int, seed: int, first: int, stop: int, stride: int = 1)
         yield epoch, int(order[position % cases])
 
 
-class _TrainingSamples(TorchDataset[Batch | MedvidError]):
-    """A data set by place. An error is returned, not raised: torch would bury its message in a traceback text."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a loader process sends: a value or the error in its place, and the cases that could not be read before.
 
-    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int) -> None:
-        self.dataset, self.cases, self.seed = dataset, cases, seed
+    An error is sent, not raised: torch would bury its message in a traceback text.
+    """
 
-    def __getitem__(self, place: Place) -> Batch | MedvidError:
+    value: Any
+    unreadable: tuple[tuple[str, DataError], ...] = ()
+
+    def pin_memory(self) -> "_Loaded":
+        """Pin a batch's host memory; called by torch's DataLoader."""
+        return replace(self, value=self.value.pin_memory()) if isinstance(self.value, Batch) else self
+
+
+class _TrainingSamples(TorchDataset[_Loaded]):
+    """A data set by place; with stand-ins, another case takes the place of one that cannot be read."""
+
+    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int, *, stand_ins: bool) -> None:
+        self.dataset, self.cases, self.seed, self.stand_ins = dataset, cases, seed, stand_ins
+
+    def __getitem__(self, place: Place) -> _Loaded:
         epoch, index = place
-        case = self.cases[index]
+        unreadable: list[tuple[str, DataError]] = []
+        while True:
+            case = self.cases[index]
+            try:
+                return _Loaded(self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case)), (*unreadable,))
+            except DataError as error:
+                if not self.stand_ins or len(unreadable) == STAND_INS:
+                    return _Loaded(error, (*unreadable,))
+                unreadable.append((case, error))
+                # Whatever stands in depends on the place alone, so that a resumed run meets it again.
+                index = derive_seed(self.seed, "stand-in", epoch, index, len(unreadable)) % len(self.cases)
+            except MedvidError as error:
+                return _Loaded(error, (*unreadable,))
+
+
+class _Values(TorchDataset[_Loaded]):
+    """A sequence whose items may fail to be read."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> _Loaded:
         try:
-            return self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case))
+            return _Loaded(self.values[index])
         except MedvidError as error:
-            return error
+            return _Loaded(error)
 
 
-def _collate(samples: Sequence[Batch | MedvidError]) -> Batch | MedvidError:
-    errors = [sample for sample in samples if isinstance(sample, MedvidError)]
-    return errors[0] if errors else collate([sample for sample in samples if isinstance(sample, Batch)])
+def _collate(samples: Sequence[_Loaded]) -> _Loaded:
+    values = [sample.value for sample in samples]
+    errors = [value for value in values if isinstance(value, MedvidError)]
+    unreadable = tuple(pair for sample in samples for pair in sample.unreadable)
+    return _Loaded(errors[0] if errors else collate(values), unreadable)
+
+
+def _first(samples: Sequence[_Loaded]) -> _Loaded:
+    return samples[0]
 
 
 def _start_worker(_: int) -> None:
     ignore_stop_signals()
     torch.set_num_threads(1)
+
+
+def _run(loader: Iterable[_Loaded]) -> Iterator[_Loaded]:
+    """What a loader gives; the death of one of its processes is explained."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ResourceError(
+            f"a loader worker died: {str(error).splitlines()[0]}",
+            hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch",
+        ) from error
+
+
+def load_in_order(values: Sequence[Any], workers: int) -> Iterator[Any]:
+    """The items of a sequence, in order, read ahead by loader processes; an error of one is raised as it was.
+
+    Raises:
+        MedvidError: what an item raised.
+        ResourceError: a worker process died.
+    """
+    workers = min(workers, os.cpu_count() or 1, len(values))
+    if not workers:
+        yield from (values[index] for index in range(len(values)))
+        return
+    loader = DataLoader(
+        _Values(values),
+        num_workers=workers,
+        collate_fn=_first,
+        worker_init_fn=_start_worker,
+        generator=torch.Generator(),
+    )
+    for loaded in _run(loader):
+        if isinstance(loaded.value, MedvidError):
+            raise loaded.value
+        yield loaded.value
 
 
 def training_batches(
@@ -69,6 +157,7 @@ def training_batches(
     world_size: int = 1,
     workers: int = 0,
     pin_memory: bool = False,
+    unreadable: UnreadableCases | None = None,
 ) -> Iterator[Batch]:
     """Load batches number first to stop - 1 of the training.
 
@@ -83,6 +172,8 @@ def training_batches(
         world_size: number of processes.
         workers: loader processes, at most one per core; 0 loads in this one.
         pin_memory: pin host memory for asynchronous copies to a GPU.
+        unreadable: keeps account of cases that cannot be read; without, or where it allows none, the first one ends
+            the training.
 
     Raises:
         MedvidError: what a data set raised for a sample.
@@ -90,7 +181,7 @@ def training_batches(
     """
     per_batch = batch_size * world_size
     loader = DataLoader(
-        _TrainingSamples(dataset, cases, seed),
+        _TrainingSamples(dataset, cases, seed, stand_ins=unreadable is not None and unreadable.allowed > 0),
         batch_size=batch_size,
         sampler=sample_places(len(cases), seed, first * per_batch + rank, stop * per_batch, world_size),
         num_workers=min(workers, os.cpu_count() or 1),
@@ -100,15 +191,10 @@ def training_batches(
         persistent_workers=False,
         generator=torch.Generator(),  # torch draws a base seed for workers, which must not touch the global state
     )
-    try:
-        for batch in loader:
-            if isinstance(batch, MedvidError):
-                raise batch
-            yield batch
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise ResourceError(
-            f"a loader worker died: {str(error).splitlines()[0]}",
-            hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch",
-        ) from error
+    for loaded in _run(loader):
+        for case, error in loaded.unreadable:
+            assert unreadable is not None, "there are stand-ins only where somebody keeps account of them"
+            unreadable.add(case, error)
+        if isinstance(loaded.value, MedvidError):
+            raise loaded.value
+        yield loaded.value

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvid.data.dataset import Dataset, Progress
 from medvid.models.head import Evaluator
+from medvid.training.batches import load_in_order
 
 
 class InferenceModel(nn.Module):
@@ -31,6 +32,19 @@ class InferenceModel(nn.Module):
         return logits.float()
 
 
+class _Cases(Sequence[Any]):
+    """What an evaluator needs of each case, by index."""
+
+    def __init__(self, dataset: Dataset, evaluator: Evaluator, cases: Sequence[str]) -> None:
+        self._dataset, self._evaluator, self._cases = dataset, evaluator, cases
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._evaluator.load(self._dataset.case(self._cases[index]))
+
+
 def evaluate_cases(
     fabric: Fabric,
     model: nn.Module,
@@ -40,6 +54,7 @@ def evaluate_cases(
     *,
     final: bool,
     folder: Path,
+    workers: int,
     progress: Progress,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> list[Mapping[str, Any]]:
@@ -53,6 +68,7 @@ def evaluate_cases(
         cases: ids to evaluate.
         final: see `Evaluator.evaluate`.
         folder: where predictions go.
+        workers: loader processes, for evaluators that load ahead.
         progress: told after each case.
         interrupted: asked after each case; True ends the evaluation early.
 
@@ -63,9 +79,10 @@ def evaluate_cases(
     mine = cases[fabric.global_rank :: fabric.world_size]
     rows: list[Mapping[str, Any]] = []
     progress(0, len(cases))
-    for number, case in enumerate(mine, start=1):
+    loaded = load_in_order(_Cases(dataset, evaluator, mine), workers if evaluator.loads_ahead else 0)
+    for number, case in enumerate(loaded, start=1):
         with torch.inference_mode():
-            rows += evaluator.evaluate(inference, dataset.case(case), final=final, folder=folder)
+            rows += evaluator.evaluate(inference, case, final=final, folder=folder)
         progress(min(number * fabric.world_size, len(cases)), len(cases))
         if interrupted():
             break

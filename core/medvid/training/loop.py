@@ -25,7 +25,14 @@ from medvid.training.checkpoint import (
     save_checkpoint,
 )
 from medvid.training.ema import WeightAverage
-from medvid.training.optim import build_optimizer, freeze_parameters, optimizer_tensors, restore_optimizer
+from medvid.training.memory import checkpoint_layers
+from medvid.training.optim import (
+    build_optimizer,
+    freeze_parameters,
+    optimizer_tensors,
+    restore_optimizer,
+    scaled_rate,
+)
 from medvid.training.schedule import rate_factor
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -81,6 +88,9 @@ class Trainer:
         _lay_out(self.model, formats)
         self._frozen = freeze_parameters(self.model, options)
         self.optimizer = build_optimizer(self.model, options)
+        self.peak_rate = scaled_rate(options, fabric.world_size)
+        if options.gradient_checkpointing:
+            checkpoint_layers(self.model.backbone)
         compiled = cast(nn.Module, torch.compile(self.model)) if options.compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(compiled, self.optimizer)
         self.average = WeightAverage(self.model, options.ema) if options.ema else None
@@ -123,12 +133,13 @@ class Trainer:
         step, options = self.progress.step, self.options
         torch.manual_seed(derive_seed(self.seed, "step", step, self.fabric.global_rank))
         for group in self.optimizer.param_groups:
-            group["lr"] = options.optimizer.lr * rate_factor(options.schedule, step, options.steps)
+            group["lr"] = self.peak_rate * group["lr_scale"] * rate_factor(options.schedule, step, options.steps)
         sums = torch.zeros((), device=self.fabric.device)
         for number, batch in enumerate(batches, start=1):
             placed = batch.to(self.fabric.device, self.memory_format)
             with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
-                losses = self.model.head.loss(self.forward(placed.input), placed.target)
+                mixed, target = self.model.head.mix(placed.input, placed.target)
+                losses = self.model.head.loss(self.forward(mixed), target)
                 self.fabric.backward(losses["loss"] / len(batches))
             self._loss_names = list(losses)
             sums = sums + torch.stack([loss.detach().float() for loss in losses.values()])
@@ -154,7 +165,7 @@ class Trainer:
         means = torch.stack(self._pending).double().mean(dim=0).tolist()
         self._pending = []
         return dict(zip([*self._loss_names, "grad_norm"], means, strict=True)) | {
-            "lr": float(self.optimizer.param_groups[0]["lr"])
+            "lr": max(float(group["lr"]) for group in self.optimizer.param_groups)
         }
 
     def _share_pending(self) -> None:

@@ -28,6 +28,10 @@ class Adapter(Protocol):
         """Our model for the published constructor's arguments, without dropout."""
         ...
 
+    def arrange(self, input: Tensor) -> Tensor:
+        """The fixture's input, which is laid out as the published code takes it, as (B, C, *S)."""
+        ...
+
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         """The modules of ours whose outputs are the fixture's intermediates, by the fixture's names."""
         ...

@@ -77,7 +77,7 @@ def _outputs(fixture: Fixture, adapter: Adapter, model: Model) -> Iterator[Check
     seen: dict[str, Tensor] = {}
     for name, module in adapter.modules(model).items():
         module.register_forward_hook(lambda _module, _args, output, name=name: seen.__setitem__(name, output))
-    seen["output"] = model(fixture.tensors["input"])
+    seen["output"] = model(adapter.arrange(fixture.tensors["input"]))
     for name, ours in seen.items():
         if name in fixture.tensors:
             yield Check(name, max_difference(ours, fixture.tensors[name]), OUTPUT_TOLERANCE)
@@ -88,7 +88,7 @@ def _gradients(fixture: Fixture, recorded: Gradients, adapter: Adapter, model: M
     dtype = torch.float64 if recorded.double else torch.float32
     published = {key: _leaf(key, value, dtype) for key, value in fixture.state.items()}
     tensors = adapter.translate(published, adapter.source, model).tensors
-    output = functional_call(model, tensors, (fixture.tensors["input"].to(dtype),))
+    output = functional_call(model, tensors, (adapter.arrange(fixture.tensors["input"]).to(dtype),))
     losses = adapter.losses(model, output, fixture.tensors["target"])
     for name, value in {"loss": recorded.loss, **recorded.parts}.items():
         yield Check(f"{name} with gradients", abs(losses[name].item() - value), OUTPUT_TOLERANCE)

@@ -62,6 +62,9 @@ class MedTAdapter:
         target_info = TargetInfo("segmentation", labels)
         return Model(backbone, PixelHead(head, backbone.feature_info, input_info, target_info))
 
+    def arrange(self, input: Tensor) -> Tensor:
+        return input
+
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         backbone = model.backbone
         assert isinstance(backbone, MedT)

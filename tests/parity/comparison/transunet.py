@@ -54,6 +54,9 @@ class TransUNetAdapter:
     def build(self) -> Model:
         return build(self.backbone, self.head, self.channels, self.arguments["n_classes"])
 
+    def arrange(self, input: Tensor) -> Tensor:
+        return input
+
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         backbone, head = model.backbone, model.head
         assert isinstance(backbone, TransUNet)

@@ -64,6 +64,9 @@ class UNETRAdapter:
         target_info = TargetInfo("segmentation", labels)
         return Model(backbone, UnetrDecoder(self.head, backbone.feature_info, input_info, target_info))
 
+    def arrange(self, input: Tensor) -> Tensor:
+        return input
+
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         backbone = model.backbone
         assert isinstance(backbone, UNETR)
