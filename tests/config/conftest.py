@@ -25,6 +25,7 @@ SPECS = (
     _spec(BackboneSpec, "net", "Net", layouts=("volume",), features=("maps",)),
     _spec(BackboneSpec, "othernet", "OtherNet", layouts=("volume", "video"), features=("embedding",)),
     _spec(BackboneSpec, "flat", "Net", layouts=("image",), features=("maps", "embedding")),
+    _spec(BackboneSpec, "both", "Net", layouts=("image", "volume"), features=("maps", "embedding")),
     _spec(BackboneSpec, "clumsy", "Clumsy", layouts=("volume",), features=("maps",)),
     _spec(BackboneSpec, "gone", "Gone", layouts=("volume",), features=("maps",)),
     _spec(BackboneSpec, "unfit", "No", layouts=("volume",), features=("maps",)),

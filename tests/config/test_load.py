@@ -55,7 +55,7 @@ ONE_PROBLEM = {
     "  name: net": {
         "  name: nett": "task.yaml:6:3: backbone.name: no backbone named 'nett'; did you mean 'net'? enabled: clumsy, "
         "flat, gone, net, othernet, unfit",
-        "  name: 3": "task.yaml:6:3: backbone.name: should name a backbone, one of: clumsy, flat, gone, net, "
+        "  name: 3": "task.yaml:6:3: backbone.name: should name a backbone, one of: both, clumsy, flat, gone, net, "
         "othernet, unfit",
     },
     "head: {name: pixel}": {

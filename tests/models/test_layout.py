@@ -9,16 +9,16 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from medvid.config.layout import FOLDS
+from medvid.config.layout import ADAPTATIONS, SLICES, Adaptation
 from medvid.config.load import load_task
+from medvid.config.options import BackboneOptions
 from medvid.config.task import Task
 from medvid.models.backbone import Backbone
 from medvid.models.build import build_model, load_published_weights
 from medvid.models.features import FeatureInfo, Features, MapInfo
-from medvid.models.layout import AxisFold
+from medvid.models.layout import AxisFold, make_adapter
 from medvid.plugin.host import Host, make_host
 from medvid.plugin.info import InputInfo
-from medvid.plugin.specs import Layout
 from medvid.training.loop import Trainer
 from medvid_transunet.weights import to_published
 
@@ -36,7 +36,7 @@ TINY = {
     "head.head_channels": 8,
     "head.decoder_channels": [8, 8, 8, 4],
 }
-FOLD_OF = {layout: AxisFold(fold.axis) for layout, fold in FOLDS.items()}
+FOLD_OF = {layout: AxisFold(axis) for layout, axis in SLICES.items()}
 layouts = pytest.mark.parametrize("fold", FOLD_OF.values(), ids=FOLD_OF)
 
 
@@ -129,9 +129,57 @@ def test_frames_that_lie_one_after_the_other_are_not_copied() -> None:
     assert backbone.input.data_ptr() == stack.data_ptr()
 
 
-@pytest.mark.parametrize(("layout", "inner"), [("volume", (4, 6)), ("video", (6, 8))])
-def test_the_backbone_is_built_for_images(layout: Layout, inner: tuple[int, int]) -> None:
-    assert FOLDS[layout].inner(InputInfo(layout, 3, (4, 6, 8))) == InputInfo("image", 3, inner)
+class Solid(Backbone):
+    """A backbone of three axes that remembers what it was fed."""
+
+    feature_info = FeatureInfo(maps=(MapInfo(3, (1, 2, 4)),), embedding=3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(2, 3, (1, 2, 4), stride=(1, 2, 4))
+
+    def forward(self, input: Tensor) -> Features:
+        self.input = input
+        out = self.conv(input)
+        return Features(maps=(out,), embedding=out.mean((2, 3, 4)))
+
+
+INNER = {
+    ("move", "volume"): (8, 4, 6),
+    ("move", "video"): (6, 8, 4),
+    ("fold", "volume"): (4, 6),
+    ("fold", "video"): (6, 8),
+    ("insert", "video"): (1, 4, 6),
+    ("insert", "volume"): (4, 6, 1),
+}
+
+
+@pytest.mark.parametrize("adaptation", ADAPTATIONS, ids=lambda item: f"{item.native} on {item.given}")
+def test_the_backbone_is_built_for_its_own_layout(adaptation: Adaptation) -> None:
+    size = (4, 6) if adaptation.given == "image" else (4, 6, 8)
+    inner = adaptation.inner(InputInfo(adaptation.given, 3, size), BackboneOptions(name="any"))
+    key = (adaptation.kind, adaptation.native if adaptation.kind == "insert" else adaptation.given)
+    assert inner == InputInfo(adaptation.native, 3, INNER[key])
+
+
+@pytest.mark.parametrize("adaptation", [item for item in ADAPTATIONS if item.kind != "fold"], ids=str)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_maps_come_back_with_the_axes_of_the_input(adaptation: Adaptation, depth: int) -> None:
+    frames = 4 * depth if adaptation.native == "volume" else depth  # at least its stride on the axis of slices
+    backbone, adapter = Solid(), make_adapter(adaptation, frames)
+    given = torch.rand(2, 2, 16, 24) if adaptation.given == "image" else torch.rand(2, 2, 16, 24, 8)
+    features, info = adapter.features(backbone, given), adapter.feature_info(Solid.feature_info)
+    spanned = [n * stride for n, stride in zip(features.maps[0].shape[2:], info.maps[0].stride, strict=True)]
+    assert spanned == list(given.shape[2:])
+    assert features.embedding is not None
+
+
+def test_slices_become_frames_in_their_order() -> None:
+    volume, backbone = torch.rand(1, 2, 8, 12, 5), Solid()
+    [move] = [item for item in ADAPTATIONS if item.kind == "move" and item.given == "volume"]
+    make_adapter(move, 1).features(backbone, volume)
+    for number in range(5):
+        assert torch.equal(backbone.input[:, :, number], volume[..., number])
 
 
 @pytest.fixture(scope="module")

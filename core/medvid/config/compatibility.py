@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from medvid.config.layout import find_fold, plural, serves
+from medvid.config.layout import find_adaptation, plural
 from medvid.config.task import Task
 from medvid.errors import ConfigError
 from medvid.plugin.host import Host
@@ -28,17 +28,12 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     head = host.spec("head", task.head.name)
     _check_task(dataset, head, host)
     _check_features(backbone, head)
-    _check_layout(dataset, backbone, head, host)
+    _check_layout(dataset, head)
     _check_labels(dataset, task.dataset.target_info())
-    given, fold = task.dataset.input_info(), find_fold(backbone, dataset.layout)
-    try:
-        task.backbone.check_input(fold.inner(given) if fold else given)
-    except ValueError as error:
-        manner = f" {fold.manner}" if fold else ""
-        raise ConfigError(
-            f"backbone {backbone.name!r} cannot take what {dataset.name!r} gives{manner}: {error}"
-        ) from error
-    return (f"backbone {backbone.name} (image) runs {fold.manner} on {plural([dataset.layout])}",) if fold else ()
+    adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
+    if adaptation is None:
+        return ()
+    return (f"backbone {backbone.name} ({adaptation.native}) runs on {plural([dataset.layout])} {adaptation.manner}",)
 
 
 def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
@@ -58,15 +53,8 @@ def _check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
         )
 
 
-def _check_layout(dataset: DatasetSpec, backbone: BackboneSpec, head: HeadSpec, host: Host) -> None:
+def _check_layout(dataset: DatasetSpec, head: HeadSpec) -> None:
     layout = dataset.layout
-    if not serves(backbone, layout):
-        fitting = _names(spec.name for spec in host.specs("backbone") if serves(spec, layout))
-        raise ConfigError(
-            f"backbone {backbone.name!r} takes {plural(backbone.layouts)}, but data set {dataset.name!r} consists of "
-            f"{plural([layout])}",
-            hint=f"backbones that can work on {plural([layout])}: {fitting}",
-        )
     if layout not in head.layouts:
         raise ConfigError(
             f"head {head.name!r} works on {plural(head.layouts)}, but data set {dataset.name!r} consists of "

@@ -1,49 +1,80 @@
 """Which backbone serves which layout, and how. `medvid.models.layout` does what is decided here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from medvid.config.options import BackboneOptions
+from medvid.errors import ConfigError
 from medvid.plugin.info import InputInfo
 from medvid.plugin.specs import BackboneSpec, Layout
 
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """A backbone of images serves a layout of three axes: one of them is folded into the batch.
-
-    Args:
-        axis: index of that axis in *S.
-        manner: how the backbone runs then, in words.
-    """
-
-    axis: int
-    manner: str
-
-    def inner(self, given: InputInfo) -> InputInfo:
-        """What the backbone itself is fed, and has to be built for, where the model is fed this."""
-        size = tuple(length for axis, length in enumerate(given.size) if axis != self.axis)
-        return replace(given, layout="image", size=size)
-
-
-FOLDS: dict[Layout, Fold] = {
-    "volume": Fold(axis=2, manner="slice by slice"),
-    "video": Fold(axis=0, manner="frame by frame"),
-}
-"""How a backbone of images serves other layouts.
+SLICES: dict[Layout, int] = {"volume": 2, "video": 0}
+"""Index in *S of the axis that an image lacks: the slices of (X, Y, Z), the frames of (T, H, W).
 
 The axes of a volume are (R, A, S), so its slices are axial. They are fed as they lie in memory: rows, H, run to the
 patient's right and columns, W, to the front, which is not how a radiologist looks at them.
 """
 
 
-def find_fold(backbone: BackboneSpec, layout: Layout) -> Fold | None:
-    """How a backbone that can serve a layout does so; None where it takes it as it is."""
-    return None if layout in backbone.layouts else FOLDS[layout]
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How a backbone that takes one layout serves another.
+
+    Args:
+        kind: ``fold`` the axis of slices into the batch; ``move`` it to where the other layout has it; ``insert`` it.
+        given: the layout of the inputs.
+        native: the layout that the backbone takes.
+        manner: how the backbone runs then, in words.
+    """
+
+    kind: Literal["fold", "move", "insert"]
+    given: Layout
+    native: Layout
+    manner: str
+
+    def inner(self, given: InputInfo, options: BackboneOptions) -> InputInfo:
+        """What the backbone itself is fed, and has to be built for, where the model is fed this."""
+        size = list(given.size)
+        depth = size.pop(SLICES[given.layout]) if self.kind != "insert" else options.frames_of_image()
+        if self.kind != "fold":
+            size.insert(SLICES[self.native], depth)
+        return replace(given, layout=self.native, size=tuple(size))
 
 
-def serves(backbone: BackboneSpec, layout: Layout) -> bool:
-    """Whether a backbone takes a layout as it is, or can be made to."""
-    return layout in backbone.layouts or ("image" in backbone.layouts and layout in FOLDS)
+ADAPTATIONS = (
+    Adaptation("move", "volume", "video", "with slices as frames"),
+    Adaptation("move", "video", "volume", "with frames as slices"),
+    Adaptation("fold", "volume", "image", "slice by slice"),
+    Adaptation("fold", "video", "image", "frame by frame"),
+    Adaptation("insert", "image", "video", "as clips of one picture"),
+    Adaptation("insert", "image", "volume", "as volumes of one slice"),
+)
+"""In the order of preference: a backbone of three axes sees more than one of two."""
+
+
+def find_adaptation(backbone: BackboneSpec, options: BackboneOptions, given: InputInfo) -> Adaptation | None:
+    """How a backbone takes these inputs: as they are, None, or in the first manner that suits its options.
+
+    Raises:
+        ConfigError: in none; says what is in the way of the first one.
+    """
+    problem = ""
+    for adaptation in _candidates(backbone, given.layout):
+        manner = f" {adaptation.manner}" if adaptation else ""
+        try:
+            options.check_input(adaptation.inner(given, options) if adaptation else given)
+        except ValueError as error:
+            problem = problem or f"backbone {backbone.name!r} cannot take these {given.layout}s{manner}: {error}"
+        else:
+            return adaptation
+    raise ConfigError(problem)
+
+
+def _candidates(backbone: BackboneSpec, layout: Layout) -> Iterator[Adaptation | None]:
+    if layout in backbone.layouts:
+        yield None
+    yield from (item for item in ADAPTATIONS if item.given == layout and item.native in backbone.layouts)
 
 
 def plural(layouts: Iterable[Layout]) -> str:

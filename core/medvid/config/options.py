@@ -43,6 +43,10 @@ class BackboneOptions(ComponentOptions):
             ValueError: with a sentence that says what was given and which inputs work.
         """
 
+    def frames_of_image(self) -> int:
+        """How often a backbone of videos (or volumes) needs an image repeated to take it as a clip (or volume)."""
+        return 1
+
 
 class HeadOptions(ComponentOptions):
     """Base of a head's options."""

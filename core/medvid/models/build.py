@@ -7,13 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medvid.config.layout import find_fold
+from medvid.config.layout import find_adaptation
 from medvid.config.options import BackboneOptions
 from medvid.config.task import Task
 from medvid.models.backbone import Backbone
 from medvid.models.features import Features
 from medvid.models.head import Head
-from medvid.models.layout import AxisFold
+from medvid.models.layout import Adapter, make_adapter
 from medvid.models.weights import ImportReport, import_weights
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo
@@ -29,7 +29,7 @@ class Model(nn.Module):
         adapter: runs the backbone where the input's layout is not its own.
     """
 
-    def __init__(self, backbone: Backbone, head: Head, adapter: AxisFold | None = None) -> None:
+    def __init__(self, backbone: Backbone, head: Head, adapter: Adapter | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -49,11 +49,12 @@ def build_model(task: Task, host: Host) -> Model:
     """
     backbone_spec, head_spec = host.spec("backbone", task.backbone.name), host.spec("head", task.head.name)
     input_info, target_info = task.dataset.input_info(), task.dataset.target_info()
-    fold = find_fold(backbone_spec, input_info.layout)
-    adapter = AxisFold(fold.axis) if fold else None
+    adaptation = find_adaptation(backbone_spec, task.backbone, input_info)
+    adapter = make_adapter(adaptation, task.backbone.frames_of_image()) if adaptation else None
+    inner_info = adaptation.inner(input_info, task.backbone) if adaptation else input_info
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(task.seed, "init"))
-        backbone = _build_backbone(task.backbone, fold.inner(input_info) if fold else input_info, host)
+        backbone = _build_backbone(task.backbone, inner_info, host)
         feature_info = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
         head = host.load(head_spec, head_spec.target)(task.head, feature_info, input_info, target_info)
     return Model(backbone, head, adapter)
