@@ -1,6 +1,7 @@
 """The TransUNet encoder: a ViT over the pixels of a ResNet's last map, or over the patches of the image itself."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,10 @@ class TransUNet(Backbone):
         self.norm = nn.LayerNorm(hidden_size, eps=1e-6)
         encoded = MapInfo(hidden_size, (options.patch_size,) * 2)
         self.feature_info = FeatureInfo(maps=(*skips, encoded), embedding=hidden_size)
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        return [*self.blocks]
 
     def forward(self, input: Tensor) -> Features:
         """Map (B, C, *img_size) to maps, the last (B, hidden_size, *(img_size / patch_size)), and an embedding.

@@ -1,6 +1,7 @@
 """The UNETR encoder: a ViT over non-overlapping patches, tapped at several depths."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +84,10 @@ class UNETR(Backbone):
         self.norm = nn.LayerNorm(options.hidden_size, eps=1e-5)
         map_info = MapInfo(options.hidden_size, (options.patch_size,) * len(options.img_size))
         self.feature_info = FeatureInfo(maps=(map_info,) * (len(options.taps) + 1), embedding=options.hidden_size)
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        return [*self.blocks]
 
     def forward(self, input: Tensor) -> Features:
         """Map (B, C, *img_size) to maps (B, hidden_size, *(img_size / patch_size)) and an embedding.

@@ -1,5 +1,8 @@
+import json
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +10,8 @@ import torch
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch
 from medvid.errors import DataError
-from medvid.training.batches import sample_places, training_batches
+from medvid.training.batches import load_in_order, sample_places, training_batches
+from medvid.training.unreadable import UnreadableCases
 
 
 def test_every_epoch_has_every_case_once_in_another_order() -> None:
@@ -76,3 +80,65 @@ def test_an_unreadable_case_is_raised_as_it_was(images: Dataset, workers: int) -
     with pytest.raises(DataError, match=r"^case a cannot be read \(seed True\)$") as raised:
         list(islice(batches, 1))
     assert raised.value.hint == "look at it"
+
+
+class PartlyUnreadable(Unreadable):
+    """Cases that end in 0 or 1 cannot be read."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(dataset)
+        self.readable = dataset
+
+    def sample(self, case: str, seed: int) -> Batch:
+        return super().sample(case, seed) if case[-1] in "01" else self.readable.sample(case, seed)
+
+
+def load_partly(images: Dataset, account: UnreadableCases, **options: int) -> list[Batch]:
+    settings = {"seed": 0, "batch_size": 2, "first": 0, "stop": 10} | options
+    cases = [f"case{number}" for number in range(5)]
+    return list(training_batches(PartlyUnreadable(images), cases, unreadable=account, **settings))
+
+
+def test_another_case_stands_in_for_an_unreadable_one_and_it_is_counted(images: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "data_report.json"
+    batches = load_partly(images, UnreadableCases(path, cases=5, limit=0.4))
+    assert [len(batch.input) for batch in batches] == [4] * 10
+    assert {case for batch in batches for case in batch.cases} == {"case2", "case3", "case4"}
+    assert json.loads(path.read_text()) == {
+        case: f"case {case} cannot be read (seed True)" for case in ("case0", "case1")
+    }
+    again = UnreadableCases(tmp_path / "other.json", cases=5, limit=0.4)
+    assert same(batches[5:], load_partly(images, again, first=5, workers=2)), "also after resuming, with workers"
+
+
+def test_more_unreadable_cases_than_allowed_end_the_training(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"2 of 5 training cases cannot be read, 1 may be: case case[01] cannot"
+    ) as raised:
+        load_partly(images, UnreadableCases(tmp_path / "report.json", cases=5, limit=0.2))
+    assert "report.json" in raised.value.hint
+
+
+def test_where_none_is_allowed_the_first_one_is_raised_as_it_was(images: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^case case[01] cannot be read"):
+        load_partly(images, UnreadableCases(tmp_path / "report.json", cases=5, limit=0.19))
+    assert not (tmp_path / "report.json").exists()
+
+
+class Squares(Sequence[int]):
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: Any) -> Any:
+        if index == 4:
+            raise DataError("case 4 is broken", hint="mend it")
+        return index**2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_values_come_in_order_and_their_errors_as_they_were(workers: int) -> None:
+    loaded = load_in_order(Squares(), workers)
+    assert [next(loaded) for _ in range(4)] == [0, 1, 4, 9]
+    with pytest.raises(DataError, match=r"^case 4 is broken$") as raised:
+        next(loaded)
+    assert raised.value.hint == "mend it"

@@ -53,8 +53,9 @@ class ClassificationHead(Head, ABC):
         if not mixers or len(input) == 1 or torch.rand(()) >= options.probability:
             return input, target
         mixer = mixers[-1] if torch.rand(()) < options.switch_probability else mixers[0]
-        mixed_input, mixed_target = mixer(input, target)
-        return mixed_input, mixed_target
+        # Channels and frames side by side, as torchvision mixes batches of images.
+        mixed, mixed_target = mixer(input.flatten(1, -3), target)
+        return mixed.reshape(input.shape), mixed_target
 
     def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Cross entropy, in float32 or better.

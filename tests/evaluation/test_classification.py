@@ -1,0 +1,162 @@
+"""Multi-view inference and its figures, on cases whose answers are known."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medvid.config.evaluation import ClassificationEvaluationOptions
+from medvid.data.dataset import Placement
+from medvid.errors import DataError
+from medvid.evaluation.accuracy import class_table
+from medvid.evaluation.classification import ClassificationEvaluator
+from medvid.plugin.info import InputInfo, TargetInfo
+
+LABELS = ("run", "jump", "sit", "eat", "sing", "swim")
+
+
+@dataclass
+class Clip:
+    """A case whose views are its logits."""
+
+    id: str
+    label: int | None
+    logits: Sequence[Sequence[float]]
+    asked: tuple[int, int, Placement] | None = None
+
+    def input(self) -> Tensor:
+        return torch.tensor(self.logits)[0]
+
+    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
+        self.asked = (clips, crops, placement)
+        return torch.tensor(self.logits, dtype=torch.float32)
+
+    def thumbnails(self, count: int) -> np.ndarray:
+        return np.zeros((count - 3, 6, 8, 3), np.uint8)
+
+
+class Echo(nn.Module):
+    """Its logits are its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.batches: list[int] = []
+
+    def forward(self, input: Tensor) -> Tensor:
+        self.batches.append(len(input))
+        return input * self.weight
+
+
+def evaluator(**options: Any) -> ClassificationEvaluator:
+    return ClassificationEvaluator(
+        ClassificationEvaluationOptions(**options),
+        InputInfo("video", 3, (8, 32, 32)),
+        TargetInfo("classification", LABELS),
+    )
+
+
+def one_hot(label: int, value: float = 4.0) -> list[float]:
+    return [value if index == label else 0.0 for index in range(len(LABELS))]
+
+
+def score(scoring: ClassificationEvaluator, clips: Sequence[Clip], folder: Path, *, final: bool = False) -> list[Any]:
+    return [row for clip in clips for row in scoring.evaluate(Echo(), scoring.load(clip), final=final, folder=folder)]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "placement", "answer"),
+    [("medvid", "spread", "run"), ("slowfast", "spread", "run"), ("timesformer", "segments", "jump")],
+)
+def test_views_are_combined_as_the_protocol_says(
+    protocol: str, placement: Placement, answer: str, tmp_path: Path
+) -> None:
+    """Two views are for run and one is very sure of jump: by probabilities it is run, by logits (6 to 9) jump."""
+    views = [one_hot(0, 3.0), one_hot(0, 3.0), one_hot(1, 9.0)]
+    clip = Clip("a", 0, views)
+    [row] = score(evaluator(protocol=protocol, clips=3), [clip], tmp_path)
+    assert (row["predicted"], clip.asked) == (answer, (3, 1, placement))
+    logits = torch.tensor(views).double()
+    expected = logits.mean(0).softmax(0) if protocol == "timesformer" else logits.softmax(1).mean(0)
+    assert row["probability_true"] == pytest.approx(expected[0].item())
+    assert row["probability"] == pytest.approx(expected.max().item())
+
+
+def test_views_are_inferred_in_batches() -> None:
+    scoring, model = evaluator(window_batch=2), Echo()
+    scoring.evaluate(model, scoring.load(Clip("a", 0, [one_hot(0)] * 5)), final=False, folder=Path())
+    assert model.batches == [2, 2, 1]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[Any]:
+    """Three runs, of which one is taken for a jump and one for the last of all, and two swims."""
+    last = [-1.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    clips = [
+        Clip("1", 0, [one_hot(0)]),
+        Clip("2", 0, [[2.0, 3.0, 0, 0, 0, 0]]),
+        Clip("3", 0, [last]),
+        Clip("4", 5, [one_hot(5)]),
+        Clip("5", 5, [one_hot(5)]),
+    ]
+    return score(evaluator(), clips, tmp_path)
+
+
+def test_accuracies_count_cases(rows: list[Any]) -> None:
+    summary = evaluator().summarise(rows)
+    assert summary.metrics == pytest.approx(
+        {"top1": 3 / 5, "top5": 4 / 5, "mean_class": (1 / 3 + 1) / 2, "top1/run": 1 / 3, "top1/swim": 1.0}
+    )
+    assert summary.table[1:] == (
+        ("run", "3", "1", "0.333", "jump"),
+        ("swim", "2", "2", "1.000", ""),
+        ("all", "5", "3", "0.600", ""),
+    )
+    assert "4 of 6 classes have no case in this split" in summary.notes
+
+
+def test_nothing_scored_is_no_accuracy() -> None:
+    summary = evaluator().summarise([])
+    assert math.isnan(summary.metrics["top1"])
+    assert class_table([])[-1] == ("all", "0", "0", "-", "")
+
+
+def test_a_case_without_a_label_cannot_be_scored(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="case new has no label"):
+        score(evaluator(), [Clip("new", None, [one_hot(0)])], tmp_path)
+
+
+def test_the_closing_evaluation_draws_the_matrix_and_the_hardest_cases(tmp_path: Path) -> None:
+    scoring = evaluator(figures=1)
+    clips = [Clip("easy", 0, [one_hot(0)]), Clip("a/hard", 0, [one_hot(3, 9.0)]), Clip("fair", 1, [one_hot(2, 1.0)])]
+    rows = score(scoring, clips, tmp_path, final=True)
+    assert rows[1]["top5"].startswith("eat 0.99")
+    files = scoring.figures(rows, tmp_path)
+    assert [file.name for file in files] == ["confusion.png", "a%2Fhard.png"]
+    assert all(file.stat().st_size > 1000 for file in files)
+    with (tmp_path / "classes.csv").open() as file:
+        classes = list(csv.DictReader(file))
+    assert [(row["class"], row["cases"], row["top1"]) for row in classes] == [("run", "2", "0.5"), ("jump", "1", "0.0")]
+
+
+def test_figures_can_be_left_out(tmp_path: Path) -> None:
+    scoring = evaluator(figures=0)
+    assert scoring.figures(score(scoring, [Clip("a", 0, [one_hot(0)])], tmp_path, final=True), tmp_path) == []
+
+
+def test_a_prediction_names_the_five_likeliest(tmp_path: Path) -> None:
+    prediction = evaluator().predict(Echo(), Clip("new", None, [one_hot(4)]), tmp_path / "out")
+    assert [file.name for file in prediction.files] == ["new.csv", "new.png"]
+    assert len(prediction.lines) == 5
+    assert prediction.lines[0].endswith("sing")
+    with prediction.files[0].open() as file:
+        first = next(csv.DictReader(file))
+    assert (first["rank"], first["class"]) == ("1", "sing")
+    assert float(first["probability"]) == pytest.approx(math.exp(4) / (math.exp(4) + 5))
