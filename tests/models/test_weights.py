@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from medvid.config.segmentation import SegmentationHeadOptions
 from medvid.errors import CheckpointError
 from medvid.models.build import Model
-from medvid.models.features import Features
+from medvid.models.features import FeatureInfo, Features
 from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import Translation, import_weights, read_state
+from medvid.models.weights import Translation, import_weights, place_classifier, read_state
+from medvid.plugin.info import InputInfo, TargetInfo
+from medvid_heads.classification import LinearClassifier
+from medvid_heads.config import LinearClassifierOptions
 
 STATE = {"w": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
 
@@ -140,3 +143,47 @@ def test_whatever_is_unexplained_is_refused_and_listed(tmp_path: Path) -> None:
     assert "in the model, but not in the file: backbone.bias" in message
     assert "backbone.weight ([3, 3], [2, 3])" in message
     assert all(torch.equal(value, before[key]) for key, value in target.state_dict().items())
+
+
+CLASSIFIER = {"fc.weight": torch.ones(3, 4), "fc.bias": torch.ones(3)}
+
+
+def classified(labels: int, *, hidden: int | None = None) -> Model:
+    options = LinearClassifierOptions(name="classification", hidden_dim=hidden)
+    target = TargetInfo("classification", tuple(map(str, range(labels))))
+    info = FeatureInfo(embedding=4)
+    return Model(nn.Identity(), LinearClassifier(options, info, InputInfo("image", 3, (8, 8)), target))
+
+
+def place(model: Model, published: Mapping[str, Tensor]) -> Translation:
+    result = Translation()
+    place_classifier(result, published, "fc.weight", "fc.bias", model)
+    return result
+
+
+def test_a_classifier_of_as_many_classes_is_taken_over() -> None:
+    result = place(classified(3), CLASSIFIER)
+    assert result.tensors == {f"head.classifier.{key[3:]}": value for key, value in CLASSIFIER.items()}
+    assert not (result.dropped or result.fresh)
+
+
+FEWER = "the file tells 3 classes apart, the model 5"
+
+
+@pytest.mark.parametrize(
+    ("model", "published", "dropped", "fresh"),
+    [
+        (classified(5), CLASSIFIER, FEWER, FEWER),
+        (classified(3, hidden=6), CLASSIFIER, "the model has another head", "the file has no weights for this head"),
+        (classified(3), {}, "", "the file has no classifier"),
+    ],
+)  # fmt: skip
+def test_any_other_head_starts_anew_and_it_is_said_why(
+    model: Model, published: Mapping[str, Tensor], dropped: str, fresh: str
+) -> None:
+    result = place(model, published)
+    assert not result.tensors
+    assert set(result.dropped) == set(published)
+    assert set(result.dropped.values()) <= {dropped}
+    assert set(result.fresh) == {name for name in model.state_dict() if name.startswith("head.")}
+    assert set(result.fresh.values()) == {fresh}

@@ -43,19 +43,22 @@ class MLP(nn.Module):
     Args:
         dim: width of a token.
         mlp_dim: width between the layers.
+        out_dim: width of the result, where it is another one than `dim`.
         dropout: drop probability after each layer.
         gelu: exact, or approximated.
     """
 
-    def __init__(self, dim: int, mlp_dim: int, *, dropout: float = 0.0, gelu: GeluKind = "none") -> None:
+    def __init__(
+        self, dim: int, mlp_dim: int, out_dim: int | None = None, *, dropout: float = 0.0, gelu: GeluKind = "none"
+    ) -> None:
         super().__init__()
         self.gelu = gelu
         self.fc1 = nn.Linear(dim, mlp_dim)
-        self.fc2 = nn.Linear(mlp_dim, dim)
+        self.fc2 = nn.Linear(mlp_dim, out_dim or dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (..., D) to (..., D)."""
+        """Map (..., dim) to (..., out_dim)."""
         out: Tensor = self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x), approximate=self.gelu))))
         return out
 

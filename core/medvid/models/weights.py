@@ -121,17 +121,18 @@ def place_classifier(
     """
     head = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("head.")}
     names = {weight: "head.classifier.weight", bias: "head.classifier.bias"}
+    ours = head.get(names[weight])
     if weight not in published:
         result.fresh |= dict.fromkeys(head, "the file has no classifier")
-    elif names[weight] not in head:
+    elif ours is None or ours.shape[1:] != published[weight].shape[1:]:
         result.dropped |= dict.fromkeys(names, "the model has another head")
         result.fresh |= dict.fromkeys(head, "the file has no weights for this head")
-    elif len(published[weight]) != len(head[names[weight]]):
-        reason = f"the file tells {len(published[weight])} classes apart, the model {len(head[names[weight]])}"
+    elif len(published[weight]) != len(ours):
+        reason = f"the file tells {len(published[weight])} classes apart, the model {len(ours)}"
         result.dropped |= dict.fromkeys(names, reason)
         result.fresh |= dict.fromkeys(names.values(), reason)
     else:
-        result.tensors |= {ours: published[theirs] for theirs, ours in names.items()}
+        result.tensors |= {target: published[source] for source, target in names.items()}
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

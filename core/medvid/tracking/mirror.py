@@ -25,7 +25,17 @@ METRICS_PER_BATCH = 1000
 ENTRIES_PER_BATCH = 100
 """MLflow's limits of one request, for metrics, and for parameters and tags."""
 
-ARTIFACTS = ("task.yaml", "resolved.yaml", "environment.json", "data.json", "cases.csv", "summary.json", "figures/*")
+ARTIFACTS = (
+    "task.yaml",
+    "resolved.yaml",
+    "environment.json",
+    "data.json",
+    "data_report*.json",
+    "cases.csv",
+    "classes.csv",
+    "summary.json",
+    "figures/*",
+)
 """What is copied to MLflow. Checkpoints and predictions are too large for that; tags say where they are."""
 
 TEXT = {".yaml", ".json", ".csv"}
