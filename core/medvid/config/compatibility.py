@@ -27,7 +27,7 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     backbone = host.spec("backbone", task.backbone.name)
     head = host.spec("head", task.head.name)
     _check_task(dataset, head, host)
-    _check_features(backbone, head)
+    check_features(backbone, head)
     _check_layout(dataset, head)
     _check_labels(dataset, task.dataset.target_info())
     adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
@@ -45,7 +45,12 @@ def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
         )
 
 
-def _check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
+def check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
+    """Refuse a head that cannot work from anything the backbone gives.
+
+    Raises:
+        ConfigError: with one sentence.
+    """
     if not set(head.needs) & set(backbone.features):
         raise ConfigError(
             f"head {head.name!r} works from {' or '.join(head.needs)}, but backbone {backbone.name!r} gives only "

@@ -13,6 +13,7 @@ from medvid.config.components import BASES, KINDS, generator_options_of, options
 from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
 from medvid.config.explain import explain
 from medvid.config.layers import Layers, Override, read_overrides
+from medvid.config.layout import plural
 from medvid.config.options import BackboneOptions, Options
 from medvid.config.sample import SampleOverlay, sample_folder
 from medvid.config.task import AppliedSample, Task
@@ -47,12 +48,17 @@ def load_task(
 
 def dump_task(task: Task) -> str:
     """A task as YAML that `load_task` reads back to an equal task, without looking again for the real data set."""
+    return dump_yaml(task.model_dump(mode="json"))
+
+
+def dump_yaml(block: Mapping[str, Any]) -> str:
+    """JSON values as YAML that is read back to the same values."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 120
     stream = StringIO()
-    yaml.dump(_without_variables(task.model_dump(mode="json")), stream)
+    yaml.dump(_without_variables(dict(block)), stream)
     return stream.getvalue()
 
 
@@ -153,6 +159,9 @@ class _Loader:
         if inner and isinstance(block.get(inner), Mapping):
             inner_spec = self._spec("backbone", block[inner], (*path, inner))
             options = self._block(inner_spec, block[inner], (*path, inner)) if inner_spec else None
+            if isinstance(inner_spec, BackboneSpec) and "image" not in inner_spec.layouts:
+                takes = plural(inner_spec.layouts)
+                self._report((*path, inner, "name"), f"should be a backbone of images; {inner_spec.name} takes {takes}")
             block = {**block, inner: options or BackboneOptions.model_construct(name="")}
         try:
             return self._validate(options_of(self.host, spec), block, path)

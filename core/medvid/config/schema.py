@@ -37,6 +37,7 @@ def task_schema(host: Host) -> Schema:
     properties = task["properties"]
     for kind, named in components.items():
         properties[kind] = _choice("oneOf", [_named(references[model], name) for name, model in named.items()])
+    _open_inner_blocks(host, definitions, properties["backbone"].get("oneOf", []))
     properties["evaluation"] = _choice("anyOf", [references[model] for model in EVALUATION_OPTIONS.values()])
     sections = {section: properties[section] for section in (*KINDS, "train", "evaluation")}
     sections["generate"] = _choice("anyOf", [references[model] for model in generators.values()])
@@ -66,6 +67,17 @@ def _definitions(models: list[type[BaseModel]]) -> tuple[dict[Any, Schema], dict
     """A reference to each model, and the definitions that they refer to, under names that are unique."""
     schemas, shared = models_json_schema([(model, "validation") for model in dict.fromkeys(models)])
     return {model: schema for (model, _), schema in schemas.items()}, shared["$defs"]
+
+
+def _open_inner_blocks(host: Host, definitions: dict[str, Schema], backbones: list[Schema]) -> None:
+    """Where a backbone runs another inside, that one's block is the block of any backbone of images."""
+    specs = {spec.name: spec for spec in host.specs("backbone")}
+    named = [(schema, specs[schema["properties"]["name"]["const"]]) for schema in backbones]
+    images = [schema for schema, spec in named if "image" in spec.layouts]
+    for schema, spec in named:
+        if spec.inner:
+            options = definitions[schema["$ref"].rpartition("/")[2]]["properties"]
+            options[spec.inner] = {"description": options[spec.inner].get("description", ""), "oneOf": images}
 
 
 def _choice(keyword: str, schemas: list[Schema]) -> Schema:

@@ -1,0 +1,78 @@
+"""STAM: a transformer encoder over the embeddings of a clip's frames."""
+
+import torch
+from torch import Tensor, nn
+
+from medvid.models.backbone import Backbone
+from medvid.models.features import Features
+from medvid.plugin.info import InputInfo
+from medvid_frames.config import STAMOptions
+from medvid_frames.framewise import Framewise, TemporalEncoder
+
+
+class TemporalTransformer(TemporalEncoder):
+    """A class token and the frames' embeddings, with learned positions, through post-norm layers (section 3.2).
+
+    Args:
+        options: the backbone's options.
+        dim: width of an embedding.
+    """
+
+    tables = ("cls_token", "pos_embed")
+
+    def __init__(self, options: STAMOptions, dim: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + options.num_frames, dim))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                dim, options.num_heads, options.dim_feedforward, options.dropout, batch_first=True
+            )
+            for _ in range(options.num_layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self._initialise()
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Map frames (B, T, D) to the normalised class token (B, D)."""
+        x = torch.cat([self.cls_token.expand(len(embeddings), -1, -1), embeddings], dim=1) + self.pos_embed
+        for layer in self.layers:
+            x = layer(x)
+        out: Tensor = self.norm(x[:, 0])
+        return out
+
+    def _initialise(self) -> None:
+        for table in (self.cls_token, self.pos_embed):
+            nn.init.trunc_normal_(table, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+
+class STAM(Framewise):
+    """A backbone of images on each frame, and a transformer encoder over their embeddings (Sharir et al., 2021).
+
+    Args:
+        options: the backbone's options.
+        input_info: what it will be fed.
+        frame: the backbone of images.
+
+    Raises:
+        ConfigError: the heads do not divide the width of a frame's embedding.
+    """
+
+    def __init__(self, options: STAMOptions, input_info: InputInfo, frame: Backbone) -> None:  # noqa: ARG002 (contract)
+        super().__init__(frame, options.num_heads, lambda dim: TemporalTransformer(options, dim))
+        self.num_frames = options.num_frames
+
+    def forward(self, input: Tensor) -> Features:
+        """Map a clip (B, C, num_frames, H, W) to the frames' maps and the clip's embedding (B, D).
+
+        Raises:
+            ValueError: the clip has another number of frames, or the frames a size that their backbone does not take.
+        """
+        if input.shape[2] != self.num_frames:
+            raise ValueError(f"this STAM was built for clips of {self.num_frames} frames, not {input.shape[2]}")
+        maps, embeddings = self.encode_frames(input)
+        return Features(maps, self.temporal(embeddings))

@@ -1,0 +1,105 @@
+"""VTN: a Longformer over the embeddings of a video's frames."""
+
+import torch
+from torch import Tensor, nn
+
+from medvid.models.backbone import Backbone
+from medvid.models.features import Features
+from medvid.plugin.info import InputInfo
+from medvid_frames.config import VTNOptions
+from medvid_frames.framewise import Framewise, TemporalEncoder
+from medvid_frames.longformer import LongformerLayer
+
+FRAME, CLS = 0, 1
+"""Rows of the table of token types."""
+
+
+class Longformer(TemporalEncoder):
+    """A class token and the frames' embeddings, with the frames' indices as positions, through Longformer layers.
+
+    The published code fills the sequence up to whole windows. Nothing attends to what it adds, so nothing is added
+    here: the results are the same, and the last row of the position table, which is for it, is never used.
+
+    Args:
+        options: the backbone's options.
+        dim: width of an embedding.
+    """
+
+    tables = ("cls_token", "positions.weight", "token_types.weight")
+
+    def __init__(self, options: VTNOptions, dim: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim))
+        self.positions = nn.Embedding(options.max_position_embeddings, dim)
+        self.token_types = nn.Embedding(2, dim)
+        self.norm = nn.LayerNorm(dim, eps=options.layer_norm_eps)
+        self.dropout = nn.Dropout(options.hidden_dropout_prob)
+        self.layers = nn.ModuleList(
+            LongformerLayer(
+                dim,
+                options.intermediate_size,
+                options.num_attention_heads,
+                window,
+                dropout=options.hidden_dropout_prob,
+                attention_dropout=options.attention_probs_dropout_prob,
+                eps=options.layer_norm_eps,
+            )
+            for window in options.windows
+        )
+        self._initialise()
+
+    def forward(self, embeddings: Tensor, positions: Tensor) -> Tensor:
+        """Map frames (B, T, D) with indices (B, T) or (T,) to the class token (B, D)."""
+        last = self.positions.num_embeddings - 2  # the class token's position; frames wrap around below it
+        cls = self.cls_token + self.positions.weight[last] + self.token_types.weight[CLS]
+        frames = embeddings + self.positions(positions % last) + self.token_types.weight[FRAME]
+        x = self.dropout(self.norm(torch.cat([cls.expand(len(frames), -1, -1), frames], dim=1)))
+        for layer in self.layers:
+            x = layer(x)
+        out: Tensor = x[:, 0]
+        return out
+
+    def _initialise(self) -> None:
+        """As transformers does."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+
+class VTN(Framewise):
+    """A backbone of images on each frame, and a Longformer over their embeddings (Neimark et al., 2021, section 3).
+
+    It takes videos of any length.
+
+    Args:
+        options: the backbone's options.
+        input_info: what it will be fed.
+        frame: the backbone of images.
+
+    Raises:
+        ConfigError: the heads do not divide the width of a frame's embedding.
+    """
+
+    def __init__(self, options: VTNOptions, input_info: InputInfo, frame: Backbone) -> None:  # noqa: ARG002 (contract)
+        super().__init__(frame, options.num_attention_heads, lambda dim: Longformer(options, dim))
+        self.frame_stride = options.frame_stride
+        self.test_frame_stride = options.test_frame_stride or options.frame_stride
+
+    def forward(self, input: Tensor, positions: Tensor | None = None) -> Features:
+        """Map a video (B, C, T, H, W) to the frames' maps and the video's embedding (B, D).
+
+        Args:
+            input: the video.
+            positions: index of each frame in the whole video, (B, T) or (T,); by default they are `frame_stride` (in
+                training, otherwise `test_frame_stride`) apart.
+
+        Raises:
+            ValueError: the frames have a size that their backbone does not take.
+        """
+        maps, embeddings = self.encode_frames(input)
+        if positions is None:
+            stride = self.frame_stride if self.training else self.test_frame_stride
+            positions = torch.arange(input.shape[2], device=input.device) * stride
+        return Features(maps, self.temporal(embeddings, positions))
