@@ -164,7 +164,7 @@ def place(model: Model, published: Mapping[str, Tensor]) -> Translation:
 def test_a_classifier_of_as_many_classes_is_taken_over() -> None:
     result = place(classified(3), CLASSIFIER)
     assert result.tensors == {f"head.classifier.{key[3:]}": value for key, value in CLASSIFIER.items()}
-    assert not (result.dropped or result.fresh)
+    assert result.dropped == result.fresh == {}
 
 
 FEWER = "the file tells 3 classes apart, the model 5"
