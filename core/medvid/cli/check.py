@@ -10,6 +10,7 @@ from medvid.errors import DataError
 
 if TYPE_CHECKING:
     from medvid.config.task import Task
+    from medvid.plugin.discovery import PluginStatus
     from medvid.plugin.host import Host
 
 
@@ -32,9 +33,14 @@ def check(
         _say("plugins", f"only builtin plugins are loaded: {host.allow_list.problem}", mark="!!")
     if problem := data_problem(loaded):
         raise DataError(problem, hint="set dataset.root to the folder of the data, or use the sample: --sample")
-    for note in check_compatible(loaded, host):
-        _say("parts", note)
-    _say("parts", _fit(loaded))
+    try:
+        for note in check_compatible(loaded, host):
+            _say("parts", note)
+        _say("parts", _fit(loaded))
+    except DataError:  # a data set may have to be there to say what its labels are
+        if not loaded.sample or loaded.dataset.root.exists():
+            raise
+        _say("parts", "can be checked once the sample is generated, by platform run", mark="--")
     _say("data", _sample(loaded, asked=sample) if loaded.sample else _cases(loaded, host))
 
 
@@ -48,8 +54,11 @@ def _origins(task: "Task", host: "Host") -> str:
         host.spec("backbone", task.backbone.name),
         host.spec("head", task.head.name),
     )
-    owners = ((spec, host.owner(spec)) for spec in specs)
-    return ", ".join(f"{spec.kind} {spec.name} of {owner.distribution} {owner.version}" for spec, owner in owners)
+    return ", ".join(f"{spec.kind} {spec.name} of {_origin(host.owner(spec))}" for spec in specs)
+
+
+def _origin(owner: "PluginStatus") -> str:
+    return f"{owner.distribution} {owner.version}" + (" (editable: not verified)" if owner.editable else "")
 
 
 def _fit(task: "Task") -> str:

@@ -1,7 +1,7 @@
 """Bases of all options: one pydantic model per component, frozen, no unknown keys."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,3 +73,10 @@ class DatasetOptions(ComponentOptions):
     def target_info(self) -> TargetInfo:
         """What the labels are. May read small index files, raises as `input_info`."""
         raise NotImplementedError
+
+    def filled(self) -> Self:
+        """These options with what `target_info` reads from files filled in; raises as `input_info`.
+
+        So kept in a run folder, they are enough to predict where the data set is not.
+        """
+        return self

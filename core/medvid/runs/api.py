@@ -15,7 +15,7 @@ from medvid.plugin.host import Host, make_host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
 from medvid.runs.folder import RunFolder, read_json, write_json
-from medvid.runs.session import Session, open_session
+from medvid.runs.session import Session, generate_sample, open_session
 from medvid.training.checkpoint import checkpoint_path, checkpoint_step, load_weights, newest_intact, read_best
 from medvid.training.evaluate import InferenceModel
 
@@ -103,6 +103,7 @@ class Run:
             The figures, and the folder with cases.csv, summary.json, predictions/ and figures/.
         """
         task = self.task(overrides)
+        generate_sample(task, self.host)
         check_compatible(task, self.host)
         session = open_session(task, self.host)
         step = self._load(session, checkpoint)

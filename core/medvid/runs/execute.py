@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 
 from medvid.config.compatibility import check_compatible
+from medvid.config.components import components_of
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.dataset import Progress
@@ -22,7 +23,7 @@ from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.folder import RunFolder, append_metrics, log_to, read_json, rewind_metrics, write_json
-from medvid.runs.session import Session, open_session
+from medvid.runs.session import Session, generate_sample, open_session
 from medvid.tracking.environment import describe_environment
 from medvid.tracking.mlflow import run_id
 from medvid.training.batches import training_batches
@@ -55,6 +56,8 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
         MedvidError: what stopped the run; the folder says how far it came.
     """
     task = with_absolute_paths(task)
+    generate_sample(task, host)
+    task = task.model_copy(update={"dataset": task.dataset.filled()})
     notes = check_compatible(task, host)
     session = open_session(task, host)
     created = _new_folder(task, original) if session.fabric.is_global_zero else None
@@ -69,6 +72,7 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
 def resume_run(folder: RunFolder, task: Task, host: Host) -> RunFolder:
     """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped."""
     with _recorded(folder):
+        generate_sample(task, host)
         _Execution(open_session(task, host), folder).run()
     return folder
 
@@ -133,7 +137,9 @@ class _Execution:
 
     def _describe(self) -> RunInfo:
         task = self.task
-        plugins = {plugin.distribution: plugin.version for plugin in self.host.plugins if plugin.active}
+        used = self.host.used_by(components_of(task, self.host))
+        plugins = {plugin.distribution: plugin.version for plugin in used}
+        unverified = tuple(dict.fromkeys(plugin.distribution for plugin in used if plugin.editable))
         return RunInfo(
             name=self.folder.name,
             task=task.name,
@@ -145,8 +151,9 @@ class _Execution:
             steps=task.train.steps,
             device=describe_device(self.fabric),
             plugins=plugins,
-            environment=describe_environment(plugins),
+            environment=describe_environment(plugins, unverified),
             datasets={},
+            unverified=unverified,
         )
 
     def _prepare(self) -> None:
@@ -301,6 +308,8 @@ class _Execution:
                 "seconds": round(result.seconds, 1),
                 "device": self.info.device,
                 "versions": self.info.environment["versions"],
+                "plugins": dict(self.info.plugins),
+                "unverified_plugins": list(self.info.unverified),
                 "mlflow_run_id": run_id(self.folder.path),
                 **more,
             },

@@ -50,8 +50,8 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
     """
     fabric = make_fabric(task.train)
     fabric.launch()
-    if needs_data:
-        ensure_data(task, host, fabric)
+    if needs_data and (problem := data_problem(task)):
+        raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
     spec = host.spec("dataset", task.dataset.name)
     dataset = cast(Dataset, host.load(spec, spec.target)(task.dataset))
     model = build_model(task, host)
@@ -59,12 +59,9 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
     return Session(task, host, fabric, dataset, model, evaluator)
 
 
-def ensure_data(task: Task, host: Host, fabric: Fabric) -> None:
-    """Generate the sample where the task runs on it, on the first process; otherwise the data has to be there."""
-    if task.sample and fabric.is_global_zero:
+def generate_sample(task: Task, host: Host) -> None:
+    """Generate the data where the task runs on its sample, unless it is there; several processes may do so at once."""
+    if task.sample:
         spec = host.spec("dataset", task.dataset.name)
         options = host.load(spec, spec.sample_config).model_validate(task.sample.generate)
         host.load(spec, spec.sample)(task.dataset.root, options)
-    fabric.barrier()
-    if problem := data_problem(task):
-        raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
