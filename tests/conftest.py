@@ -3,9 +3,12 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from medvid.plugin.allowlist import VARIABLE, AllowList, write_allow_list
@@ -71,3 +74,91 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Thi
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(str(folder)):
             del sys.modules[name]
+
+
+class Films:
+    """Writes small videos whose frames show their number."""
+
+    @staticmethod
+    def numbered(count: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+        """Frames (T, H, W, 3): tens on the left, ones on the right, each as a shade of gray."""
+        frames = np.empty((count, *size, 3), np.uint8)
+        for number, frame in enumerate(frames):
+            frame[:, : size[1] // 2] = 25 + 20 * (number // 10)
+            frame[:, size[1] // 2 :] = 25 + 20 * (number % 10)
+        return frames
+
+    @staticmethod
+    def numbers(frames: np.ndarray) -> list[int]:
+        """What frames (T, H, W, 3) show, which may be shrunk or cut at the top and bottom."""
+        quarter = frames.shape[2] // 4
+        columns = frames[:, :, [quarter, 3 * quarter]].astype(float).mean(axis=(1, 3))
+        digits = ((columns - 25) / 20).round().astype(int)
+        return (10 * digits[:, 0] + digits[:, 1]).tolist()
+
+    @staticmethod
+    def write(
+        path: Path,
+        frames: np.ndarray,
+        *,
+        fps: int | Fraction = 30,
+        times: Sequence[int] | None = None,
+        codec: str = "libx264",
+        gop: int = 12,
+        faststart: bool = False,
+    ) -> Path:
+        """Encode frames.
+
+        Args:
+            path: the file; its ending decides on the container.
+            frames: (T, H, W, 3) uint8.
+            fps: frames per second.
+            times: of the frames, in milliseconds, if they are not evenly spaced.
+            codec: of FFmpeg.
+            gop: frames from one key frame to the next.
+            faststart: put the index first.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        quality = {"crf": "12", "sc_threshold": "0"} if codec == "libx264" else {}
+        options = {"movflags": "faststart"} if faststart else {}
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream(codec, rate=fps, options={"g": str(gop), "threads": "1", **quality})
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuv420p"
+            if times is not None:
+                stream.codec_context.time_base = Fraction(1, 1000)
+            for number, frame in enumerate(frames):
+                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                if times is not None:
+                    picture.pts, picture.time_base = times[number], Fraction(1, 1000)
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+        return path
+
+    @staticmethod
+    def rotate(path: Path, degrees: int) -> Path:
+        """Tell players of an MP4 file to turn it clockwise, as phones do."""
+        turn = {90: (0, 1, 0, -1, 0, 0), 180: (-1, 0, 0, 0, -1, 0), 270: (0, -1, 0, 1, 0, 0)}[degrees]
+        content = bytearray(path.read_bytes())
+        matrix = content.index(b"tkhd") + 44
+        values = [value << 16 for value in (*turn, 0, 0)] + [1 << 30]
+        content[matrix : matrix + 36] = b"".join(value.to_bytes(4, signed=True) for value in values)
+        path.write_bytes(content)
+        return path
+
+    @staticmethod
+    def silent_picture(path: Path) -> Path:
+        """A file with sound only."""
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=16000, layout="mono")
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), format="s16", layout="mono")
+            sound.sample_rate = 16000
+            container.mux(stream.encode(sound))
+            container.mux(stream.encode())
+        return path
+
+
+@pytest.fixture(scope="session")
+def films() -> type[Films]:
+    """Writing small videos."""
+    return Films

@@ -1,0 +1,220 @@
+"""Re-encoding a set of videos, so that reading a clip of one costs little: small frames, and key frames close together.
+
+A reader has to decode from the last key frame on, and cameras and video sites set one every few seconds. Imports no
+torch, as many processes do this.
+"""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medvid.data.processes import in_processes
+from medvid.data.video_faults import find_fault
+from medvid.data.video_index import SUFFIXES
+from medvid.errors import DataError, ResourceError
+
+MARKER = "reencoded.json"
+"""Says how the videos of a folder were encoded."""
+
+_LISTS = (".csv", ".tsv", ".txt", ".json")
+_MP4 = (".mp4", ".m4v", ".mov")
+_PART = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How videos are encoded, in H.264 (yuv420p) without sound.
+
+    Args:
+        side: length of the shorter side in pixels; smaller videos keep their size.
+        gop: frames from one key frame to the next.
+        crf: x264's constant rate factor, 0 (lossless) to 51.
+    """
+
+    side: int = 256
+    gop: int = 12
+    crf: int = 23
+
+
+def reencode(
+    source: Path, target: Path, encoding: Encoding, workers: int, progress: Callable[[int, int], None]
+) -> dict[str, str]:
+    """Re-encode all videos of a folder into another one of the same layout, and copy its lists.
+
+    A video has the name that it had, so that lists stay right: those called .mp4, .m4v and .mov are MP4 files, all
+    others are Matroska files, which readers tell by their content. Times of frames are kept, also uneven ones; a
+    rotation is carried out. A file is written under another name and then renamed, and one that is there already is
+    not made again. Absolute paths of videos in `source` become relative ones in the copied lists.
+
+    Args:
+        source: the folder.
+        target: the other one.
+        encoding: how.
+        workers: processes.
+        progress: told how many videos are done, out of how many.
+
+    Returns:
+        Why a video could not be re-encoded, by its path in `source`; all others are there then.
+
+    Raises:
+        DataError: `source` holds no videos, `target` is within it, or was made with another encoding.
+    """
+    source, target = source.absolute(), target.absolute()
+    _check_folders(source, target, encoding)
+    files = list(_files(source, SUFFIXES))
+    if not files:
+        raise DataError(f"there are no videos in {source}: {', '.join(SUFFIXES)}")
+    _copy_lists(source, target)
+    todo = [file for file in files if not (target / file).is_file()]
+    done, reasons = len(files) - len(todo), {}
+    progress(done, len(files))
+    for file, reason in in_processes(partial(_reencode_file, source, target, encoding), todo, workers):
+        done += 1
+        if reason:
+            reasons[file] = reason
+        progress(done, len(files))
+    return {file: reasons[file] for file in files if file in reasons}
+
+
+def reencode_video(source: Path, target: Path, encoding: Encoding) -> None:
+    """Re-encode a single video.
+
+    Raises:
+        DataError: there is no video stream in it, or no frame.
+        av.error.FFmpegError: it cannot be decoded.
+    """
+    import av
+
+    form = "mp4" if target.name.lower().removesuffix(_PART).endswith(_MP4) else "matroska"
+    options = {"movflags": "faststart"} if form == "mp4" else {}
+    with av.open(str(source)) as given:
+        if not given.streams.video:
+            raise DataError("it has no video stream")
+        old = given.streams.video[0]
+        old.thread_type = "NONE"
+        with av.open(str(target), "w", format=form, options=options) as written:
+            new, durations = None, {}
+            for frame in _frames(given, old, encoding.side):
+                if new is None:
+                    new = _add_stream(written, old, frame, encoding)
+                durations[frame.pts] = frame.duration
+                _write(written, new.encode(frame), durations)
+            if new is None:
+                raise DataError("it has no frames")
+            _write(written, new.encode(), durations)
+
+
+def _write(written: Any, packets: list[Any], durations: dict[int, int]) -> None:
+    """The encoder forgets how long frames are shown, by which the end of the last one would be unknown."""
+    for packet in packets:
+        packet.duration = durations.pop(packet.pts)
+        written.mux(packet)
+
+
+def _frames(given: Any, old: Any, side: int) -> Iterator[Any]:
+    """Frames of the new size, turned upright, with increasing times from 0."""
+    first, last = 0, -1
+    for number, frame in enumerate(given.decode(old)):
+        time = frame.pts if frame.pts is not None else round(number / old.average_rate / old.time_base)
+        first = time if last < 0 else first
+        if time - first <= last:
+            continue  # two frames at the same time: the second would never be seen
+        last = time - first
+        upright = _turned(frame) if frame.rotation else frame
+        factor = min(1.0, side / min(upright.width, upright.height))
+        width, height = (max(2, 2 * round(length * factor / 2)) for length in (upright.width, upright.height))
+        resized = upright.reformat(width, height, "yuv420p", interpolation="BICUBIC")
+        resized.pts, resized.time_base, resized.duration = last, old.time_base, frame.duration or 0
+        resized.pict_type = 0  # the encoder chooses key frames
+        yield resized
+
+
+def _turned(frame: Any) -> Any:
+    from av import VideoFrame
+
+    picture = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+    return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+
+
+def _add_stream(written: Any, old: Any, frame: Any, encoding: Encoding) -> Any:
+    # Without frames that refer to later ones, times begin at 0 and files are as long as they say with every reader.
+    options = {"crf": str(encoding.crf), "g": str(encoding.gop), "bf": "0", "threads": "1"}
+    new = written.add_stream("libx264", rate=old.average_rate or old.guessed_rate or 30, options=options)
+    new.width, new.height, new.pix_fmt = frame.width, frame.height, "yuv420p"
+    context = new.codec_context
+    context.time_base = old.time_base
+    context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    return new
+
+
+def _reencode_file(source: Path, target: Path, encoding: Encoding, file: str) -> str | None:
+    """Re-encode one file; its reason if that failed."""
+    made = target / file
+    part = made.with_name(f".{made.name}{_PART}")
+    if fault := find_fault(source / file):
+        return fault
+    try:
+        made.parent.mkdir(parents=True, exist_ok=True)
+        reencode_video(source / file, part, encoding)
+        part.replace(made)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise ResourceError(
+                f"{made} cannot be written: {error.strerror}", hint="free space, then run again"
+            ) from None
+        return _reason(error)
+    except Exception as error:  # decoders raise all kinds
+        return _reason(error)
+    finally:
+        part.unlink(missing_ok=True)
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _check_folders(source: Path, target: Path, encoding: Encoding) -> None:
+    if not source.is_dir():
+        raise DataError(f"the folder of the videos {source} does not exist")
+    if target == source or source in target.parents:
+        raise DataError(f"{target} is within {source}", hint="choose another folder for the new videos: -o DEST")
+    target.mkdir(parents=True, exist_ok=True)
+    wanted, marker = asdict(encoding), target / MARKER
+    if not marker.exists():
+        if any(target.iterdir()):
+            raise DataError(f"{target} holds other files", hint="choose an empty folder: -o DEST")
+        marker.write_text(json.dumps(wanted), encoding="utf-8")
+    elif (found := marker.read_text(encoding="utf-8")) != json.dumps(wanted):
+        raise DataError(
+            f"{target} holds videos of another encoding, {found}, not {json.dumps(wanted)}",
+            hint="choose another folder, or the same encoding",
+        )
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """Paths below a folder of files with these endings, in a fixed order."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in sorted(names):
+            if name[0] != "." and name.lower().endswith(suffixes):
+                yield os.path.relpath(os.path.join(parent, name), folder)  # noqa: PTH118 (many times)
+
+
+def _copy_lists(source: Path, target: Path) -> None:
+    """Copy lists and files of labels, with absolute paths in `source` made relative."""
+    for file in _files(source, _LISTS):
+        if file == MARKER:
+            continue  # the source was made like this too, by its own encoding
+        content = (source / file).read_bytes()
+        made = target / file
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes(re.sub(rb"(?m)^" + re.escape(os.fsencode(source) + b"/"), b"", content))

@@ -1,0 +1,63 @@
+"""A case of a video data set."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from medvid.config.videos import VideoDatasetOptions
+from medvid.data.dataset import Placement
+from medvid.data.video_index import Clip
+from medvid.data.video_reader import VideoReader, VideoReadError, open_video
+from medvid.data.video_sampling import Sampling, placed_times
+from medvid.data.video_transforms import test_clips, to_clip
+
+
+class VideoCase:
+    """A video, see `medvid.data.dataset.ClassificationCase`. Its file is opened each time frames are asked for.
+
+    Args:
+        id: its name in the data set.
+        clip: its file and label.
+        options: how it is read.
+    """
+
+    def __init__(self, id: str, clip: Clip, options: VideoDatasetOptions) -> None:
+        self._id, self._clip, self._options = id, clip, options
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def label(self) -> int | None:
+        return self._clip.label
+
+    def input(self) -> Tensor:
+        """The clip in the middle of the video, and the square in the middle of its frames."""
+        return self.views(1, 1, "spread")[0]
+
+    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
+        with open_video(self._clip.path, self._options.reader) as video:
+            times = self._times(video, clips, placement)
+            frames = video.frames_at([time for clip in times for time in clip])
+        parts = to_clip(frames).chunk(clips)
+        return torch.cat([test_clips(part, self._options, crops) for part in parts])
+
+    def thumbnails(self, count: int) -> np.ndarray:
+        """Pictures whose shorter side is at most `size`."""
+        with open_video(self._clip.path, self._options.reader) as video:
+            length = video.length
+            count = min(count, max(1, round(length.duration * length.fps)))
+            frames = video.frames_at([length.duration * (number + 0.5) / count for number in range(count)])
+        clip = to_clip(frames)
+        if min(clip.shape[-2:]) > self._options.size:
+            clip = functional.resize(clip, [self._options.size], antialias=True)
+        return clip.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
+        sampling: Sampling = self._options.test_sampling_of_clips()
+        try:
+            return placed_times(sampling, video.length, clips, placement)
+        except ValueError as error:
+            raise VideoReadError(video.path, str(error)) from None

@@ -1,0 +1,103 @@
+"""Names of the classes of a video data set, in the files that people have them in. Imports nothing heavy."""
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medvid.errors import DataError
+
+_FILES = (
+    "kinetics_*_labels.csv",
+    "kinetics_classnames.json",
+    "label_map*.txt",
+    "labels.txt",
+    "classes.txt",
+    "class_names.txt",
+    "labels.json",
+)
+_SHOWN = 10
+
+
+def find_labels(root: Path) -> Path | None:
+    """The file in `root` that names the classes, if there is one under a customary name."""
+    return next((path for pattern in _FILES for path in sorted(root.glob(pattern))), None)
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Names of the classes by their ids.
+
+    - JSON: a list of names, ``{name: id}`` or ``{id: name}``.
+    - CSV: the columns id and name, in any order, with or without a header.
+    - text: one name per line, or an id before each.
+
+    Raises:
+        DataError: the file cannot be read, or the ids are not 0, 1, 2, ...
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        raise DataError(f"the file of class names {path} {reason}", hint="set dataset.labels") from None
+    try:
+        pairs = _from_json(text) if path.suffix == ".json" else _from_table(_rows(text, path.suffix))
+        return _ordered(pairs)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}", hint="class names are needed for the ids 0, 1, 2, ...") from None
+
+
+def label_key(name: str) -> str:
+    """What two spellings of a class name have in common: ``riding_a_bike`` and ``"Riding a bike"`` are the same."""
+    return name.strip("\"' ").replace("_", " ").lower()
+
+
+def _from_json(text: str) -> list[tuple[int, str]]:
+    content = json.loads(text)
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return list(enumerate(map(str, content)))
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError("a list of names is expected, or names with ids")
+    if all(_is_id(value) for value in content.values()):
+        return [(int(value), name) for name, value in content.items()]
+    if all(_is_id(key) for key in content):
+        return [(int(key), str(name)) for key, name in content.items()]
+    raise ValueError("names have no integer ids")
+
+
+def _rows(text: str, suffix: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if suffix in {".csv", ".tsv"}:
+        return [
+            [cell.strip() for cell in row] for row in csv.reader(lines, delimiter="\t" if suffix == ".tsv" else ",")
+        ]
+    if all(re.match(r"\s*\d+\s+\S", line) for line in lines):
+        return [line.split(maxsplit=1) for line in lines]
+    return [[line.strip()] for line in lines]
+
+
+def _from_table(rows: list[list[str]]) -> list[tuple[int, str]]:
+    if all(len(row) == 1 for row in rows):
+        return [(number, name) for number, (name,) in enumerate(rows)]
+    if rows and not any(_is_id(cell) for cell in rows[0]):
+        rows = rows[1:]  # the header
+    if bad := [number for number, row in enumerate(rows) if len(row) != 2]:
+        raise ValueError(f"row {bad[0] + 1} has not the two cells id and name")
+    for column in (0, 1):
+        if all(_is_id(row[column]) for row in rows):
+            return [(int(row[column]), row[1 - column]) for row in rows]
+    raise ValueError("no column has integers only")
+
+
+def _ordered(pairs: list[tuple[int, str]]) -> tuple[str, ...]:
+    names = tuple(name.strip("\"' ") for _, name in sorted(pairs))
+    if not pairs or sorted(number for number, _ in pairs) != list(range(len(pairs))):
+        raise ValueError(f"the ids of its {len(pairs)} names are not 0 to {len(pairs) - 1}")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{len(twice)} names stand there twice: {', '.join(twice[:_SHOWN])}")
+    return names
+
+
+def _is_id(value: object) -> bool:
+    return not isinstance(value, bool) and re.fullmatch(r"\d+", str(value).strip()) is not None

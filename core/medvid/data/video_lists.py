@@ -1,0 +1,252 @@
+"""Lists of clips, one `path label` per line: as PySlowFast and mmaction2 write them, and as people write their own.
+
+Everything that is wrong with them is reported at once. Imports nothing heavy.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, raise_problems, split_folders
+from medvid.data.video_labels import label_key
+from medvid.errors import DataError
+
+_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+_PATTERNS = ("{}.csv", "{}.txt", "{}_list.txt", "*_{}_list_videos.txt", "*_{}_list.txt")
+_HINT = "each line is a path and a label, an integer from 0: clips/a b.mp4 12"
+_PROBED = 200
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ListFormat:
+    """How lists are read.
+
+    Args:
+        prefix: folder of relative paths; None: found out.
+        separator: character between path and label; None: the last space, tab or comma.
+        named: whether labels may be names of classes that no file lists.
+    """
+
+    prefix: Path | None = None
+    separator: str | None = None
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a list."""
+
+    line: int
+    path: str
+    label: str
+
+
+def find_lists(root: Path) -> dict[str, Path]:
+    """Lists with customary names in `root`, by split.
+
+    Raises:
+        DataError: `root` is no folder, or several files could be the list of a split.
+    """
+    if not root.is_dir():
+        raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
+    found: dict[str, Path] = {}
+    for split, names in _NAMES.items():
+        files = sorted({path for name in names for pattern in _PATTERNS for path in root.glob(pattern.format(name))})
+        if len(files) > 1:
+            listed = ", ".join(path.name for path in files)
+            raise DataError(f"several lists in {root} could be that of {split}: {listed}", hint="set dataset.lists")
+        if files:
+            found[split] = files[0]
+    return found
+
+
+def read_lists(
+    root: Path, files: Mapping[str, Path], form: ListFormat, names: Sequence[str] | None = None
+) -> VideoIndex:
+    """Index the clips of lists.
+
+    A clip is called by its path in `root`, or by its whole path where it is elsewhere.
+
+    Args:
+        root: folder of the data set.
+        files: the list of each split, or that of ``all``.
+        form: how they are read.
+        names: names of the classes by id; None: not known.
+
+    Raises:
+        DataError: a list cannot be read, or everything that is wrong in them: labels that are missing, no integers or
+            out of range, a clip with two labels or in two splits, paths that lead out of `root`.
+    """
+    listed = tuple((split, path, _state(path)) for split, path in files.items())
+    return _read_lists(root, listed, form, tuple(names) if names else None)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of a list, by which a change is noticed."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"the list {path} cannot be read: {error.strerror}", hint="set dataset.lists") from None
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _read_lists(
+    root: Path, files: tuple[tuple[str, Path, tuple[int, int]], ...], form: ListFormat, names: tuple[str, ...] | None
+) -> VideoIndex:
+    """Remembered as long as the lists stay the same: classes, and then clips, are asked for several times."""
+    return _Lists(root, form, names).read({split: path for split, path, _ in files})
+
+
+@dataclass
+class _Lists:
+    """Lists on their way to an index."""
+
+    root: Path
+    form: ListFormat
+    names: Sequence[str] | None
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, files: Mapping[str, Path]) -> VideoIndex:
+        entries = {split: self._parse(path) for split, path in files.items()}
+        ids = self._ids(entry.label for listed in entries.values() for entry in listed)
+        clips: dict[str, Clip] = {}
+        splits: dict[str, tuple[str, ...]] = {}
+        for split, listed in entries.items():
+            found = self._clips(files[split], listed, self._prefix(split, listed), ids)
+            self._check_leaks(files, split, found, splits)
+            clips |= found
+            splits[split] = tuple(found)
+        if not clips and not self.problems:
+            self.problems.append(f"{', '.join(path.name for path in files.values())}: no clip is listed")
+        raise_problems(f"the lists of {self.root}", self.problems, _HINT)
+        labels = tuple(self.names) if self.names else _class_names(clips, ids)
+        return VideoIndex(clips, labels, {} if "all" in splits else splits, tuple(self.notes))
+
+    def _parse(self, path: Path) -> list[Entry]:
+        """The lines of a list; those that are none are among the problems."""
+        named = self.form.named or self.names is not None
+        entries = []
+        for number, line in enumerate(_text(path).split("\n"), start=1):
+            stripped = line.strip()
+            file, label = _split(stripped, self.form.separator, named)
+            if not stripped or (number == 1 and label in {"label", "labels", "class"}):  # a header
+                continue
+            if not file or not label or label.lower().endswith(SUFFIXES):
+                self.problems.append(f"{path.name}:{number}: there is no label in {stripped!r}")
+            else:
+                entries.append(Entry(number, file, label))
+        return entries
+
+    def _ids(self, labels: Iterable[str]) -> dict[str, int]:
+        """Id by what a list has as a label, as far as that is a label."""
+        different = set(labels)
+        integers = {label: int(label) for label in different if re.fullmatch(r"-?\d+", label)}
+        if self.names:
+            by_name = {label_key(name): number for number, name in enumerate(self.names)}
+            named = {label: by_name[label_key(label)] for label in different if label_key(label) in by_name}
+            return named | integers
+        if self.form.named and not integers:
+            return {label: number for number, label in enumerate(sorted(different))}
+        return integers
+
+    def _prefix(self, split: str, entries: Sequence[Entry]) -> Path:
+        """Where the paths of a list begin: there are folders per split, to which mmaction2's lists are relative."""
+        if self.form.prefix is not None:
+            return self.form.prefix
+        folder = split_folders(self.root).get(split)
+        if folder is None:
+            return self.root
+        probed = entries[:: max(1, len(entries) // _PROBED)]
+        hits = [sum((prefix / entry.path).is_file() for entry in probed) for prefix in (self.root, folder)]
+        return folder if hits[1] > hits[0] else self.root
+
+    def _clips(self, path: Path, entries: Sequence[Entry], prefix: Path, ids: Mapping[str, int]) -> dict[str, Clip]:
+        """Clips by id, in the order of the list."""
+        count = len(self.names) if self.names else None
+        clips: dict[str, Clip] = {}
+        lines: dict[str, int] = {}
+        twice: list[str] = []
+        base, root = str(prefix), f"{self.root}{os.sep}"
+        for entry in entries:
+            place = f"{path.name}:{entry.line}"
+            label = ids.get(entry.label)
+            if label is None:
+                known = f" and none of the {count} class names" if count else ""
+                self.problems.append(f"{place}: the label {entry.label!r} is no integer{known}")
+                continue
+            if label < 0 or (count is not None and label >= count):
+                allowed = f"0 to {count - 1}" if count else "0, 1, 2, ..."
+                self.problems.append(f"{place}: the label {label} is out of range, they are {allowed}")
+                continue
+            relative = posixpath.normpath(entry.path)
+            if relative.startswith("../") or relative == "..":
+                self.problems.append(f"{place}: the path {entry.path} leads out of {prefix}")
+                continue
+            file = os.path.join(base, relative)  # noqa: PTH118 (a hundred thousand times)
+            name = file.removeprefix(root).lstrip("/").replace(os.sep, "/")
+            if name not in clips:
+                clips[name], lines[name] = Clip(file, label), entry.line
+            elif clips[name].label == label:
+                twice.append(f"line {entry.line}")
+            else:
+                self.problems.append(
+                    f"{place}: {entry.path} has the label {entry.label}, in line {lines[name]} it has another"
+                )
+        if twice:
+            listed = ", ".join(twice[:_SHOWN]) + (" ..." if len(twice) > _SHOWN else "")
+            self.notes.append(f"{path.name}: {len(twice)} lines repeat an earlier one and are left out: {listed}")
+        return clips
+
+    def _check_leaks(
+        self, files: Mapping[str, Path], split: str, found: Mapping[str, Clip], before: Mapping[str, Sequence[str]]
+    ) -> None:
+        """A clip that is trained on may not be held out; validation and test may be the same list."""
+        for other, ids in before.items():
+            if "train" in (split, other):
+                shared = [case for case in ids if case in found]
+                first, second = files[other].name, files[split].name
+                self.problems += [f"{case} is in {first} and in {second}: trained on and held out" for case in shared]
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (
+            f"is no UTF-8 text: {error.reason}" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error}"
+        )
+        raise DataError(f"the list {path} {reason}") from None
+    if "youtube_id" in text.partition("\n")[0]:
+        raise DataError(
+            f"{path} is a list of videos to download, not of files",
+            hint="sort the clips into one folder per class, or write lists: `path label` in each line",
+        )
+    return text
+
+
+def _split(line: str, separator: str | None, named: bool) -> tuple[str, str]:
+    """Path and label of a line."""
+    if separator is not None:
+        file, _, label = line.rpartition(separator)
+        return file.strip().strip('"'), label.strip().strip('"')
+    match = re.match(r"(.*[^\s,])[\s,]+(\S+)$", line)
+    file, label = (match[1], match[2]) if match else ("", line)
+    if named and not re.fullmatch(r"-?\d+", label) and not label.lower().endswith(SUFFIXES):
+        for mark in ",\t":  # names may hold spaces
+            if mark in line:
+                file, _, label = line.rpartition(mark)
+                break
+    return file.strip().strip('"'), label.strip().strip('"')
+
+
+def _class_names(clips: Mapping[str, Clip], ids: Mapping[str, int]) -> tuple[str, ...]:
+    names = {number: label for label, number in ids.items() if not re.fullmatch(r"-?\d+", label)}
+    last = max((clip.label for clip in clips.values() if clip.label is not None), default=-1)
+    return tuple(names.get(number, f"class {number}") for number in range(last + 1))

@@ -1,0 +1,183 @@
+"""A data set of labelled videos: what the plugins for such data share.
+
+Clips are decoded from their files each time, in the loader's processes; nothing is cached. `platform data prepare`
+re-encodes a data set so that this is cheap.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from medvid.config.videos import VideoDatasetOptions
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.sample import Batch
+from medvid.data.video_case import VideoCase
+from medvid.data.video_index import Clip, VideoIndex, find_videos
+from medvid.data.video_reader import VideoReadError, open_video
+from medvid.data.video_sampling import random_times
+from medvid.data.video_transforms import to_clip, train_clip
+from medvid.errors import DataError
+from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.seeding import derive_seed
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 10
+_CHUNK = 1000
+_THREADS = 16  # asking for sizes waits for the disk or the network
+
+
+class VideoDataset(Dataset):
+    """Videos that lists or folders name, see `medvid.config.videos`.
+
+    Args:
+        options: the validated options.
+    """
+
+    def __init__(self, options: VideoDatasetOptions) -> None:
+        self.options = options
+        self._sizes: dict[str, int] = {}
+        self._present: dict[str, tuple[str, ...]] = {}
+
+    def split(self, index: VideoIndex) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the clips of each split; as lists or folders say, else all are trained on."""
+        return index.splits or {"train": tuple(index.clips)}
+
+    @cached_property
+    def input_info(self) -> InputInfo:
+        return self.options.input_info()
+
+    @cached_property
+    def target_info(self) -> TargetInfo:
+        return self.options.target_info()
+
+    @cached_property
+    def index(self) -> VideoIndex:
+        """What the lists or folders name, whether it is there or not."""
+        index = self.options.index()
+        for note in index.notes:
+            log.warning(note)
+        return index
+
+    @cached_property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the clips of each split, whether they are there or not."""
+        return self.split(self.index)
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Ids of the clips of a split that are there, see `Dataset.cases` and the option `missing`."""
+        if split not in self.splits:
+            raise DataError(
+                f"the data set in {self.options.root} has no split {split!r}; it has {', '.join(self.splits)}"
+            )
+        if split not in self._present:
+            self._present[split] = self._find_present(split)
+        return self._present[split]
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        """Make sure that the files are there and not empty; nothing is decoded, see `platform data check`."""
+        self._measure(cases, progress)
+        if absent := [case for case in cases if not self._sizes[case]]:
+            raise DataError(f"{len(absent)} clips are missing or empty: {_listed(absent)}", hint="start the run again")
+
+    def digest(self, cases: Sequence[str]) -> str:
+        """A hash of names, sizes and labels: reading the content of a large data set would take hours."""
+        self._measure([case for case in cases if case not in self._sizes], _ignore)
+        digest = hashlib.blake2b(digest_size=16)
+        for case in cases:
+            digest.update(f"{case}\0{self._sizes[case]}\0{self.clip(case).label}\n".encode())
+        return digest.hexdigest()
+
+    def sample(self, case: str, seed: int) -> Batch:
+        clip, augment = self.clip(case), self.options.augment
+        if clip.label is None:
+            raise DataError(f"case {case} has no label, it cannot be trained on")
+        draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
+        with open_video(clip.path, self.options.reader) as video:
+            low, high = augment.rate_jitter or (1.0, 1.0)
+            speed = low * (high / low) ** _uniform(draw)
+            try:
+                times = random_times(self.options.train_sampling(), video.length, lambda: _uniform(draw), speed)
+            except ValueError as error:
+                raise VideoReadError(clip.path, str(error)) from None
+            frames = to_clip(video.frames_at(times))
+        seeds = (derive_seed(seed, "example", number) for number in range(augment.repeats))
+        examples = torch.stack([train_clip(frames, self.options, seed) for seed in seeds])
+        return Batch(examples, torch.full((augment.repeats,), clip.label), (case,) * augment.repeats)
+
+    def case(self, case: str) -> VideoCase:
+        return VideoCase(case, self.clip(case), self.options)
+
+    def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
+        for name, clip in find_videos(paths).items():
+            yield VideoCase(name, clip, self.options)
+
+    def clip(self, case: str) -> Clip:
+        """File and label of a case.
+
+        Raises:
+            DataError: there is no such case.
+        """
+        if case not in self.index.clips:
+            raise DataError(f"there is no case {case} in {self.options.root}")
+        return self.index.clips[case]
+
+    def _find_present(self, split: str) -> tuple[str, ...]:
+        """The clips of a split that are there; that others are not is an error or a warning."""
+        listed = self.splits[split]
+        self._measure(listed, _ignore)
+        absent = [case for case in listed if not self._sizes[case]]
+        if not absent:
+            return listed
+        problem = (
+            f"{len(absent)} of {len(listed)} clips of {split} in {self.options.root} are missing or empty: "
+            f"{_listed(absent)}"
+        )
+        if self.options.missing == "error" or len(absent) == len(listed):
+            raise DataError(
+                problem,
+                hint="complete the copy; or leave them out, for figures of a part of the data set: "
+                "--set dataset.missing=drop",
+            )
+        log.warning("left out: %s", problem)
+        return tuple(case for case in listed if self._sizes[case])
+
+    def _measure(self, cases: Sequence[str], progress: Progress) -> None:
+        """Ask for the sizes of the clips' files; 0 where there is none."""
+        chunks = [cases[start : start + _CHUNK] for start in range(0, len(cases), _CHUNK)]
+        paths = ([self.clip(case).path for case in chunk] for chunk in chunks)
+        done = 0
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for chunk, sizes in zip(chunks, pool.map(_sizes_of, paths), strict=True):
+                self._sizes.update(zip(chunk, sizes, strict=True))
+                done += len(chunk)
+                progress(done, len(cases))
+
+
+def _sizes_of(paths: Sequence[str]) -> list[int]:
+    return [_size(path) for path in paths]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (a hundred thousand times)
+    except OSError:
+        return 0
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator, dtype=torch.float64))
+
+
+def _listed(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
+    return ", ".join(cases[:_SHOWN]) + more
+
+
+def _ignore(done: int, total: int) -> None: ...

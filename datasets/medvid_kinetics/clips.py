@@ -1,0 +1,122 @@
+"""Short clips in Kinetics' layout whose classes differ by motion alone: an object that moves left, right, up or down.
+
+A single frame tells nothing. The object leaves the picture on one side and comes in on the other, so at every time each
+place is as likely as any other, and everything else is drawn in the same way for all classes. Each frame is coded by
+itself at a fixed quantiser, so what is decoded depends on that frame alone: no trail of the motion is left in it.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from scipy import ndimage
+
+from medvid.data.generated import generate_once
+from medvid.seeding import derive_seed
+from medvid_kinetics.config import ClipsOptions
+
+DIRECTIONS = {"moving down": (1, 0), "moving left": (0, -1), "moving right": (0, 1), "moving up": (-1, 0)}
+"""The classes, and the direction of each along rows and columns."""
+
+FRAME_RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30))
+"""Frames per second of the clips."""
+
+_THREADS = 2  # rendering and coding release the interpreter's lock
+_QUANTISER = 20  # of H.264, 0 to 51: differences are hardly seen
+
+
+def generate(folder: Path, options: ClipsOptions) -> None:
+    """Write the clips, unless the folder already holds just these.
+
+    The folder gets ``train/moving left/0001.mp4`` ... and the same under ``val``. It appears under its name only when
+    it is complete.
+
+    Raises:
+        DataError: the folder holds something else.
+    """
+    description = {"generator": "medvid_kinetics.clips.generate", "options": options.model_dump(mode="json")}
+    generate_once(folder, {**description, "format": 1}, partial(_write_splits, options=options))
+
+
+def _write_splits(folder: Path, options: ClipsOptions) -> None:
+    files = list(_files(options))
+    for parent in {file.parent for file in files}:
+        (folder / parent).mkdir(parents=True)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for _ in threads.map(partial(_write_clip, folder, options), files):
+            pass  # raises what a thread has raised
+
+
+def _files(options: ClipsOptions) -> Iterator[Path]:
+    for split, count in (("train", options.train), ("val", options.validation)):
+        for name in DIRECTIONS:
+            yield from (Path(split, name, f"{number:04d}.mp4") for number in range(1, count + 1))
+
+
+def _write_clip(folder: Path, options: ClipsOptions, file: Path) -> None:
+    random = np.random.default_rng(derive_seed(options.seed, "clip", file.as_posix()))
+    rate = FRAME_RATES[random.integers(len(FRAME_RATES))]
+    encode(folder / file, film(random, options, DIRECTIONS[file.parent.name], rate), rate)
+
+
+def film(random: np.random.Generator, options: ClipsOptions, direction: tuple[int, int], rate: Fraction) -> np.ndarray:
+    """An object that moves at a constant speed over a background that stands still.
+
+    Args:
+        random: where all chance comes from; what is drawn does not depend on the direction.
+        options: the ranges of size, length and speed.
+        direction: along rows and columns.
+        rate: frames per second.
+
+    Returns:
+        Frames (T, H, W, 3) uint8.
+    """
+    low, high = options.size
+    height, width = (2 * random.integers((low + 1) // 2, high // 2 + 1, 2)).tolist()  # half as many points of colour
+    period = min(height, width)
+    background, colour = _colours(random, (height, width))
+    object_, start = _object(random, period), random.integers(period, size=2)
+    times = np.arange(round(random.uniform(*options.seconds) * rate)) / float(rate)
+    travelled = np.rint(times * random.uniform(*options.speed) * period).astype(int)
+    cover = np.stack([np.roll(object_, start + steps * np.array(direction), axis=(0, 1)) for steps in travelled])
+    cover = np.pad(cover, ((0, 0), (0, height - period), (0, width - period)), mode="wrap")
+    frames = background + cover[..., np.newaxis] * (colour - background)
+    return np.asarray(frames.round().astype(np.uint8))
+
+
+def _colours(random: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A cloudy background (H, W, 3), and the colour of an object that stands out from it; float32, 0 to 255."""
+    clouds = ndimage.gaussian_filter(random.standard_normal((*shape, 3), np.float32), (6, 6, 0))
+    background = random.uniform(30, 110, 3) + 20 * clouds / clouds.std()
+    colour = random.uniform(150, 255, 3)
+    return background.clip(0, 255).astype(np.float32), colour.astype(np.float32)
+
+
+def _object(random: np.random.Generator, period: int) -> np.ndarray:
+    """How much of each pixel (period, period) an object covers that lies at the origin and continues on the far sides.
+
+    It looks the same when turned by half a turn: it has no front.
+    """
+    offsets = (np.arange(period, dtype=np.float32) + period / 2) % period - period / 2
+    y, x = offsets[:, np.newaxis], offsets
+    angle, exponent = random.uniform(0, np.pi), random.choice((1.0, 2.0, 8.0))  # a diamond, an ellipse, almost a box
+    radii = random.uniform(0.14, 0.24, 2) * period
+    along = np.abs(x * np.cos(angle) + y * np.sin(angle)) / radii[0]
+    across = np.abs(y * np.cos(angle) - x * np.sin(angle)) / radii[1]
+    level = (along**exponent + across**exponent) ** (1 / exponent)  # 1 at the rim
+    return np.asarray(((1 - level) * radii.min() + 0.5).clip(0, 1), np.float32)
+
+
+def encode(path: Path, frames: np.ndarray, rate: Fraction) -> None:
+    """Write frames (T, H, W, 3) uint8 of even height and width as H.264, each a key frame that depends on no other."""
+    options = {"preset": "ultrafast", "qp": str(_QUANTISER), "g": "1", "threads": "1"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())

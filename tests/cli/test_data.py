@@ -1,0 +1,83 @@
+"""`platform data`."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TASK = """\
+name: mine
+dataset: {name: videos, root: data, frames: 4, size: 32, validation_fraction: 0.4}
+backbone: {name: unetr, img_size: [16, 16, 16], hidden_size: 12, num_heads: 2, mlp_dim: 12, num_layers: 4, taps: [1, 2]}
+head: {name: classification}
+train: {steps: 1, batch_size: 1, optimizer: {name: adamw, lr: 1e-4}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _task(films: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("task.yaml").write_text(TASK)
+    film = films.write(Path("data/a/1.mp4"), films.numbered(12))
+    for name in ("a/2.mp4", "a/3.mp4", "b/4.mp4", "b/5.mp4"):
+        Path("data", name).parent.mkdir(exist_ok=True)
+        shutil.copy(film, Path("data", name))
+
+
+def files() -> list[str]:
+    return sorted(str(path) for path in Path().rglob("*"))
+
+
+def test_good_videos_are_checked_without_writing(platform: Any) -> None:
+    before = files()
+    result = platform("data", "check", "task.yaml", "--workers", 1)
+    assert (result.code, result.out) == (0, "all 5 videos in data can be read: decoded at their beginning and end\n")
+    deep = platform("data", "check", "task.yaml", "--deep", "--split", "train", "--workers", 1)
+    assert deep.out == "all 3 videos in data can be read: decoded in full\n"
+    assert files() == before
+
+
+def test_all_bad_videos_are_listed(platform: Any) -> None:
+    whole = Path("data/a/1.mp4").read_bytes()
+    Path("data/a/2.mp4").write_bytes(whole[: len(whole) // 2])
+    Path("data/b/4.mp4").write_text("quota exceeded")
+    Path("data/b/5.mp4").write_bytes(b"")
+    code, out, err = platform("data", "check", "task.yaml", "--workers", 2)
+    assert code == 4
+    lines = sorted(out.splitlines())
+    assert lines[0].startswith("a/2.mp4: it is truncated")
+    assert lines[1:] == ["b/4.mp4: it is a text file, not a video", "b/5.mp4: it is empty (0 bytes)"]
+    assert "error[DATA]: 3 of 5 videos in data cannot be read" in err
+
+
+def test_missing_files_of_a_list_are_listed_too(platform: Any) -> None:
+    Path("data/train.csv").write_text("a/1.mp4 0\ngone.mp4 1\n")
+    code, out, _ = platform("data", "check", "task.yaml", "--workers", 1)
+    assert (code, out) == (4, "gone.mp4: it does not exist\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--set", "dataset.root=gone"], 4, "error[DATA]: dataset.root, the folder of 'videos', does not exist: gone"),
+        (["--split", "test"], 2, "error[CONFIG]: there is no split 'test'"),
+        (["--set", "dataset={name: nifti, root: data, labels: [a, b]}"], 2, "'nifti' is no data set of videos"),
+        (["--set", "dataset={name: kinetics, root: gone, if_missing: sample}"], 4, "does not exist"),
+    ],
+)
+def test_what_cannot_be_checked(platform: Any, arguments: list[str], code: int, message: str) -> None:
+    result = platform("data", "check", "task.yaml", *arguments)
+    assert result.code == code
+    assert message in result.err
+
+
+def test_videos_are_reencoded_and_failures_listed(platform: Any) -> None:
+    result = platform("data", "prepare", "data", "-o", "small", "--side", 32, "--workers", 1)
+    assert (result.code, result.out) == (0, "all videos of data are in small; use it as dataset.root\n")
+    assert platform("data", "check", "task.yaml", "--set", "dataset.root=small", "--workers", 1).code == 0
+    Path("data/b/6.mp4").write_bytes(b"")
+    code, out, err = platform("data", "prepare", "data", "-o", "small", "--side", 32, "--workers", 1)
+    assert (code, out) == (4, "b/6.mp4: it is empty (0 bytes)\n")
+    assert "error[DATA]: 1 videos in data could not be re-encoded; all others are in small" in err
+    assert platform("data", "prepare", "data", "-o", "small", "--gop", 6).code == 4

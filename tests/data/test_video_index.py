@@ -1,0 +1,251 @@
+"""Clips in lists and folders. The files need not be videos here."""
+
+from pathlib import Path
+
+import pytest
+
+from medvid.data.video_index import find_class_names, find_clips_in_folders, find_videos
+from medvid.data.video_labels import find_labels, read_labels
+from medvid.data.video_lists import ListFormat, find_lists, read_lists
+from medvid.errors import DataError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+PLAIN = ListFormat()
+
+
+def read(root: Path, form: ListFormat = PLAIN, names: tuple[str, ...] | None = None, **lists: str):
+    for split, text in lists.items():
+        (root / f"{split}.csv").write_text(text)
+    return read_lists(root, find_lists(root), form, names)
+
+
+def labels_of(index) -> dict[str, int | None]:
+    return {case: clip.label for case, clip in index.clips.items()}
+
+
+def test_paths_of_lists_may_hold_spaces_and_commas(tmp_path) -> None:
+    text = 'a b/c d.mp4 3\nb, c.mp4,0\n\n  d.mp4\t1  \r\n"e, f.mp4",2\n/far/away/g h.mp4 2'
+    index = read(tmp_path, train=text, val="v.mp4 0\n")
+    assert labels_of(index) == {
+        "a b/c d.mp4": 3,
+        "b, c.mp4": 0,
+        "d.mp4": 1,
+        "e, f.mp4": 2,
+        "far/away/g h.mp4": 2,
+        "v.mp4": 0,
+    }
+    assert index.clips["a b/c d.mp4"].path == str(tmp_path / "a b" / "c d.mp4")
+    assert index.clips["far/away/g h.mp4"].path == "/far/away/g h.mp4"
+    assert index.splits == {"train": tuple(index.clips)[:5], "validation": ("v.mp4",)}
+    assert index.labels == ("class 0", "class 1", "class 2", "class 3")
+    assert index.notes == ()
+
+
+def test_a_separator_can_be_named(tmp_path) -> None:
+    index = read(tmp_path, ListFormat(separator=";"), train="a 1.mp4;1\nb,2.mp4 ; 0\n")
+    assert labels_of(index) == {"a 1.mp4": 1, "b,2.mp4": 0}
+
+
+def test_absolute_paths_in_the_folder_are_called_by_their_place_in_it(tmp_path) -> None:
+    index = read(tmp_path, train=f"{tmp_path}/x/a.mp4 0\n./x//b.mp4 0")
+    assert list(index.clips) == ["x/a.mp4", "x/b.mp4"]
+
+
+def test_the_prefix_is_named_or_found_out(tmp_path) -> None:
+    touch(tmp_path / "root", "videos_train/c/a.mp4", "videos_val/c/b.mp4")
+    lists = {"kinetics400_train_list_videos.txt": "c/a.mp4 0", "kinetics400_val_list_videos.txt": "c/b.mp4 0"}
+    for name, text in lists.items():
+        (tmp_path / "root" / name).write_text(text)
+    index = read(tmp_path / "root")
+    assert list(index.clips) == ["videos_train/c/a.mp4", "videos_val/c/b.mp4"]
+    named = read(tmp_path / "root", ListFormat(prefix=Path("/data/k400")))
+    assert [clip.path for clip in named.clips.values()] == ["/data/k400/c/a.mp4", "/data/k400/c/b.mp4"]
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path) -> None:
+    train = "a.mp4 0\nb c.mp4\nd.mp4 x\ne.mp4 -1\nf.mp4 1.5\na.mp4 0\na.mp4 1\n../../etc/passwd 0\nx/../../y.mp4 0\n"
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, train=train, val="v.mp4 1\na.mp4 0")
+    message = str(caught.value)
+    assert message.splitlines() == [
+        f"8 problems in the lists of {tmp_path}:",
+        "  train.csv:2: there is no label in 'b c.mp4'",
+        "  train.csv:3: the label 'x' is no integer",
+        "  train.csv:4: the label -1 is out of range, they are 0, 1, 2, ...",
+        "  train.csv:5: the label '1.5' is no integer",
+        "  train.csv:7: a.mp4 has the label 1, in line 1 it has another",
+        f"  train.csv:8: the path ../../etc/passwd leads out of {tmp_path}",
+        f"  train.csv:9: the path x/../../y.mp4 leads out of {tmp_path}",
+        "  a.mp4 is in train.csv and in val.csv: trained on and held out",
+    ]
+    assert "an integer from 0" in caught.value.hint
+
+
+def test_many_problems_are_counted(tmp_path) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, names=("one", "two"), train="".join(f"{number}.mp4 2\n" for number in range(2500)))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"2500 problems in the lists of {tmp_path}:"
+    assert lines[1] == "  train.csv:1: the label 2 is out of range, they are 0 to 1"
+    assert (len(lines), lines[-1]) == (12, "  and 2490 more")
+
+
+def test_repeated_lines_are_left_out_and_counted(tmp_path) -> None:
+    index = read(tmp_path, train="a.mp4 0\nb.mp4 1\na.mp4 0\n./a.mp4 0\n")
+    assert list(index.clips) == ["a.mp4", "b.mp4"]
+    assert index.notes == ("train.csv: 2 lines repeat an earlier one and are left out: line 3, line 4",)
+
+
+def test_validation_and_test_may_be_the_same_list(tmp_path) -> None:
+    index = read(tmp_path, train="a.mp4 0", val="b.mp4 1", test="b.mp4 1")
+    assert index.splits == {"train": ("a.mp4",), "validation": ("b.mp4",), "test": ("b.mp4",)}
+
+
+def test_labels_by_name(tmp_path) -> None:
+    named = ListFormat(named=True)
+    index = read(tmp_path, named, train="path,label\na b.mp4,no cough\nc.mp4,cough\nd.mp4 cough\n")
+    assert index.labels == ("cough", "no cough")
+    assert labels_of(index) == {"a b.mp4": 1, "c.mp4": 0, "d.mp4": 0}
+    with pytest.raises(DataError, match="the label 'cough' is no integer"):
+        read(tmp_path, named, train="a.mp4 0\nb.mp4 cough\n")
+    known = read(tmp_path, ListFormat(), ("Brush hair", "cartwheel"), train="a.mp4 1\nb.mp4,brush_hair\n")
+    assert labels_of(known) == {"a.mp4": 1, "b.mp4": 0}
+    with pytest.raises(DataError, match="the label 'jump' is no integer and none of the 2 class names"):
+        read(tmp_path, ListFormat(), ("brush hair", "cartwheel"), train="a.mp4,jump\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff\xfe\x00a", "is no UTF-8 text"),
+        (b"", "no clip is listed"),
+        (b"label,youtube_id,time_start,time_end,split\nabseiling,x,1,11,train\n", "is a list of videos to download"),
+    ],
+)
+def test_files_that_are_no_lists(tmp_path, content, reason) -> None:
+    (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path)
+
+
+def test_a_list_is_read_again_when_it_changes(tmp_path) -> None:
+    assert len(read(tmp_path, train="a.mp4 0").clips) == 1
+    assert len(read(tmp_path, train="a.mp4 0\nb.mp4 0").clips) == 2
+
+
+def test_two_lists_of_one_split(tmp_path) -> None:
+    touch(tmp_path, "train.csv", "train.txt")
+    with pytest.raises(DataError, match=r"could be that of train: train\.csv, train\.txt"):
+        find_lists(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        find_lists(tmp_path / "gone")
+
+
+def test_folders_of_classes_in_folders_of_splits(tmp_path) -> None:
+    touch(tmp_path, "train/jump/a.mp4", "train/jump/day 2/b.WEBM", "train/run/c.avi", "val/run/d.mp4", "test/run/e.mov")
+    touch(tmp_path, "train/jump/.hidden.mp4", "train/jump/notes.txt", "train/.cache/x.mp4", "readme/x.txt")
+    index = find_clips_in_folders(tmp_path)
+    assert index.labels == ("jump", "run") == find_class_names(tmp_path)
+    assert labels_of(index) == {
+        "test/run/e.mov": 1,
+        "train/jump/a.mp4": 0,
+        "train/jump/day 2/b.WEBM": 0,
+        "train/run/c.avi": 1,
+        "val/run/d.mp4": 1,
+    }
+    assert {split: len(ids) for split, ids in index.splits.items()} == {"train": 3, "validation": 1, "test": 1}
+    assert index.notes == ()
+
+
+def test_folders_of_classes_without_splits(tmp_path) -> None:
+    touch(tmp_path, "b/1.mp4", "a/1.mp4")
+    index = find_clips_in_folders(tmp_path)
+    assert (index.labels, index.splits) == (("a", "b"), {})
+    assert labels_of(index) == {"a/1.mp4": 0, "b/1.mp4": 1}
+
+
+def test_names_of_a_file_give_the_ids_of_folders(tmp_path) -> None:
+    touch(tmp_path, "train/riding_a_bike/1.mp4", "val/abseiling/2.mp4")
+    index = find_clips_in_folders(tmp_path, ["riding a bike", "abseiling", "yoga"])
+    assert labels_of(index) == {"train/riding_a_bike/1.mp4": 0, "val/abseiling/2.mp4": 1}
+    assert index.notes == ("1 classes are held out but have no training clips: abseiling",)
+    with pytest.raises(DataError, match=r"1 folders in .* are not among the 2 class names: train/riding_a_bike"):
+        find_clips_in_folders(tmp_path, ["abseiling", "yoga"])
+
+
+def test_folders_without_videos(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"neither lists .* nor folders of classes"):
+        find_clips_in_folders(tmp_path)
+    touch(tmp_path, "train/a/x.txt")
+    with pytest.raises(DataError, match="there are no videos"):
+        find_clips_in_folders(tmp_path)
+    touch(tmp_path, "videos_train/a/x.mp4")
+    with pytest.raises(DataError, match=r"train and videos_train in .* could both be the split train"):
+        find_clips_in_folders(tmp_path)
+
+
+def test_videos_for_prediction(tmp_path) -> None:
+    touch(tmp_path, "in/a/1.mp4", "in/2.webm", "in/x.txt", "else/3.mp4", "else/2.webm")
+    found = find_videos([tmp_path / "in", tmp_path / "else" / "3.mp4"])
+    assert list(found) == ["2.webm", "a/1.mp4", "3.mp4"]
+    assert found["a/1.mp4"].path == str(tmp_path / "in" / "a" / "1.mp4")
+    for paths, reason in (
+        (["in", "else"], "two videos are called 2.webm"),
+        (["in/x.txt"], "is no video"),
+        (["gone.mp4"], "does not exist"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            find_videos([tmp_path / path for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.txt", "jump\nrun\nsit, down\n"),
+        ("labels.txt", "0 jump\n2 sit, down\n1 run\n"),
+        ("labels.csv", 'id,name\n0,jump\n1,run\n2,"sit, down"\n'),
+        ("labels.csv", 'run,1\n"sit, down",2\njump,0\n'),
+        ("labels.json", '["jump", "run", "sit, down"]'),
+        ("labels.json", '{"run": "1", "jump": "0", "sit, down": "2"}'),
+        ("labels.json", '{"\\"sit, down\\"": 2, "jump": 0, "run": 1}'),
+        ("labels.json", '{"2": "sit, down", "0": "jump", "1": "run"}'),
+    ],
+)
+def test_files_of_class_names(tmp_path, name, text) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_labels(tmp_path / name) == ("jump", "run", "sit, down")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("labels.csv", "0,jump\n2,run\n", "the ids of its 2 names are not 0 to 1"),
+        ("labels.csv", "jump,run\nsit,stand\n", "no column has integers only"),
+        ("labels.csv", "0,jump\n1\n", "row 2 has not the two cells"),
+        ("labels.txt", "jump\nrun\njump\n", "1 names stand there twice: jump"),
+        ("labels.json", '{"jump": "a"}', "names have no integer ids"),
+        ("labels.json", "{", "Expecting"),
+        ("labels.txt", "", "the ids of its 0 names"),
+    ],
+)
+def test_unusable_files_of_class_names(tmp_path, name, text, reason) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=reason) as caught:
+        read_labels(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_files_of_class_names_are_found(tmp_path) -> None:
+    assert find_labels(tmp_path) is None
+    touch(tmp_path, "labels.txt")
+    assert find_labels(tmp_path) == tmp_path / "labels.txt"
+    touch(tmp_path, "kinetics_400_labels.csv")
+    assert find_labels(tmp_path) == tmp_path / "kinetics_400_labels.csv"
+    with pytest.raises(DataError, match="does not exist"):
+        read_labels(tmp_path / "gone.txt")
