@@ -26,7 +26,7 @@ class Gradients:
         parts: its parts by name.
         norms: L2 norms of gradients, by published parameter name.
         total: L2 norm of all gradients together.
-        without: parameters that got no gradient, or an exact zero.
+        without: parameters that got no gradient, or an exact zero, where recorded.
         buffers: L2 norms of buffers after that forward pass.
         double: loss and norms of the same pass in float64, where recorded.
     """
@@ -36,7 +36,7 @@ class Gradients:
     parts: Mapping[str, float]
     norms: Mapping[str, float]
     total: float
-    without: frozenset[str]
+    without: frozenset[str] | None
     buffers: Mapping[str, float]
     double: Mapping[str, Any] | None
 
@@ -79,7 +79,7 @@ def read_fixture(path: Path) -> Fixture:
             path=path,
             model=sidecar["model"],
             reference=sidecar.get("repo") or sidecar["reference"],
-            arguments=sidecar["args"] if "args" in sidecar else sidecar["constructor"],
+            arguments=_arguments(sidecar),
             state={key.removeprefix(STATE): value for key, value in tensors.items() if key.startswith(STATE)},
             tensors={key: value for key, value in tensors.items() if not key.startswith(STATE)},
             parameters=sidecar.get("n_params"),
@@ -89,6 +89,14 @@ def read_fixture(path: Path) -> Fixture:
         raise UnknownFormatError(f"{path.with_suffix('.json')} has no {error}") from error
     except Exception as error:
         raise UnknownFormatError(f"{path} is no fixture: {error}") from error
+
+
+def _arguments(sidecar: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the constructor, or a configuration file's name beside what is set otherwise than in it."""
+    if "base_config" in sidecar:
+        return {"base_config": sidecar["base_config"], **sidecar["overrides"]}
+    arguments: Mapping[str, Any] = sidecar["args"] if "args" in sidecar else sidecar["constructor"]
+    return arguments
 
 
 def _gradients(sidecar: Mapping[str, Any]) -> Gradients:
@@ -109,13 +117,14 @@ def _of_training(train: Mapping[str, Any]) -> Gradients:
 
 
 def _of_evaluation(sidecar: Mapping[str, Any]) -> Gradients:
+    without = sidecar.get("params_without_grad")
     return Gradients(
         training=False,
         loss=sidecar["loss_ce"],
         parts={},
         norms=sidecar["grad_norms"],
         total=sidecar["grad_norm_total"],
-        without=frozenset(sidecar["params_without_grad"]),
+        without=None if without is None else frozenset(without),
         buffers={},
         double=None,
     )
