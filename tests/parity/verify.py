@@ -5,23 +5,37 @@ it that says how the published model was made and what it computed. Exit code 0:
 differs; 2: a file is no fixture, or of a model that has no adapter.
 """
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from comparison.adapter import Adapter
 from comparison.checks import Check, compare
 from comparison.fixture import Fixture, UnknownFormatError, read_fixture
+from comparison.frames import STAMAdapter, VTNAdapter
 from comparison.google_npz import compare_npz, is_npz_fixture, read_npz_fixture
 from comparison.medt import MedTAdapter
+from comparison.mvit import MViTAdapter
 from comparison.scores import compare_scores, is_scores_fixture
+from comparison.timesformer import TimeSformerAdapter
 from comparison.transunet import TransUNetAdapter
 from comparison.unetr import UNETRAdapter
+from comparison.vivit import vivit_adapter
 
 from medvid.errors import MedvidError
 
-ADAPTERS: dict[str, type[Adapter]] = {"UNETR": UNETRAdapter, "TransUNet": TransUNetAdapter, "MedT": MedTAdapter}
-"""By the model's name in the fixture, without the variant that may follow after a slash."""
+ADAPTERS: dict[str, Callable[[Fixture], Adapter]] = {
+    "UNETR": UNETRAdapter,
+    "TransUNet": TransUNetAdapter,
+    "MedT": MedTAdapter,
+    "vivit": vivit_adapter,
+    "stam": STAMAdapter,
+    "vtn": VTNAdapter,
+    "timesformer": TimeSformerAdapter,
+    "mvit": MViTAdapter,
+}
+"""By the model's name in the fixture, without the variant that may follow after a slash or an underscore."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,7 +69,7 @@ def _compare(path: Path) -> tuple[str, list[Check]]:
 
 
 def _adapter(fixture: Fixture) -> Adapter:
-    name = fixture.model.partition("/")[0]
+    name = re.split("[/_]", fixture.model)[0]
     if name not in ADAPTERS:
         raise UnknownFormatError(f"no adapter for {fixture.model!r}, only for {', '.join(ADAPTERS)}")
     return ADAPTERS[name](fixture)
