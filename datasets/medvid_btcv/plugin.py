@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
 
 
 @hookimpl
@@ -17,4 +17,10 @@ def medvid_components() -> Iterable[ComponentSpec]:
         sample="medvid_btcv.phantoms:generate",
         sample_config="medvid_btcv.config:PhantomOptions",
         summary="Multi-atlas labelling beyond the cranial vault: abdominal CT, 13 organs (Synapse syn3193805)",
+        examples=(
+            Example(
+                {"patch": {"size": [16, 16, 16], "per_case": 2}, "spacing": [4.0, 4.0, 5.0]},
+                generate={"train": 2, "validation": 1, "shape": [40, 32, 20], "spacing": [7.8, 7.8, 10.0]},
+            ),
+        ),
     )

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterable
 
-from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
+
+_EXAMPLES = (
+    Example(
+        {"size": [32, 32], "augment": {"horizontal_flip": 0.5, "rotation": 10}},
+        generate={"train": 3, "validation": 1, "test": 1, "size": [40, 48]},
+    ),
+)
 
 
 @hookimpl
@@ -17,6 +24,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         sample="medvid_image_masks.tissue:generate_glands",
         sample_config="medvid_image_masks.config:TissueOptions",
         summary="Your own images and masks: PNG, TIFF, BMP or JPEG, binary or indexed",
+        examples=_EXAMPLES,
     )
     yield DatasetSpec(
         name="glas",
@@ -27,6 +35,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         sample="medvid_image_masks.tissue:generate_glands",
         sample_config="medvid_image_masks.config:TissueOptions",
         summary="Glands in colon histology, MICCAI 2015 challenge: 85 training and 80 test images",
+        examples=_EXAMPLES,
     )
     yield DatasetSpec(
         name="monuseg",
@@ -37,4 +46,5 @@ def medvid_components() -> Iterable[ComponentSpec]:
         sample="medvid_image_masks.tissue:generate_nuclei",
         sample_config="medvid_image_masks.config:TissueOptions",
         summary="Nuclei in histology of several organs, MICCAI 2018 challenge: 30 training and 14 test images",
+        examples=_EXAMPLES,
     )

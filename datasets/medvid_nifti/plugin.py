@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from medvid.plugin import ComponentSpec, DatasetSpec, hookimpl
+from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
 
 
 @hookimpl
@@ -15,4 +15,5 @@ def medvid_components() -> Iterable[ComponentSpec]:
         layout="volume",
         task="segmentation",
         summary="Your own NIfTI volumes and label maps: image/label folders, a Decathlon datalist, or nnU-Net raw",
+        examples=(Example({"patch": {"size": [16, 16, 16], "per_case": 2}}),),
     )

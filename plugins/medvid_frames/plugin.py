@@ -59,7 +59,7 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
                 Example(
                     {
                         "frame": {"name": "vit", **_SMALL_VIT},
-                        "num_hidden_layers": 1,
+                        "num_hidden_layers": 2,
                         "num_attention_heads": 2,
                         "intermediate_size": 32,
                         "attention_window": 2,
@@ -69,5 +69,9 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
                     size=(4, 16, 16),
                 ),
             ),
+            exceptions={
+                "gradients": "only the class token is read after the last layer, and it has projections of its own: "
+                "those of the frames have no effect there, as in the authors' code"
+            },
         ),
     )

@@ -1,7 +1,7 @@
 """Heads for any backbone."""
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import ComponentSpec, HeadSpec
+from medvid.plugin.specs import ComponentSpec, Example, HeadSpec
 
 
 @hookimpl
@@ -23,5 +23,9 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             summary="linear classifier of the embedding, or of the pooled coarsest map",
             task="classification",
             needs=("embedding", "maps"),
+            examples=(
+                Example(),
+                Example({"hidden_dim": 8, "dropout": 0.1, "mix": {"mixup": 0.8, "cutmix": 1.0}}),
+            ),
         ),
     )

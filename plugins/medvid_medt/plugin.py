@@ -1,7 +1,7 @@
 """MedT: gated axial attention over the whole image, and over its patches."""
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, Example
 
 
 @hookimpl
@@ -18,5 +18,18 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             layouts=("image",),
             features=("maps", "embedding"),
             weights="medvid_medt.weights:translate",
+            examples=(
+                Example(
+                    {
+                        "img_size": [32, 32],
+                        "layers": [1, 1, 1, 1],
+                        "groups": 2,
+                        "width_per_group": 16,
+                        "patch_grid": [2, 2],
+                    },
+                    layout="image",
+                    size=(32, 32),
+                ),
+            ),
         ),
     )

@@ -1,7 +1,7 @@
 """TimeSformer: a transformer of video that attends over time and over space in turn."""
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, Example
 
 
 @hookimpl
@@ -17,5 +17,20 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             layouts=("video",),
             features=("maps", "embedding"),
             weights="medvid_timesformer.weights:translate",
+            examples=(
+                Example(
+                    {
+                        "img_size": 16,
+                        "patch_size": 8,
+                        "num_frames": 4,
+                        "embed_dim": 16,
+                        "depth": 2,
+                        "num_heads": 2,
+                        "taps": [0],
+                    },
+                    layout="video",
+                    size=(4, 16, 16),
+                ),
+            ),
         ),
     )

@@ -1,7 +1,7 @@
 """TransUNet: a ResNet and a ViT as one encoder, and the decoder that turns any feature pyramid into a segmentation."""
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, HeadSpec
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, Example, HeadSpec
 
 
 @hookimpl
@@ -17,6 +17,20 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             layouts=("image",),
             features=("maps", "embedding"),
             weights="medvid_transunet.weights:translate",
+            examples=(
+                Example(
+                    {
+                        "img_size": [32, 32],
+                        "resnet": {"num_layers": [1, 1, 1], "width_factor": 0.5},
+                        "hidden_size": 16,
+                        "mlp_dim": 32,
+                        "num_heads": 2,
+                        "num_layers": 2,
+                    },
+                    layout="image",
+                    size=(32, 32),
+                ),
+            ),
         ),
         HeadSpec(
             name="cascaded_upsampler",
@@ -25,5 +39,6 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             summary="TransUNet's decoder on any feature pyramid, 2D or 3D",
             task="segmentation",
             needs=("maps",),
+            examples=(Example({"head_channels": 8, "decoder_channels": [8, 8, 4, 4]}),),
         ),
     )

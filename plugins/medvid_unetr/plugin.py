@@ -1,7 +1,16 @@
 """UNETR: a transformer over volume patches, and the decoder that turns any feature pyramid into a segmentation."""
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, HeadSpec
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, Example, HeadSpec
+
+_SMALL = {
+    "patch_size": 8,
+    "hidden_size": 16,
+    "mlp_dim": 32,
+    "num_heads": 2,
+    "num_layers": 3,
+    "taps": [0, 1],
+}
 
 
 @hookimpl
@@ -17,6 +26,10 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             layouts=("image", "volume"),
             features=("maps", "embedding"),
             weights="medvid_unetr.weights:translate",
+            examples=(
+                Example(_SMALL | {"img_size": [16, 16, 16]}, layout="volume", size=(16, 16, 16)),
+                Example(_SMALL | {"img_size": [32, 32]}, layout="image", size=(32, 32)),
+            ),
         ),
         HeadSpec(
             name="unetr_decoder",
@@ -25,5 +38,6 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             summary="convolutional U-Net decoder on any feature pyramid, 2D or 3D",
             task="segmentation",
             needs=("maps",),
+            examples=(Example({"feature_size": 4}),),
         ),
     )

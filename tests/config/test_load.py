@@ -232,6 +232,8 @@ def test_every_shipped_task_is_valid(task: Path, sample: bool, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     host = make_host()
     overrides = [] if sample else ["dataset.if_missing=error"]
+    if "kinetics" in task.stem:  # its classes are the folders of the data set, which is not here
+        overrides.append("dataset.classes=[jumping, swimming]")
     loaded = load_task(task, host, sample=sample, overrides=overrides)
     check_compatible(loaded, host)
     (tmp_path / "resolved.yaml").write_text(dump_task(loaded))

@@ -1,5 +1,6 @@
 """What `platform plugins show` says about a component or a plugin."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields
 from types import NoneType, UnionType
@@ -18,6 +19,7 @@ def describe_plugin(plugin: PluginStatus) -> str:
     """A plugin's origin, its state and what it contributes."""
     facts = {
         "status": plugin.status + (f": {plugin.reason}" if plugin.reason else ""),
+        "verified": "no: it is editable" if plugin.editable else "",
         "module": plugin.entry_point.value if plugin.entry_point else "",
         "components": ", ".join(f"{spec.kind} {spec.name}" for spec in plugin.components),
     }
@@ -30,6 +32,10 @@ def describe_component(host: Host, spec: ComponentSpec) -> str:
     facts = {"from": owner.label + (f" ({owner.reason})" if owner.reason else "")}
     for field in fields(spec):
         value = getattr(spec, field.name)
+        if field.name == "examples":
+            value = tuple(json.dumps(dict(example.options)) for example in value if example.options)
+        if field.name == "exceptions":
+            value = tuple(f"{check} ({reason})" for check, reason in value.items())
         facts[field.name] = ", ".join(value) if isinstance(value, tuple) else str(value)
     del facts["name"]
     lines = [f"{spec.kind} {spec.name}", *_facts(facts), "  options:"]

@@ -54,20 +54,20 @@ def build_model(task: Task, host: Host) -> Model:
     inner_info = adaptation.inner(input_info, task.backbone) if adaptation else input_info
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(task.seed, "init"))
-        backbone = _build_backbone(task.backbone, inner_info, host)
+        backbone = build_backbone(task.backbone, inner_info, host)
         feature_info = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
         head = host.load(head_spec, head_spec.target)(task.head, feature_info, input_info, target_info)
     return Model(backbone, head, adapter)
 
 
-def _build_backbone(options: BackboneOptions, info: InputInfo, host: Host) -> Backbone:
+def build_backbone(options: BackboneOptions, info: InputInfo, host: Host) -> Backbone:
     """Build a backbone, and the one that it runs inside, if any, for images of the last two axes."""
     spec = host.spec("backbone", options.name)
     target = host.load(spec, spec.target)
     if not spec.inner:
         return cast(Backbone, target(options, info))
     image = replace(info, layout="image", size=info.size[-2:])
-    return cast(Backbone, target(options, info, _build_backbone(getattr(options, spec.inner), image, host)))
+    return cast(Backbone, target(options, info, build_backbone(getattr(options, spec.inner), image, host)))
 
 
 def load_published_weights(model: Model, task: Task, host: Host) -> list[ImportReport]:

@@ -5,7 +5,8 @@ component and the host loads it, so listing plugins stays fast and safe.
 """
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 Layout = Literal["image", "volume", "video"]
@@ -13,6 +14,24 @@ Layout = Literal["image", "volume", "video"]
 
 TaskKind = Literal["segmentation", "classification"]
 FeatureKind = Literal["maps", "embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A component at its smallest: what the conformance kit and `platform matrix` try it with, and readers start from.
+
+    Args:
+        options: its block in a task file without the name (and the root of a data set), as JSON values; small enough
+            for a step in a fraction of a second on one core.
+        layout: of backbones: the native layout that these options are for.
+        size: of backbones: the length of each axis *S of an input that they are for.
+        generate: of data sets: options of the sample generator, for a handful of small cases.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    layout: Layout = "image"
+    size: tuple[int, ...] = ()
+    generate: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +43,9 @@ class ComponentSpec:
         target: ``"package.module:attribute"`` of the class that implements it; imported only on use.
         config: ``"package.config:Options"`` of its pydantic options; must import no torch.
         summary: one line for ``platform plugins list``.
+        examples: small options, for checks and readers. Heads and data sets may leave them out if their defaults are
+            small; backbones need one for each native layout, and may have more, e.g. for variants.
+        exceptions: names of the checks of `medvid.testing` that it does not meet, each with the reason.
     """
 
     kind: ClassVar[str] = "component"
@@ -32,6 +54,8 @@ class ComponentSpec:
     target: str
     config: str
     summary: str = ""
+    examples: tuple[Example, ...] = ()
+    exceptions: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,154 @@
+"""Runs the checks of a component."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pluggy
+
+from medvid.config.components import KINDS as COMPONENT_KINDS
+from medvid.config.components import generator_options_of
+from medvid.errors import ConfigError
+from medvid.plugin import hookspecs
+from medvid.plugin.allowlist import AllowList
+from medvid.plugin.discovery import PluginStatus
+from medvid.plugin.host import Host, make_host
+from medvid.plugin.markers import PROJECT
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec
+from medvid.testing.backbone_checks import BACKBONE_CHECKS
+from medvid.testing.backbone_subject import BackboneSubject
+from medvid.testing.case_checks import CASE_CHECKS
+from medvid.testing.check import Check, CheckResult, NotApplicableError, Outcome, Subject
+from medvid.testing.dataset_checks import DATASET_CHECKS
+from medvid.testing.dataset_subject import DatasetSubject
+from medvid.testing.head_checks import HEAD_CHECKS, HeadSubject
+from medvid.testing.numeric_checks import NUMERIC_CHECKS
+from medvid.testing.spec_checks import SPEC_CHECKS
+
+KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
+    BackboneSpec.kind: (BackboneSubject, (*SPEC_CHECKS, *BACKBONE_CHECKS, *NUMERIC_CHECKS)),
+    HeadSpec.kind: (HeadSubject, (*SPEC_CHECKS, *HEAD_CHECKS)),
+    DatasetSpec.kind: (DatasetSubject, (*SPEC_CHECKS, *DATASET_CHECKS, *CASE_CHECKS)),
+}
+"""By kind of component: how it is tested, and its checks in their order."""
+
+
+def checks_of(spec: ComponentSpec) -> dict[str, Check]:
+    """The checks that are for a component, by name."""
+    return {check.__name__: check for check in KINDS[spec.kind][1]}
+
+
+def check_component(
+    host: Host,
+    spec: ComponentSpec,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    data: Path | None = None,
+) -> Iterator[CheckResult]:
+    """Hold a component to the contract, check by check, as the results are asked for.
+
+    Args:
+        host: has the component.
+        spec: the component.
+        expected_failures: names of checks that it fails, with the reasons, beside those of `ComponentSpec.exceptions`.
+            One that it passes has to be taken out: that is a failure.
+        data: folder of a data set that cannot generate a sample.
+
+    Raises:
+        ConfigError: an expected failure is of no check.
+    """
+    checks, exceptions = checks_of(spec), dict(spec.exceptions) | dict(expected_failures or {})
+    if unknown := sorted(set(exceptions) - set(checks)):
+        raise ConfigError(
+            f"{spec.kind} {spec.name!r} declares exceptions from checks that there are not: {', '.join(unknown)}",
+            hint=f"the checks of a {spec.kind} are {', '.join(checks)}",
+        )
+    with subjects(host, spec, data) as examples:
+        for name, check in checks.items():
+            began = time.perf_counter()
+            outcome, reason = _judged(*run_check(check, examples), exceptions.get(name))
+            yield CheckResult(f"{spec.kind} {spec.name}", name, outcome, time.perf_counter() - began, reason)
+
+
+@contextmanager
+def subjects(host: Host, spec: ComponentSpec, data: Path | None = None) -> Iterator[tuple[Subject, ...]]:
+    """The component with each of its examples; a data set with a generated sample, which is gone afterwards."""
+    make = KINDS[spec.kind][0]
+    with TemporaryDirectory(prefix="medvid-") as folder:
+        yield tuple(
+            make(
+                host, spec, _cached(spec, example, Path(folder)), data or _generated(host, spec, example, Path(folder))
+            )
+            for example in spec.examples or (Example(),)
+        )
+
+
+def run_check(check: Check, examples: tuple[Subject, ...]) -> tuple[Outcome, str]:
+    """Run a check on all examples of a component; says of which one what is wrong."""
+    reason = ""
+    for number, subject in enumerate(examples, start=1):
+        try:
+            check(subject)
+        except NotApplicableError as error:
+            reason = str(error)
+        except Exception as error:
+            which = f"example {number}: " if len(examples) > 1 else ""
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            return "failed", f"{which}{kind}{error}"
+    return ("not applicable", reason) if reason else ("ok", "")
+
+
+def find_components(host: Host, name: str) -> tuple[ComponentSpec, ...]:
+    """The components that a name means: those called so, else those of the plugin or distribution called so.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    active = [plugin for plugin in host.plugins if plugin.active]
+    named = [spec for plugin in active for spec in plugin.components if spec.name == name]
+    owned = [spec for plugin in active if name in (plugin.name, plugin.distribution) for spec in plugin.components]
+    if not (named or owned):
+        raise ConfigError(
+            f"there is no component, and no enabled plugin with components, named {name!r}",
+            hint="see: platform plugins list",
+        )
+    return tuple(named or owned)
+
+
+def all_components(host: Host) -> tuple[ComponentSpec, ...]:
+    """All components that a task can name."""
+    return tuple(spec for kind in COMPONENT_KINDS for spec in host.specs(kind))
+
+
+def host_with(*specs: ComponentSpec) -> Host:
+    """A host of the enabled plugins and of one more that contributes these components, for tests of components."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    under_test = PluginStatus("under_test", "under_test", "", "enabled", components=specs)
+    return Host(AllowList(), manager, (*make_host().plugins, under_test))
+
+
+def _judged(outcome: Outcome, reason: str, exception: str | None) -> tuple[Outcome, str]:
+    if exception is None:
+        return outcome, reason
+    if outcome == "failed":
+        return "declared", exception
+    return "failed", f"is declared to fail ({exception}), but does not; take the exception out"
+
+
+def _generated(host: Host, spec: ComponentSpec, example: Example, folder: Path) -> Path | None:
+    if not (isinstance(spec, DatasetSpec) and spec.sample):
+        return None
+    root = folder / f"data{len(list(folder.iterdir()))}"
+    options = generator_options_of(host, spec).model_validate(example.generate)
+    host.load(spec, spec.sample)(root, options)
+    return root
+
+
+def _cached(spec: ComponentSpec, example: Example, folder: Path) -> Example:
+    """The example with a cache of its own, where it has one."""
+    if not isinstance(spec, DatasetSpec):
+        return example
+    return Example({"cache": str(folder / "cache"), **example.options}, example.layout, example.size, example.generate)

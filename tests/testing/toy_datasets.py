@@ -1,0 +1,137 @@
+"""A data set that keeps to the contract, and others that break one promise each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from torch.utils.data import get_worker_info
+
+from medvid.data.dataset import Case
+from medvid.data.sample import Batch
+from medvid.errors import DataError
+from medvid.plugin.info import InputInfo
+from medvid.testing import ToyCase, ToyDataset, ToyOptions
+
+
+def generate(folder: Path, options: object) -> None:  # noqa: ARG001 (every generator gets them)
+    folder.mkdir()
+    (folder / "index").write_text("toy")
+
+
+class Good(ToyDataset):
+    def cases(self, split: str) -> tuple[str, ...]:
+        if not (self.options.root / "index").is_file():
+            raise DataError(f"{self.options.root} holds no index")
+        return super().cases(split)
+
+    def open(self, paths: Sequence[Path]) -> Iterable[Case]:
+        for path in paths:
+            array = torch.from_numpy(np.load(path).astype(np.float32))
+            yield ToyCase(path.stem, array[None], array, self.options.layout)
+
+
+class Contradicts(Good):
+    """Says something else than its options."""
+
+    @property
+    def input_info(self) -> InputInfo:
+        return replace(super().input_info, channels=2)
+
+
+class Overlaps(Good):
+    """Evaluates on what it trains on."""
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        return (*super().cases(split), "shared")
+
+
+class Flat(Good):
+    """Its samples lack the axis of examples."""
+
+    def sample(self, case: str, seed: int) -> Batch:
+        batch = super().sample(case, seed)
+        return replace(batch, input=batch.input[0])
+
+
+class Strange(Good):
+    """Has a label that it does not declare."""
+
+    def sample(self, case: str, seed: int) -> Batch:
+        batch = super().sample(case, seed)
+        return replace(batch, target=batch.target + 1)
+
+
+class Gambles(Good):
+    """Draws from the global generator."""
+
+    def sample(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (that is what is broken)
+        return super().sample(case, int(torch.randint(1000, ())))
+
+
+class Repeats(Good):
+    """Pays no heed to the seed."""
+
+    def sample(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (likewise)
+        return super().sample(case, 0)
+
+
+class Divides(Good):
+    """Gives something else in loader processes."""
+
+    def sample(self, case: str, seed: int) -> Batch:
+        return super().sample(case, seed + (get_worker_info() is not None))
+
+
+class Clings(Good):
+    """Holds something that belongs to its process."""
+
+    def __init__(self, options: ToyOptions) -> None:
+        super().__init__(options)
+        self.lock = Lock()
+
+
+class Forgets(Good):
+    """Has the same digest for everything."""
+
+    def digest(self, cases: Sequence[str]) -> str:  # noqa: ARG002 (likewise)
+        return "0" * 32
+
+
+class Renames(Good):
+    """Opens another case than was asked for."""
+
+    def case(self, case: str) -> Case:
+        return super().case(f"{case}!")
+
+
+@dataclass(frozen=True)
+class TurnedCase(ToyCase):
+    def write(self, labels: np.ndarray, folder: Path) -> Path:
+        return super().write(labels.T, folder)
+
+
+@dataclass(frozen=True)
+class MirroredCase(ToyCase):
+    def write(self, labels: np.ndarray, folder: Path) -> Path:
+        return super().write(np.flip(labels).copy(), folder)
+
+
+class Turns(Good):
+    """Writes predictions with their axes turned."""
+
+    def case(self, case: str) -> Case:
+        found = super().case(case)
+        assert isinstance(found, ToyCase)
+        return TurnedCase(found.id, found.prepared, found.target, found.layout)
+
+
+class Mirrors(Good):
+    """Writes predictions mirrored."""
+
+    def case(self, case: str) -> Case:
+        found = super().case(case)
+        assert isinstance(found, ToyCase)
+        return MirroredCase(found.id, found.prepared, found.target, found.layout)
