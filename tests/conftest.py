@@ -16,6 +16,7 @@ from medvid.plugin.discovery import discover, pin
 from medvid.plugin.markers import ENTRY_POINT_GROUP
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+pytest.register_assert_rewrite("tests.parity.recorded")
 
 
 @pytest.fixture(scope="session")

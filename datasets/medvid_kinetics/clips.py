@@ -91,8 +91,8 @@ def film(random: np.random.Generator, options: ClipsOptions, direction: tuple[in
 def _colours(random: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """A cloudy background (H, W, 3), and the colour of an object that stands out from it; float32, 0 to 255."""
     clouds = ndimage.gaussian_filter(random.standard_normal((*shape, 3), np.float32), (6, 6, 0))
-    background = random.uniform(30, 110, 3) + 20 * clouds / clouds.std()
-    colour = random.uniform(150, 255, 3)
+    background = random.uniform(20, 70, 3) + 10 * clouds / clouds.std()
+    colour = random.uniform(170, 255, 3)
     return background.clip(0, 255).astype(np.float32), colour.astype(np.float32)
 
 
@@ -104,7 +104,7 @@ def _object(random: np.random.Generator, period: int) -> np.ndarray:
     offsets = (np.arange(period, dtype=np.float32) + period / 2) % period - period / 2
     y, x = offsets[:, np.newaxis], offsets
     angle, exponent = random.uniform(0, np.pi), random.choice((1.0, 2.0, 8.0))  # a diamond, an ellipse, almost a box
-    radii = random.uniform(0.14, 0.24, 2) * period
+    radii = random.uniform(0.19, 0.27, 2) * period
     along = np.abs(x * np.cos(angle) + y * np.sin(angle)) / radii[0]
     across = np.abs(y * np.cos(angle) - x * np.sin(angle)) / radii[1]
     level = (along**exponent + across**exponent) ** (1 / exponent)  # 1 at the rim

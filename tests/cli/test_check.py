@@ -67,7 +67,7 @@ def test_parts_that_do_not_fit_are_refused(platform: Any) -> None:
     write_cases(2)
     result = platform("check", "task.yaml", "--set", "backbone.img_size=[32, 32, 32]")
     assert result.code == 2
-    assert "backbone 'unetr' cannot take what 'nifti' gives: img_size is [32, 32, 32]" in result.err
+    assert "backbone 'unetr' cannot take these volumes: img_size is [32, 32, 32]" in result.err
 
 
 def test_a_task_that_needs_an_unlisted_plugin_is_exit_3(platform: Any, third_party: Any) -> None:

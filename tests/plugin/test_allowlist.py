@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from medvid.plugin.allowlist import VARIABLE, AllowedPlugin, find_file, read_allow_list, write_allow_list
+from medvid.errors import PluginError
+from medvid.plugin.allowlist import (
+    VARIABLE,
+    AllowedPlugin,
+    find_file,
+    read_allow_list,
+    read_for_writing,
+    write_allow_list,
+)
 
 DIGEST = "0" * 64
 ENTRY = f'[[plugin]]\ndistribution = "ext"\nversion = "==1.0"\nentry_point = "ext"\nrecord_sha256 = "{DIGEST}"\n'
@@ -69,3 +77,26 @@ def test_an_invalid_file_allows_nothing_and_says_why(tmp_path: Path, text: str, 
 
 def test_a_missing_file_that_was_asked_for_is_a_problem() -> None:
     assert read_allow_list(Path("gone.toml")).problem == "gone.toml cannot be read: No such file or directory"
+
+
+def test_a_written_list_is_in_order_and_alone(tmp_path: Path) -> None:
+    entries = [AllowedPlugin(distribution=name, version=">=1", entry_point="p", editable=True) for name in "bca"]
+    write_allow_list(tmp_path / "plugins.toml", entries, ())
+    assert [entry.distribution for entry in read_allow_list().plugins] == ["a", "b", "c"]
+    assert [path.name for path in tmp_path.iterdir()] == ["plugins.toml"]
+
+
+def test_a_link_to_a_shared_list_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "shared.toml").write_text("schema = 1\n")
+    (tmp_path / "plugins.toml").symlink_to("shared.toml")
+    write_allow_list(tmp_path / "plugins.toml", (), ("mlflow",))
+    assert (tmp_path / "plugins.toml").is_symlink()
+    assert read_allow_list(tmp_path / "shared.toml").disabled == ("mlflow",)
+
+
+def test_a_list_that_cannot_be_used_is_not_overwritten(tmp_path: Path) -> None:
+    assert read_for_writing()[0] == Path("plugins.toml")
+    assert read_for_writing(Path("new.toml"))[0] == Path("new.toml")
+    (tmp_path / "plugins.toml").write_text("schema = 3")
+    with pytest.raises(PluginError, match="schema"):
+        read_for_writing()

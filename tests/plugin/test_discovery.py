@@ -8,6 +8,7 @@ import pytest
 from medvid.errors import PluginError
 from medvid.plugin.allowlist import AllowedPlugin, AllowList, read_allow_list
 from medvid.plugin.discovery import PluginStatus, discover, pin
+from medvid.plugin.host import make_host
 
 HARMLESS = "value = 1\n"
 
@@ -134,3 +135,65 @@ def test_a_distribution_that_is_found_twice_counts_once(
     shutil.copytree(third_party.folder, tmp_path / "copy")
     monkeypatch.syspath_prepend(tmp_path / "copy")
     assert [plugin.name for plugin in discover(AllowList())].count("ext") == 1
+
+
+def announce(third_party: Any, name: str, text: str) -> None:
+    (third_party.folder / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(text)
+
+
+def require(third_party: Any, name: str, *requirements: str) -> None:
+    metadata = third_party.folder / f"{name}-1.0.dist-info" / "METADATA"
+    lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requirements)
+    metadata.write_text(f"{metadata.read_text()}{lines}\nA description.\n\nRequires-Dist: medvid>=99\n")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_plugin_for_another_api_is_refused_before_import(third_party: Any, status: Any, listed: bool) -> None:
+    third_party.install("ext", "raise AssertionError('imported')")
+    third_party.allow(*(["ext"] if listed else ["nothing"]))
+    announce(third_party, "ext", "[medvid.plugins.v2]\next = ext\n")
+    plugin = status("ext")
+    assert plugin.status == "refused"
+    assert plugin.reason.startswith("it is built for version 2 of the plugin API, this medvid has version 1; install")
+    assert make_host(third_party.plugins_file)
+    with pytest.raises(PluginError, match="cannot be allowed: it is built for version 2"):
+        pin(plugin)
+
+
+def test_a_plugin_for_several_apis_is_taken_for_ours(third_party: Any, status: Any) -> None:
+    third_party.install("ext", HARMLESS)
+    announce(third_party, "ext", "[medvid.plugins.v2]\next = not_there\n\n[medvid.plugins]\next = ext\n")
+    third_party.allow("ext")
+    assert [(p.status, p.entry_point.value) for p in [status("ext")]] == [("enabled", "ext")]
+    assert [plugin.name for plugin in discover(AllowList())].count("ext") == 1
+
+
+def test_another_projects_group_is_not_ours(third_party: Any) -> None:
+    third_party.install("ext", HARMLESS)
+    announce(third_party, "ext", "[medvid.plugins.extra]\next = ext\n[medvid.pluginstore]\next = ext\n")
+    assert "ext" not in [plugin.distribution for plugin in discover(AllowList())]
+
+
+def test_a_plugin_that_needs_another_medvid_is_refused_before_import(third_party: Any, status: Any) -> None:
+    third_party.install("ext", HARMLESS)
+    require(third_party, "ext", "numpy>=99", "medvid>=0.1", "medvid>=99; extra == 'future'", "not a requirement !")
+    third_party.allow("ext")
+    assert status("ext").status == "enabled"
+    third_party.install("new", HARMLESS)
+    require(third_party, "new", "Medvid >= 99")
+    with pytest.raises(PluginError, match=r"cannot be allowed: it requires medvid >=99, this is \d"):
+        pin(status("new"))
+
+
+def test_an_editable_entry_does_not_allow_an_unverified_package(third_party: Any, status: Any) -> None:
+    third_party.install("ext", HARMLESS)
+    url = third_party.folder / "ext-1.0.dist-info" / "direct_url.json"
+    url.write_text('{"dir_info": {"editable": true}}')
+    third_party.allow()
+    assert status("ext").editable
+    url.unlink()
+    plugin = status("ext")
+    assert (plugin.status, plugin.editable) == ("refused", False)
+    assert plugin.reason == (
+        "it was allowed as editable, but is installed from a package; to allow it as it is: platform plugins add ext"
+    )

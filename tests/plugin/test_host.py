@@ -1,4 +1,6 @@
 import logging
+import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -96,8 +98,9 @@ def test_an_interrupt_while_loading_is_the_users(host_with: Any) -> None:
 
 def test_a_name_used_twice_is_an_error_naming_both_and_disables_nothing_else(host_with: Any) -> None:
     host = host_with(ext_a=contributes("same_net", "own_net"), ext_b=contributes("same_net"))
-    with pytest.raises(PluginError, match=r"plugin ext_a of ext_a 1\.0 and by plugin ext_b of ext_b 1\.0"):
+    with pytest.raises(PluginError, match=r"plugin ext_a of ext_a 1\.0 and by plugin ext_b of ext_b 1\.0") as caught:
         host.spec("backbone", "same_net")
+    assert caught.value.hint == "platform plugins remove ext_a or platform plugins remove ext_b"
     assert host.spec("backbone", "own_net")
     assert "same_net" not in [spec.name for spec in host.specs("backbone")]
     assert plugin(host, "ext_b").reason == "backbone 'same_net' is also contributed by plugin ext_a of ext_a 1.0"
@@ -186,6 +189,62 @@ def test_an_observer_that_fails_is_reported_once_and_stops_nobody(
     reports = [record.getMessage() for record in caplog.records]
     assert len(reports) == 2
     assert any(report.startswith("plugin b of b 1.0 failed in medvid_metrics: ZeroDivisionError") for report in reports)
+
+
+LEAKY = """
+import random, warnings
+print("hello")
+random.seed(3)
+warnings.simplefilter("ignore")
+
+@hookimpl
+def medvid_metrics():
+    warnings.simplefilter("ignore")
+    1 / 0
+
+@hookimpl
+def medvid_run_configured():
+    warnings.simplefilter("ignore")
+
+@hookimpl
+def medvid_components():
+    yield BackboneSpec(name="leaky", target="leaky_code:value", config="", layouts=(), features=())
+"""
+
+
+def test_what_a_plugin_leaks_is_put_back_and_told_once_for_each_place(
+    third_party: Any, host_with: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    (third_party.folder / "leaky_code.py").write_text("import random\nrandom.seed(3)\nprint('there')\nvalue = 7\n")
+    random.seed(5)
+    numbers, filters = random.getstate(), list(warnings.filters)
+    with caplog.at_level(logging.WARNING, logger="medvid"):
+        host = host_with(leaky=LEAKY)
+        host.veto(RUN)
+        for step in (1, 2):
+            host.notify("medvid_metrics", run=RUN, split="train", step=step, values={})
+        spec = host.spec("backbone", "leaky")
+        assert host.load(spec, spec.target) == 7
+    assert (random.getstate(), warnings.filters) == (numbers, filters)
+    assert caplog.messages == [
+        "plugin leaky of leaky 1.0 printed on import; this is shown on standard error",
+        "plugin leaky of leaky 1.0 changed Python's random numbers, the warning filters on import; this is put back",
+        "plugin leaky of leaky 1.0 leaked in medvid_run_configured: changed the warning filters; this is put back",
+        "plugin leaky of leaky 1.0 leaked in medvid_metrics: changed the warning filters; this is put back",
+        f"plugin leaky of leaky 1.0 failed in medvid_metrics: ZeroDivisionError: division by zero"
+        f" ({third_party.folder / 'leaky.py'}:11); the run goes on",
+        "plugin leaky of leaky 1.0 printed on import; this is shown on standard error",
+        "plugin leaky of leaky 1.0 changed Python's random numbers on import; this is put back",
+    ]
+
+
+def test_a_run_uses_the_owners_of_its_components_and_all_observers(host_with: Any) -> None:
+    host = host_with(used=contributes("used_net"), idle=contributes("idle_net"), **observers(listener="pass"))
+    names = {plugin.distribution for plugin in host.used_by([host.spec("backbone", "used_net")])}
+    assert names == {"medvid", "used", "listener"}
+    medvid_only = host.used_by([])
+    assert {"console", "mlflow"} <= {plugin.name for plugin in medvid_only}
+    assert "unetr" not in {plugin.name for plugin in medvid_only}
 
 
 def test_tryfirst_observers_are_called_first(host_with: Any, caplog: pytest.LogCaptureFixture) -> None:

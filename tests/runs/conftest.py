@@ -1,4 +1,7 @@
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tracking_uri: str) -> Run
 def tiny_task(working_directory: Path) -> Path:
     """A copy of tiny.yaml in an empty working directory."""
     return Path(shutil.copy(TINY, working_directory))
+
+
+@pytest.fixture
+def start() -> Callable[..., "subprocess.Popen[str]"]:
+    """Starts a command of medvid in a process group of its own."""
+
+    def run(*arguments: str | Path) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "medvid", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return run

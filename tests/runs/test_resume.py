@@ -5,8 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,16 +18,7 @@ from medvid.runs.api import Run
 from medvid.runs.folder import RunFolder, read_metrics
 
 TIMES = ("perf",)
-
-
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "medvid", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def wait_for_step(process: subprocess.Popen[str], step: int) -> RunFolder:
@@ -59,7 +50,7 @@ def same_end(folder: RunFolder, finished: Run) -> bool:
     return True
 
 
-def test_killed_in_mid_epoch_and_resumed(finished: Run, tiny_task: Path) -> None:
+def test_killed_in_mid_epoch_and_resumed(finished: Run, tiny_task: Path, start: Start) -> None:
     # 3 training cases in batches of 2: step 4 is in the middle of the third epoch, between checkpoints 3 and 6.
     run = start("run", tiny_task, "--set", "train.workers=0")
     folder = wait_for_step(run, 4)
@@ -73,7 +64,7 @@ def test_killed_in_mid_epoch_and_resumed(finished: Run, tiny_task: Path) -> None
     assert same_end(folder, finished)
 
 
-def test_asked_to_stop_it_saves_and_says_how_to_go_on(finished: Run, tiny_task: Path) -> None:
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(finished: Run, tiny_task: Path, start: Start) -> None:
     run = start("run", tiny_task)
     folder = wait_for_step(run, 2)
     os.kill(run.pid, signal.SIGTERM)

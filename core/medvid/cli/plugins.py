@@ -1,17 +1,16 @@
-"""`platform plugins`: list, show and add."""
+"""`platform plugins`: list and show; the other subcommands have modules of their own."""
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medvid.cli import plugins_allow, plugins_check, plugins_new
 from medvid.cli.common import plugins_file
-from medvid.errors import ConfigError, PluginError
+from medvid.errors import ConfigError
 
 if TYPE_CHECKING:
-    from medvid.plugin.discovery import PluginStatus
     from medvid.plugin.host import Host
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
@@ -19,7 +18,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 @app.callback()
 def plugins() -> None:
-    """List, show and enable plugins."""
+    """List, show, enable and write plugins."""
+
+
+app.command()(plugins_allow.add)
+app.command()(plugins_allow.remove)
+app.command()(plugins_allow.lock)
+app.command()(plugins_new.new)
+app.command()(plugins_check.check)
 
 
 @app.command("list")
@@ -58,46 +64,11 @@ def show(
     typer.echo("\n\n".join(texts))
 
 
-@app.command()
-def add(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of a distribution, or of a plugin that only one brings.")],
-) -> None:
-    """Allow the plugins of an installed distribution to be loaded, by an entry in plugins.toml."""
-    from medvid.plugin.allowlist import FILE_NAME, AllowList, read_allow_list, write_allow_list
-    from medvid.plugin.discovery import discover, pin
-
-    allow = read_allow_list(plugins_file(context))
-    path = allow.path or Path(FILE_NAME)
-    if allow.problem and path.exists():
-        raise PluginError(allow.problem, hint="repair the file, or remove it")
-    pins = [pin(plugin) for plugin in _addable(discover(AllowList()), name)]
-    keys = {entry.key for entry in pins}
-    kept = tuple(entry for entry in allow.plugins if entry.key not in keys)
-    write_allow_list(path, (*kept, *pins), allow.disabled)
-    for entry in pins:
-        held = "editable: its files are not verified" if entry.editable else f"RECORD sha256 {entry.record_sha256}"
-        typer.echo(f"{path}: plugin {entry.entry_point} of {entry.distribution}{entry.version}, {held}")
-    typer.echo("It is imported by every command from now on, with your rights.")
-
-
-def _addable(plugins: Sequence["PluginStatus"], name: str) -> list["PluginStatus"]:
-    """The installed plugins that a name means, of one distribution."""
-    others = [plugin for plugin in plugins if plugin.status == "installed, not enabled"]
-    found = [plugin for plugin in others if plugin.distribution == name] or [p for p in others if p.name == name]
-    distributions = sorted({plugin.distribution for plugin in found})
-    if not found:
-        hint = f"installed: {', '.join(sorted({plugin.distribution for plugin in others})) or 'none'}"
-        raise ConfigError(f"no distribution with plugins, other than medvid itself, is named {name!r}", hint=hint)
-    if len(distributions) > 1:
-        raise ConfigError(f"{name!r} is brought by several distributions", hint=f"name one: {', '.join(distributions)}")
-    return found
-
-
 def _rows(host: "Host") -> Iterator[tuple[str, ...]]:
     yield "name", "kind", "distribution", "version", "status", "summary"
     for plugin in host.plugins:
-        origin = plugin.distribution, plugin.version, plugin.status
+        status = f"{plugin.status} (editable)" if plugin.editable else plugin.status
+        origin = plugin.distribution, plugin.version, status
         for spec in plugin.components:
             yield spec.name, spec.kind, *origin, spec.summary
         if not plugin.components:
@@ -118,6 +89,7 @@ def _as_json(host: "Host") -> str:
             "version": plugin.version,
             "status": plugin.status,
             "reason": plugin.reason,
+            "editable": plugin.editable,
             "components": [
                 {"kind": spec.kind, "name": spec.name, "summary": spec.summary} for spec in plugin.components
             ],

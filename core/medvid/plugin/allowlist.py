@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,11 +17,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medvid.errors import PluginError
+
 FILE_NAME = "plugins.toml"
 VARIABLE = "MEDVID_PLUGINS"
 HEADER = """\
-# The plugins that medvid may import besides its own, which need no listing. Written by `platform plugins add`:
-# an entry holds the hash of the installed files, so that a plugin which changed is refused until it is added again.
+# The plugins that medvid may import besides its own, which need no listing. Written by `platform plugins add`, `remove`
+# and `lock`: an entry holds the hash of the installed files, so that a plugin which changed is refused.
 """
 
 
@@ -121,17 +123,31 @@ def read_allow_list(given: Path | None = None) -> AllowList:
     return AllowList(path, content.plugin, content.builtin.disabled)
 
 
-def write_allow_list(path: Path, plugins: tuple[AllowedPlugin, ...], disabled: tuple[str, ...]) -> None:
-    """Write an allow-list; the file is either the old one or the new one, never half of it."""
+def read_for_writing(given: Path | None = None) -> tuple[Path, AllowList]:
+    """Read the allow-list in force, to write it anew; where there is none, it will be plugins.toml in this folder.
+
+    Raises:
+        PluginError: there is a file that cannot be used, which must not be overwritten.
+    """
+    allow = read_allow_list(given)
+    path = allow.path or Path(FILE_NAME)
+    if allow.problem and path.exists():
+        raise PluginError(allow.problem, hint="repair the file, or remove it")
+    return path, allow
+
+
+def write_allow_list(path: Path, plugins: Iterable[AllowedPlugin], disabled: tuple[str, ...]) -> None:
+    """Write an allow-list, in order; the file is either the old one or the new one, never half of it."""
     lines = [HEADER + "schema = 1"]
     if disabled:
         lines += ["", "[builtin]", f"disabled = {json.dumps(disabled)}"]
-    for plugin in plugins:
+    for plugin in sorted(plugins, key=lambda plugin: plugin.key):
         lines += ["", "[[plugin]]"]
         values = plugin.model_dump(exclude_defaults=True)
         # A JSON string or boolean is written alike in TOML.
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    draft = path.with_name(f".{path.name}.draft")
+    path = path.resolve()  # a link to a list that several projects share stays one
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
     draft.replace(path)
 

@@ -25,9 +25,10 @@ class RunInfo:
         start_step: 0, or the step that a resumed run goes on from.
         steps: the optimizer step at which training ends.
         device: what it runs on, e.g. ``"2 x NVIDIA A100 (bf16-mixed)"``.
-        plugins: version per enabled distribution that the run uses.
+        plugins: version per distribution that has a part in the run, by a component or by observing it.
         environment: versions, git commit and machine, as written to environment.json.
         datasets: per split, its name, the number of cases and a digest of their content.
+        unverified: those of the distributions that are editable: no hash tells which code of theirs was run.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RunInfo:
     plugins: Mapping[str, str]
     environment: Mapping[str, Any]
     datasets: Mapping[str, Mapping[str, Any]]
+    unverified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +16,7 @@ from medvid.plugin import hookspecs
 from medvid.plugin.allowlist import AllowList, read_allow_list
 from medvid.plugin.discovery import PluginStatus, discover
 from medvid.plugin.events import RunInfo
+from medvid.plugin.guard import guarded, guarded_import
 from medvid.plugin.loading import HOOKS, describe_failure, hook_callers, load_plugin
 from medvid.plugin.markers import PROJECT
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, load_attribute
@@ -54,7 +57,7 @@ class Host:
                 self._components[spec.kind, spec.name].append((spec, plugin))
         self.plugins = tuple(replace(plugin, reason=self._clashes(plugin) or plugin.reason) for plugin in plugins)
         self._observers = {hook: tuple(hook_callers(manager, hook)) for hook in HOOKS}
-        self._reported: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str, str]] = set()
 
     @overload
     def specs(self, kind: Literal["backbone"]) -> tuple[BackboneSpec, ...]: ...
@@ -90,15 +93,19 @@ class Host:
             return owners[0][0]
         if owners:
             labels = " and by ".join(plugin.label for _, plugin in owners)
-            raise PluginError(
-                f"two plugins contribute a {kind} named {name!r}: by {labels}",
-                hint="uninstall one of them, or disable it in plugins.toml",
-            )
+            ways = [f"platform plugins remove {owner.distribution}" for _, owner in owners if owner.status == "enabled"]
+            raise PluginError(f"two plugins contribute a {kind} named {name!r}: by {labels}", hint=" or ".join(ways))
         raise self._unknown(kind, name)
 
     def owner(self, spec: ComponentSpec) -> PluginStatus:
         """The plugin that contributes a component."""
         return next(plugin for known, plugin in self._components[spec.kind, spec.name] if known is spec)
+
+    def used_by(self, specs: Iterable[ComponentSpec]) -> tuple[PluginStatus, ...]:
+        """The plugins that have a part in a run on these components: their owners, and all that observe runs."""
+        observers = {label for hook in HOOKS for label, _ in self._observers[hook] if hook != "medvid_components"}
+        owners = {self.owner(spec).label for spec in specs}
+        return tuple(plugin for plugin in self.plugins if plugin.active and plugin.label in observers | owners)
 
     def load(self, spec: ComponentSpec, target: str) -> Any:
         """Import ``"package.module:attribute"`` that a component names.
@@ -106,25 +113,25 @@ class Host:
         Raises:
             PluginError: it cannot be imported; names the plugin and where in it.
         """
+        label = self.owner(spec).label
         try:
-            return load_attribute(target)
+            with guarded_import(lambda fault: logger.warning("%s %s", label, fault)):
+                return load_attribute(target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # also the SystemExit of a plugin that leaves at import
             raise PluginError(
-                f"{spec.kind} {spec.name!r} cannot be loaded from {self.owner(spec).label}: {describe_failure(error)}"
+                f"{spec.kind} {spec.name!r} cannot be loaded from {label}: {describe_failure(error)}"
             ) from error
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call the observers of a hook; one that raises is reported once and stops nobody."""
         for plugin, call in self._observers[hook]:
             try:
-                call(**arguments)
+                with self._guarded(plugin, hook):
+                    call(**arguments)
             except (Exception, SystemExit) as error:
-                first = (plugin, hook) not in self._reported
-                self._reported.add((plugin, hook))
-                level = logging.WARNING if first else logging.DEBUG
-                logger.log(level, "%s failed in %s: %s; the run goes on", plugin, hook, describe_failure(error))
+                self._report(plugin, "failed", hook, f"{describe_failure(error)}; the run goes on")
                 logger.debug("its traceback", exc_info=True)
 
     def veto(self, run: RunInfo) -> None:
@@ -136,11 +143,21 @@ class Host:
         """
         for plugin, call in self._observers["medvid_run_configured"]:
             try:
-                call(run=run)
+                with self._guarded(plugin, "medvid_run_configured"):
+                    call(run=run)
             except MedvidError:
                 raise
             except (Exception, SystemExit) as error:
                 raise PluginError(f"{plugin} failed in medvid_run_configured: {describe_failure(error)}") from error
+
+    def _guarded(self, plugin: str, hook: str) -> AbstractContextManager[None]:
+        return guarded(lambda changed: self._report(plugin, "leaked", hook, f"changed {changed}; this is put back"))
+
+    def _report(self, plugin: str, kind: str, hook: str, fault: str) -> None:
+        """Warn of a kind of fault, for each plugin and hook once."""
+        first = (plugin, kind, hook) not in self._reported
+        self._reported.add((plugin, kind, hook))
+        logger.log(logging.WARNING if first else logging.DEBUG, "%s %s in %s: %s", plugin, kind, hook, fault)
 
     def _clashes(self, plugin: PluginStatus) -> str:
         return "; ".join(

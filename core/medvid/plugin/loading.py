@@ -1,5 +1,6 @@
 """Imports one plugin's light module in isolation: whatever it does wrong is recorded, and the others go on."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
@@ -12,7 +13,10 @@ import pluggy
 from medvid.errors import PluginError
 from medvid.plugin import hookspecs
 from medvid.plugin.discovery import PluginStatus
+from medvid.plugin.guard import guarded_import
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec
+
+logger = logging.getLogger("medvid")
 
 HookCall = Callable[..., Any]
 
@@ -34,7 +38,8 @@ def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginSt
     if not plugin.active or plugin.entry_point is None:
         return plugin
     try:
-        return replace(plugin, components=_register(manager, plugin.entry_point.load(), plugin.label))
+        with guarded_import(lambda fault: logger.warning("%s %s", plugin.label, fault)):
+            return replace(plugin, components=_register(manager, plugin.entry_point.load(), plugin.label))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also the SystemExit of a plugin that leaves at import

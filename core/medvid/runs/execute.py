@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from medvid.config.components import components_of
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.dataset import Progress
+from medvid.data.sample import Batch
 from medvid.errors import DataError, Interrupted, ResourceError
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
@@ -208,6 +209,12 @@ class _Execution:
             ),
         )
         self._progress("train")(progress.step, options.steps)
+        with closing(batches):  # also where an error is kept that would keep the loader processes alive
+            self._alternate(trainer, batches)
+
+    def _alternate(self, trainer: Trainer, batches: Iterator[Batch]) -> None:
+        """Train up to the next boundary, validate, save, and so on to the end."""
+        options, progress = self.task.train, trainer.progress
         changed = False
         while True:
             if self._validation_due(progress):

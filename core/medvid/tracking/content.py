@@ -61,6 +61,7 @@ def tags(run: RunInfo) -> dict[str, str]:
         "device": run.device,
         "medvid.version": version("medvid"),
         **{f"plugin.{name}": installed for name, installed in run.plugins.items()},
+        "plugins.unverified": ", ".join(run.unverified),
         **{f"mlflow.source.git.{name}": value for name, value in git.items()},
         "mlflow.source.name": "medvid",
         "mlflow.note.content": describe(run),

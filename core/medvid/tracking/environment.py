@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ GIT_TIMEOUT = 5.0
 """Seconds to wait for git, which may be slow on a network disk."""
 
 
-def describe_environment(plugins: Mapping[str, str]) -> dict[str, Any]:
+def describe_environment(plugins: Mapping[str, str], unverified: Sequence[str] = ()) -> dict[str, Any]:
     """Collect software versions, hardware, code revision and command line, as plain JSON values.
 
     Args:
         plugins: version per distribution whose plugins the run uses.
+        unverified: those of them that are editable, so that their version does not tell the code.
     """
     return {
         "command": redact_command(_command()),
         "versions": {"python": platform.python_version(), **_versions("medvid")},
         "plugins": dict(plugins),
+        "unverified_plugins": list(unverified),
         "git": describe_git(Path.cwd()),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": {

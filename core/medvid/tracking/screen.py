@@ -58,6 +58,11 @@ class Screen:
         self._warn_of_sample()
         going_on = f", going on from step {run.start_step}" if run.start_step else ""
         self.say(f"{run.name}: task {run.task} on {run.device}, seed {run.seed}, in {short_path(run.folder)}{going_on}")
+        if run.unverified:
+            names = ", ".join(f"{name} {run.plugins[name]}" for name in run.unverified)
+            self.say(
+                f"UNVERIFIED CODE - editable: {names}; no hash tells which code this run is made with", "bold yellow"
+            )
 
     def _warn_of_sample(self) -> None:
         if self._run.sample:

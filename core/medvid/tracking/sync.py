@@ -62,4 +62,5 @@ def read_run(folder: RunFolder) -> RunInfo:
         plugins=environment.get("plugins", {}),
         environment=environment,
         datasets=read_json(folder.data),
+        unverified=tuple(environment.get("unverified_plugins", ())),
     )

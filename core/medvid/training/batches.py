@@ -1,7 +1,7 @@
 """The stream of training samples: the same for any number of loader workers, and from any step on."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,8 +121,10 @@ def _run(loader: Iterable[_Loaded]) -> Iterator[_Loaded]:
         ) from error
 
 
-def load_in_order(values: Sequence[Any], workers: int) -> Iterator[Any]:
+def load_in_order(values: Sequence[Any], workers: int) -> Generator[Any, None, None]:
     """The items of a sequence, in order, read ahead by loader processes; an error of one is raised as it was.
+
+    Closing the generator ends those processes.
 
     Raises:
         MedvidError: what an item raised.
@@ -158,8 +160,8 @@ def training_batches(
     workers: int = 0,
     pin_memory: bool = False,
     unreadable: UnreadableCases | None = None,
-) -> Iterator[Batch]:
-    """Load batches number first to stop - 1 of the training.
+) -> Generator[Batch, None, None]:
+    """Load batches number first to stop - 1 of the training; closing the generator ends the loader processes.
 
     Args:
         dataset: the data set.

@@ -1,6 +1,7 @@
 """Runs an evaluator over cases, on one process or several."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,14 @@ def evaluate_cases(
     mine = cases[fabric.global_rank :: fabric.world_size]
     rows: list[Mapping[str, Any]] = []
     progress(0, len(cases))
-    loaded = load_in_order(_Cases(dataset, evaluator, mine), workers if evaluator.loads_ahead else 0)
-    for number, case in enumerate(loaded, start=1):
-        with torch.inference_mode():
-            rows += evaluator.evaluate(inference, case, final=final, folder=folder)
-        progress(min(number * fabric.world_size, len(cases)), len(cases))
-        if interrupted():
-            break
+    # Closed also where an error, which is kept for a debugger, would keep the loader processes alive.
+    with closing(load_in_order(_Cases(dataset, evaluator, mine), workers if evaluator.loads_ahead else 0)) as loaded:
+        for number, case in enumerate(loaded, start=1):
+            with torch.inference_mode():
+                rows += evaluator.evaluate(inference, case, final=final, folder=folder)
+            progress(min(number * fabric.world_size, len(cases)), len(cases))
+            if interrupted():
+                break
     if fabric.world_size > 1:
         parts: list[list[Mapping[str, Any]]] = [[] for _ in range(fabric.world_size)]
         torch.distributed.all_gather_object(parts, rows)

@@ -1,0 +1,129 @@
+"""Videos through the real commands: a run, what it leaves, going on after a kill, evaluation, prediction, bad clips."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import medvid
+from medvid.errors import ConfigError, DataError
+from medvid.runs.api import Run
+from medvid.runs.folder import RunFolder, read_metrics
+
+TASK = Path(__file__).parent / "video.yaml"
+MEDT = {"name": "medt", "img_size": [32, 32], "variant": "axial"}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory, tracking_uri: str) -> Run:
+    """One finished run of video.yaml; tests only read it."""
+    folder = tmp_path_factory.mktemp("video")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+        return medvid.run(TASK)
+
+
+@pytest.fixture
+def task(working_directory: Path) -> Path:
+    return Path(shutil.copy(TASK, working_directory))
+
+
+def clips_of(run: Run) -> list[Path]:
+    return sorted(run.task().dataset.root.rglob("*.mp4"))
+
+
+def test_a_run_leaves_predictions_and_accuracies(video: Run) -> None:
+    folder = video.folder
+    with folder.cases.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert all(len(row["top5"].split("; ")) == 4 for row in rows)
+    accuracy = sum(row["rank"] == "1" for row in rows) / 4
+    assert video.summary["metrics"]["top1"] == accuracy
+    with (folder.path / "classes.csv").open() as file:
+        assert [row["class"] for row in csv.DictReader(file)] == [
+            "moving down", "moving left", "moving right", "moving up",
+        ]  # fmt: skip
+    assert {path.name for path in (folder.path / "figures").iterdir()} > {"confusion.png"}
+    assert not (folder.path / "data_report.json").exists()
+
+
+def test_a_killed_run_ends_with_the_same_bits(
+    video: Run, task: Path, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    run = start("run", task, "--set", "train.workers=1", "--set", "output=runs")
+    metrics = Path("runs/video")
+    while not any(read_metrics(path) for path in metrics.glob("*/metrics.jsonl")):
+        assert run.poll() is None, run.communicate()[0]
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    [path] = metrics.iterdir()
+    resumed = start("run", "--resume", path)
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, output
+    mine, theirs = (
+        load_file(folder.checkpoints / "step-00000005" / "model.safetensors")
+        for folder in (RunFolder(path.absolute()), video.folder)
+    )
+    assert all(mine[name].equal(theirs[name]) for name in theirs)
+
+
+def test_evaluating_again_and_with_another_protocol(video: Run, tmp_path: Path) -> None:
+    evaluation, folder = video.evaluate(output=tmp_path / "again")
+    assert evaluation.metrics == pytest.approx(video.summary["metrics"])
+    assert (folder / "cases.csv").exists()
+    other, _ = video.evaluate(overrides={"evaluation.protocol": "timesformer"}, output=tmp_path / "other")
+    assert any("protocol timesformer" in note and "mean of logits" in note for note in other.notes)
+
+
+def test_a_new_clip_is_predicted_where_the_data_set_is_not(video: Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(video.folder.path, tmp_path / "run"))
+    text = (copy / "resolved.yaml").read_text()
+    (copy / "resolved.yaml").write_text(text.replace(str(video.task().dataset.root), "/nowhere/kinetics"))
+    clip = Path(shutil.copy(clips_of(video)[0], tmp_path / "new.mp4"))
+    [(case, prediction)] = medvid.load_run(copy).predict([clip], tmp_path / "out")
+    assert case == "new.mp4"
+    assert len(prediction.lines) == 4
+    assert {path.suffix for path in prediction.files} == {".csv", ".png"}
+
+
+def damage(run: Run, target: Path, pattern: str) -> Path:
+    """A copy of the run's data set in which the clips of that name are text."""
+    root = Path(shutil.copytree(run.task().dataset.root, target))
+    for clip in root.glob(pattern):
+        clip.write_text("<html>404 not found</html>")
+    return root
+
+
+def run_on(root: Path, task: Path, **overrides: object) -> Run:
+    options = {"dataset.root": str(root), "dataset.if_missing": "error", "train.steps": 2, "evaluation.every": None}
+    return medvid.run(task, {**options, **overrides})
+
+
+def test_a_broken_training_clip_is_counted_named_and_limited(video: Run, task: Path, tmp_path: Path) -> None:
+    root = damage(video, tmp_path / "damaged", "train/moving left/0001.mp4")
+    done = run_on(root, task, **{"train.max_unreadable": 0.2, "train.steps": 4})
+    report = json.loads((done.folder.path / "data_report.json").read_text())
+    assert list(report) == ["train/moving left/0001.mp4"]
+    assert "it is a web page, not a video" in report["train/moving left/0001.mp4"]
+    with pytest.raises(DataError, match=r"0001\.mp4"):
+        run_on(root, task, **{"train.steps": 4})
+
+
+def test_a_broken_clip_stops_an_evaluation(video: Run, task: Path, tmp_path: Path) -> None:
+    root = damage(video, tmp_path / "damaged", "val/moving up/*.mp4")
+    with pytest.raises(DataError, match="moving up"):
+        run_on(root, task)
+
+
+def test_layers_are_needed_for_layer_wise_rates(task: Path) -> None:
+    with pytest.raises(ConfigError, match="does not say what its layers are"):
+        medvid.run(task, {"dataset.size": 32, "dataset.augment.short_side": None, "backbone": MEDT})
