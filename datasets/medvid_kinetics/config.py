@@ -29,8 +29,7 @@ class ClipsOptions(Options):
     validation: PositiveInt = 60
     """Validation clips of each class."""
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (50, 70)
-    """Range of the height and of the width in pixels; even sizes are drawn. Decord 3.4 cannot read frames of all
-    sizes: widths of 16, 24, 32, 48, 96 and 144 pixels are left to other readers."""
+    """Range of the height and of the width in pixels; even sizes are drawn."""
     seconds: tuple[PositiveFloat, PositiveFloat] = (1.1, 1.8)
     """Range of the length."""
     speed: tuple[PositiveFloat, PositiveFloat] = (0.3, 0.4)

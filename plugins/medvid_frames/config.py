@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from medvid.config.options import BackboneOptions, WeightsOptions
+from medvid.config.transformers import check_multiple, check_size, check_taps
 from medvid.plugin.info import InputInfo
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -52,17 +52,10 @@ class ViTOptions(BackboneOptions):
         return height // self.patch_size, width // self.patch_size
 
     @model_validator(mode="after")
-    def _sizes_divide(self) -> "ViTOptions":
-        if any(length % self.patch_size for length in self.img_size):
-            raise ValueError(f"img_size {list(self.img_size)} is not a multiple of patch_size ({self.patch_size})")
-        if self.embed_dim % self.num_heads:
-            raise ValueError(f"embed_dim ({self.embed_dim}) is not a multiple of num_heads ({self.num_heads})")
-        return self
-
-    @model_validator(mode="after")
-    def _taps_ascend(self) -> "ViTOptions":
-        if any(late <= early for early, late in pairwise(self.taps)) or max(self.taps, default=0) >= self.depth:
-            raise ValueError(f"taps {list(self.taps)} have to ascend and be below depth ({self.depth}), counted from 0")
+    def _sizes_fit(self) -> "ViTOptions":
+        check_multiple(self, "img_size", of="patch_size")
+        check_multiple(self, "embed_dim", of="num_heads")
+        check_taps(self.taps, self.depth)
         return self
 
     def check_input(self, info: InputInfo) -> None:
@@ -71,11 +64,7 @@ class ViTOptions(BackboneOptions):
         Raises:
             ValueError: naming both sizes.
         """
-        if info.size != self.img_size:
-            raise ValueError(
-                f"img_size is {list(self.img_size)}, but the data set gives inputs of size {list(info.size)}; "
-                "make them equal"
-            )
+        check_size(info, self.img_size)
 
 
 class FramewiseOptions(BackboneOptions):

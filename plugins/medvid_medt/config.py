@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import BackboneOptions, WeightsOptions
+from medvid.config.transformers import check_multiple, check_size
 from medvid.plugin.info import InputInfo
 
 STRIDES = (2, 4, 8, 16)
@@ -71,14 +72,8 @@ class MedTOptions(BackboneOptions):
 
     @model_validator(mode="after")
     def _patches_fill_the_image(self) -> "MedTOptions":
-        (height, width), (rows, columns) = self.img_size, self.patch_grid
-        if self.has_local_branch and (height % rows or width % columns):
-            smaller = [max(height // rows, 1) * rows, max(width // columns, 1) * columns]
-            larger = [math.ceil(height / rows) * rows, math.ceil(width / columns) * columns]
-            raise ValueError(
-                f"img_size {list(self.img_size)} does not divide into a patch_grid of {list(self.patch_grid)}; "
-                f"{smaller} and {larger} do"
-            )
+        if self.has_local_branch:
+            check_multiple(self, "img_size", of="patch_grid")
         return self
 
     @model_validator(mode="after")
@@ -97,11 +92,7 @@ class MedTOptions(BackboneOptions):
         Raises:
             ValueError: naming both sizes.
         """
-        if info.size != self.img_size:
-            raise ValueError(
-                f"img_size is {list(self.img_size)}, but the data set gives inputs of size {list(info.size)}; "
-                "make them equal"
-            )
+        check_size(info, self.img_size)
 
 
 def _pixels(size: tuple[int, int], stride: int) -> int:

@@ -1,11 +1,11 @@
 """Options of TimeSformer, named as the authors' code names them."""
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import BackboneOptions, WeightsOptions
+from medvid.config.transformers import check_multiple, check_taps
 from medvid.plugin.info import InputInfo
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -83,11 +83,10 @@ class TimeSformerOptions(BackboneOptions):
         return int(self.embed_dim * self.mlp_ratio + 1e-6)
 
     @model_validator(mode="after")
-    def _sizes_divide(self) -> "TimeSformerOptions":
-        if any(length % patch for length, patch in zip(_pair(self.img_size), self.patch, strict=True)):
-            raise ValueError(f"img_size ({self.img_size}) is not a multiple of patch_size ({self.patch_size})")
-        if self.embed_dim % self.num_heads:
-            raise ValueError(f"embed_dim ({self.embed_dim}) is not a multiple of num_heads ({self.num_heads})")
+    def _sizes_fit(self) -> "TimeSformerOptions":
+        check_multiple(self, "img_size", of="patch_size")
+        check_multiple(self, "embed_dim", of="num_heads")
+        check_taps(self.taps, self.depth)
         if not self.mlp_dim:
             raise ValueError(f"mlp_ratio ({self.mlp_ratio}) leaves the MLP no width")
         return self
@@ -96,12 +95,6 @@ class TimeSformerOptions(BackboneOptions):
     def _time_table_exists(self) -> "TimeSformerOptions":
         if self.attention_type == "space_only" and self.time_embed_std:
             raise ValueError("time_embed_std has no meaning with attention_type space_only: it has no time table")
-        return self
-
-    @model_validator(mode="after")
-    def _taps_ascend(self) -> "TimeSformerOptions":
-        if any(late <= early for early, late in pairwise(self.taps)) or max(self.taps, default=0) >= self.depth:
-            raise ValueError(f"taps {list(self.taps)} have to ascend and be below depth ({self.depth}), counted from 0")
         return self
 
     def check_input(self, info: InputInfo) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
 
 from medvid.config.options import BackboneOptions, Options, WeightsOptions
 from medvid.config.segmentation import DiceCEOptions, SegmentationHeadOptions
+from medvid.config.transformers import check_multiple, check_size
 from medvid.plugin.info import InputInfo
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -80,15 +81,10 @@ class TransUNetOptions(BackboneOptions):
             raise ValueError(
                 f"patch_size ({self.patch_size}) is not a multiple of the ResNet's stride, {RESNET_STRIDE}"
             )
-        if any(length % self.patch_size for length in self.img_size):
-            raise ValueError(
-                f"img_size {list(self.img_size)} is not a multiple of patch_size ({self.patch_size}); "
-                f"{' and '.join(map(str, self._sizes_near(self.img_size)))} are"
-            )
+        check_multiple(self, "img_size", of="patch_size")
         if self.resnet and max(self.img_size) == RESNET_STRIDE:
             raise ValueError(f"img_size {list(self.img_size)} leaves its norms a single pixel; [16, 32] is the least")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"hidden_size ({self.hidden_size}) is not a multiple of num_heads ({self.num_heads})")
+        check_multiple(self, "hidden_size", of="num_heads")
         return self
 
     def check_input(self, info: InputInfo) -> None:
@@ -97,17 +93,7 @@ class TransUNetOptions(BackboneOptions):
         Raises:
             ValueError: naming both sizes and the nearest that work.
         """
-        if info.size != self.img_size:
-            raise ValueError(
-                f"img_size is {list(self.img_size)}, but the data set gives inputs of size {list(info.size)}; make "
-                f"them equal, to a size such as {' or '.join(map(str, self._sizes_near(info.size)))}"
-            )
-
-    def _sizes_near(self, size: tuple[int, ...]) -> list[list[int]]:
-        """The nearest sizes that work, smaller and larger; one of them if `size` works itself."""
-        below = [max(1, length // self.patch_size) * self.patch_size for length in size]
-        above = [-(-length // self.patch_size) * self.patch_size for length in size]
-        return [below] if below == above else [below, above]
+        check_size(info, self.img_size, self.patch_size)
 
 
 class CascadedUpsamplerLoss(DiceCEOptions):

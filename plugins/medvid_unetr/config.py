@@ -1,12 +1,12 @@
 """Options of the UNETR backbone and of its decoder, named as MONAI and the authors' code name them."""
 
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import BackboneOptions, Options, WeightsOptions
 from medvid.config.segmentation import SegmentationHeadOptions
+from medvid.config.transformers import check_multiple, check_size, check_taps
 from medvid.plugin.info import InputInfo
 
 NormKind = Literal["instance", "batch", "group"]
@@ -46,19 +46,10 @@ class UNETROptions(BackboneOptions):
     dropout_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
-    def _sizes_divide(self) -> "UNETROptions":
-        if any(size % self.patch_size for size in self.img_size):
-            raise ValueError(f"img_size {list(self.img_size)} is not a multiple of patch_size ({self.patch_size})")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"hidden_size ({self.hidden_size}) is not a multiple of num_heads ({self.num_heads})")
-        return self
-
-    @model_validator(mode="after")
-    def _taps_ascend(self) -> "UNETROptions":
-        if any(late <= early for early, late in pairwise(self.taps)) or max(self.taps, default=0) >= self.num_layers:
-            raise ValueError(
-                f"taps {list(self.taps)} have to ascend and be below num_layers ({self.num_layers}), counted from 0"
-            )
+    def _sizes_fit(self) -> "UNETROptions":
+        check_multiple(self, "img_size", of="patch_size")
+        check_multiple(self, "hidden_size", of="num_heads")
+        check_taps(self.taps, self.num_layers, "num_layers")
         return self
 
     def check_input(self, info: InputInfo) -> None:
@@ -67,11 +58,7 @@ class UNETROptions(BackboneOptions):
         Raises:
             ValueError: naming both sizes.
         """
-        if info.size != self.img_size:
-            raise ValueError(
-                f"img_size is {list(self.img_size)}, but the data set gives inputs of size {list(info.size)}; "
-                "make them equal"
-            )
+        check_size(info, self.img_size)
 
 
 class NormArguments(Options):

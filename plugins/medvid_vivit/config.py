@@ -1,11 +1,11 @@
 """Options of the ViViT backbone, named as scenic and transformers name them."""
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import BackboneOptions, WeightsOptions
+from medvid.config.transformers import check_multiple, check_taps, nearest
 from medvid.plugin.info import InputInfo
 
 ModelKind = Literal["joint", "factorised_encoder", "factorised_self_attention", "factorised_dot_product"]
@@ -113,18 +113,15 @@ class ViViTOptions(BackboneOptions):
         if any(size % edge for size, edge in zip(self.input_size, self.tubelet_size, strict=True)):
             raise ValueError(
                 f"num_frames and image_size, {list(self.input_size)}, are no multiples of tubelet_size "
-                f"{list(self.tubelet_size)}; {_listed(self._sizes_near(self.input_size))}"
+                f"{list(self.tubelet_size)}; {nearest(self.input_size, self.tubelet_size)}"
             )
         return self
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "ViViTOptions":
-        heads = {"num_heads": self.num_heads}
-        if self.model == "factorised_encoder":
-            heads["temporal_num_heads"] = self.temporal_sizes[1]
-        for name, count in heads.items():
-            if self.hidden_size % count:
-                raise ValueError(f"hidden_size ({self.hidden_size}) is not a multiple of {name} ({count})")
+        check_multiple(self, "hidden_size", of="num_heads")
+        if self.model == "factorised_encoder" and self.temporal_num_heads:
+            check_multiple(self, "hidden_size", of="temporal_num_heads")
         if self.model == "factorised_dot_product" and self.num_heads % 2:
             raise ValueError(f"num_heads ({self.num_heads}) has to be even: half of them attend to space, half to time")
         return self
@@ -137,10 +134,7 @@ class ViViTOptions(BackboneOptions):
 
     @model_validator(mode="after")
     def _taps_ascend(self) -> "ViViTOptions":
-        if any(late <= early for early, late in pairwise(self.taps)) or max(self.taps, default=0) >= self.num_layers:
-            raise ValueError(
-                f"taps {list(self.taps)} have to ascend and be below num_layers ({self.num_layers}), counted from 0"
-            )
+        check_taps(self.taps, self.num_layers, "num_layers")
         return self
 
     def check_input(self, info: InputInfo) -> None:
@@ -152,20 +146,9 @@ class ViViTOptions(BackboneOptions):
         if info.size != self.input_size:
             raise ValueError(
                 f"num_frames and image_size are {list(self.input_size)}, but the data set gives clips of "
-                f"{list(info.size)}; make them equal: {_listed(self._sizes_near(info.size))}"
+                f"{list(info.size)}; make them equal: {nearest(info.size, self.tubelet_size)}"
             )
 
     def frames_of_image(self) -> int:
         """A clip's."""
         return self.num_frames
-
-    def _sizes_near(self, size: tuple[int, ...]) -> list[list[int]]:
-        """The nearest sizes that tubelets fill, smaller and larger; one of them if `size` works itself."""
-        edges = self.tubelet_size
-        below = [max(1, length // edge) * edge for length, edge in zip(size, edges, strict=True)]
-        above = [-(-length // edge) * edge for length, edge in zip(size, edges, strict=True)]
-        return [below] if below == above else [below, above]
-
-
-def _listed(sizes: list[list[int]]) -> str:
-    return f"{' and '.join(map(str, sizes))} {'work' if len(sizes) > 1 else 'works'}"

@@ -53,8 +53,8 @@ ONE_PROBLEM = {
         "  _target_: os.system": "task.yaml:7:3: backbone._target_: unknown key",
     },
     "  name: net": {
-        "  name: nett": "task.yaml:6:3: backbone.name: no backbone named 'nett'; did you mean 'net'? enabled: both, clumsy, "
-        "flat, gone, net, othernet, unfit",
+        "  name: nett": "task.yaml:6:3: backbone.name: no backbone named 'nett'; did you mean 'net'? enabled: both, "
+        "clumsy, flat, gone, net, othernet, unfit",
         "  name: 3": "task.yaml:6:3: backbone.name: should name a backbone, one of: both, clumsy, flat, gone, net, "
         "othernet, unfit",
     },

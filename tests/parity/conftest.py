@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.parity.recorded import Comparison
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,10 @@ def verify() -> Iterator[Callable[[Sequence[str]], int]]:
         import verify
 
         yield verify.main
+
+
+@pytest.fixture
+def comparison(
+    verify: Callable[[Sequence[str]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Comparison:
+    return Comparison(verify, tmp_path, capsys)

@@ -1,35 +1,17 @@
 """The published STAM and VTN agree, and differences are found."""
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file, save_file
+from tests.parity.recorded import Comparison, Edit
 from torch import Tensor
 
-FIXTURES = Path(__file__).parent / "fixtures"
-Main = Callable[[Sequence[str]], int]
-Edit = Callable[[dict[str, Tensor], dict[str, Any]], object]
 LAYER = "state.temporal_encoder.encoder.layer"
 
 
-def copy(name: str, folder: Path, edit: Edit) -> str:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    sidecar = json.loads((FIXTURES / f"{name}.json").read_text())
-    edit(tensors, sidecar)
-    save_file(tensors, folder / f"{name}.safetensors")
-    (folder / f"{name}.json").write_text(json.dumps(sidecar))
-    return str(folder / f"{name}.safetensors")
-
-
 @pytest.mark.parametrize("name", ["stam", "vtn"])
-def test_the_published_networks_agree(verify: Main, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert verify([str(FIXTURES / f"{name}.safetensors")]) == 0
-    printed = capsys.readouterr().out
-    assert "feature " in printed
-    assert printed.count("ok\n") == 8
+def test_the_published_networks_agree(comparison: Comparison, name: str) -> None:
+    comparison.assert_agrees(name, checks=8)
 
 
 @pytest.mark.parametrize(
@@ -48,18 +30,15 @@ def test_the_published_networks_agree(verify: Main, capsys: pytest.CaptureFixtur
         ("vtn", "state.cls_token"),
     ],
 )
-def test_a_perturbed_tensor_is_found(verify: Main, tmp_path: Path, name: str, key: str) -> None:
-    def perturb(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
-        tensors[key].view(-1)[0] += 0.3
-
-    assert verify([copy(name, tmp_path, perturb)]) == 1
+def test_a_perturbed_tensor_is_found(comparison: Comparison, name: str, key: str) -> None:
+    comparison.assert_notices(name, key, by=0.3)
 
 
-def test_the_indices_of_frames_matter(verify: Main, tmp_path: Path) -> None:
+def test_the_indices_of_frames_matter(comparison: Comparison) -> None:
     def shift(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
         tensors["position_ids"] += 1
 
-    assert verify([copy("vtn", tmp_path, shift)]) == 1
+    assert comparison.run_changed("vtn", shift) == 1
 
 
 @pytest.mark.parametrize(
@@ -72,9 +51,7 @@ def test_the_indices_of_frames_matter(verify: Main, tmp_path: Path) -> None:
         ("vtn", ("backbone", "num_heads"), 2),
     ],
 )
-def test_arguments_reach_the_network(
-    verify: Main, tmp_path: Path, name: str, path: tuple[str, ...], value: Any
-) -> None:
+def test_arguments_reach_the_network(comparison: Comparison, name: str, path: tuple[str, ...], value: Any) -> None:
     def change(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
         *outer, last = path
         arguments = sidecar["constructor"]
@@ -83,7 +60,7 @@ def test_arguments_reach_the_network(
         assert arguments[last] != value
         arguments[last] = value
 
-    assert verify([copy(name, tmp_path, change)]) == 1
+    assert comparison.run_changed(name, change) == 1
 
 
 @pytest.mark.parametrize(
@@ -99,8 +76,5 @@ def test_arguments_reach_the_network(
         ("vtn", lambda tensors, _: tensors.pop("position_ids"), "position_ids"),
     ],
 )
-def test_what_is_not_understood_is_told_apart(
-    verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, edit: Edit, message: str
-) -> None:
-    assert verify([copy(name, tmp_path, edit)]) == 2
-    assert message in capsys.readouterr().err
+def test_what_is_not_understood_is_told_apart(comparison: Comparison, name: str, edit: Edit, message: str) -> None:
+    comparison.assert_refuses(name, edit, message)

@@ -1,38 +1,22 @@
 """The published MViTs agree, differences are found, and so do options against the installed libraries."""
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity.recorded import Comparison, Edit
 from torch import Tensor, nn
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 
-FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = [
     *("mvit_pytorchvideo", "mvit_pytorchvideo_nocls"),
     *("mvit_torchvision_v1", "mvit_torchvision_v2", "mvit_slowfast_v1", "mvit_slowfast_v2"),
 ]
-Main = Callable[[Sequence[str]], int]
-Edit = Callable[[dict[str, Tensor], dict[str, Any]], object]
-
-
-def copy(name: str, folder: Path, edit: Edit) -> str:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    sidecar = json.loads((FIXTURES / f"{name}.json").read_text())
-    edit(tensors, sidecar)
-    save_file(tensors, folder / f"{name}.safetensors")
-    (folder / f"{name}.json").write_text(json.dumps(sidecar))
-    return str(folder / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_published_networks_agree(verify: Main, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert verify([str(FIXTURES / f"{name}.safetensors")]) == 0
-    assert capsys.readouterr().out.count("ok\n") == 8
+def test_the_published_networks_agree(comparison: Comparison, name: str) -> None:
+    comparison.assert_agrees(name, checks=8)
 
 
 @pytest.mark.parametrize(
@@ -48,20 +32,15 @@ def test_the_published_networks_agree(verify: Main, capsys: pytest.CaptureFixtur
         ("mvit_slowfast_v2", "feature"),
     ],
 )
-def test_a_perturbed_tensor_is_found(verify: Main, tmp_path: Path, name: str, key: str) -> None:
-    def perturb(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
-        tensors[key].view(-1)[0] += 0.1
-
-    assert verify([copy(name, tmp_path, perturb)]) == 1
+def test_a_perturbed_tensor_is_found(comparison: Comparison, name: str, key: str) -> None:
+    comparison.assert_notices(name, key)
 
 
-def test_gradients_are_compared(verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gradients_are_compared(comparison: Comparison) -> None:
     def falsify(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
         sidecar["grad_norms"]["blocks.1.attn.rel_pos_w"] *= 1.01
 
-    assert verify([copy("mvit_slowfast_v2", tmp_path, falsify)]) == 1
-    differing = [line for line in capsys.readouterr().out.splitlines() if "DIFFERS" in line]
-    assert [line.split()[:2] for line in differing] == [["gradient", "norms"]]
+    assert comparison.differing("mvit_slowfast_v2", falsify) == ["gradient"]
 
 
 @pytest.mark.parametrize(
@@ -80,11 +59,8 @@ def test_gradients_are_compared(verify: Main, tmp_path: Path, capsys: pytest.Cap
         ("mvit_slowfast_v1", lambda _, sidecar: sidecar.update(model="mvit", reference="elsewhere"), "elsewhere"),
     ],
 )
-def test_what_is_not_understood_is_told_apart(
-    verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, edit: Edit, message: str
-) -> None:
-    assert verify([copy(name, tmp_path, edit)]) == 2
-    assert message in capsys.readouterr().err
+def test_what_is_not_understood_is_told_apart(comparison: Comparison, name: str, edit: Edit, message: str) -> None:
+    comparison.assert_refuses(name, edit, message)
 
 
 PYTORCHVIDEO: dict[str, Any] = {
@@ -123,7 +99,7 @@ PYTORCHVIDEO_OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")  # by what pytorchvideo imports
 @pytest.mark.parametrize("options", PYTORCHVIDEO_OPTIONS.values(), ids=PYTORCHVIDEO_OPTIONS)
-def test_options_agree_with_pytorchvideo(verify: Main, tmp_path: Path, options: dict[str, Any]) -> None:
+def test_options_agree_with_pytorchvideo(comparison: Comparison, options: dict[str, Any]) -> None:
     from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
 
     arguments = PYTORCHVIDEO | options
@@ -131,7 +107,7 @@ def test_options_agree_with_pytorchvideo(verify: Main, tmp_path: Path, options: 
     model = create_multiscale_vision_transformers(**arguments)
     size = arguments["spatial_size"]
     clip = torch.rand(2, arguments.get("input_channels", 3), 4, *(size if isinstance(size, list) else [size] * 2))
-    assert verify([write_fixture(tmp_path, "pytorchvideo 0.1.5", arguments, model, clip)]) == 0
+    assert comparison.run_classifier("mvit", "pytorchvideo 0.1.5", arguments, randomise(model), clip) == 0
 
 
 BLOCKS: dict[str, list[Any]] = {
@@ -173,7 +149,7 @@ TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("options", TORCHVISION_OPTIONS.values(), ids=TORCHVISION_OPTIONS)
-def test_options_agree_with_torchvision(verify: Main, tmp_path: Path, options: dict[str, Any]) -> None:
+def test_options_agree_with_torchvision(comparison: Comparison, options: dict[str, Any]) -> None:
     arguments = TORCHVISION | options
     torch.manual_seed(0)
     settings = arguments["block_setting"]
@@ -182,29 +158,12 @@ def test_options_agree_with_torchvision(verify: Main, tmp_path: Path, options: d
     ]
     model = MViT(**(arguments | {"block_setting": blocks, "spatial_size": tuple(arguments["spatial_size"])}))
     clip = torch.rand(2, 3, arguments["temporal_size"], *arguments["spatial_size"])
-    assert verify([write_fixture(tmp_path, "torchvision", arguments, model, clip)]) == 0
+    assert comparison.run_classifier("mvit", "torchvision", arguments, randomise(model), clip) == 0
 
 
-def write_fixture(folder: Path, reference: str, arguments: dict[str, Any], model: nn.Module, clip: Tensor) -> str:
+def randomise(model: nn.Module) -> nn.Module:
+    """So that no norm is an identity and attention is not uniform."""
     with torch.no_grad():
-        for tensor in model.parameters():  # so that no norm is an identity and attention is not uniform
+        for tensor in model.parameters():
             tensor.add_(torch.randn_like(tensor) / max(tensor[0].numel(), 16) ** 0.5)
-    target = torch.tensor([1, 4])
-    output = model.eval()(clip)
-    loss = nn.functional.cross_entropy(output, target)
-    torch.autograd.backward(loss)
-    norms = {name: tensor.grad.norm().item() for name, tensor in model.named_parameters() if tensor.grad is not None}
-    state = {f"state.{key}": value.clone() for key, value in model.state_dict().items()}
-    save_file(state | {"input": clip, "output": output.detach(), "target": target}, folder / "mvit.safetensors")
-    sidecar = {
-        "model": "mvit",
-        "reference": reference,
-        "constructor": arguments,
-        "n_params": sum(parameter.numel() for parameter in model.parameters()),
-        "loss_ce": loss.item(),
-        "grad_norms": {name: norm for name, norm in norms.items() if norm > 1e-5},
-        "grad_norm_total": sum(norm**2 for norm in norms.values()) ** 0.5,
-        "params_without_grad": [name for name, norm in norms.items() if norm == 0],
-    }
-    (folder / "mvit.json").write_text(json.dumps(sidecar))
-    return str(folder / "mvit.safetensors")
+    return model

@@ -1,32 +1,15 @@
 """The published TransUNet agrees, and differences are found, in both forms of its fixtures."""
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file, save_file
+from tests.parity.recorded import Comparison, Edit
 from torch import Tensor
-
-FIXTURES = Path(__file__).parent / "fixtures"
-Main = Callable[[Sequence[str]], int]
-Edit = Callable[[dict[str, Tensor], dict[str, Any]], object]
-
-
-def copy(name: str, folder: Path, edit: Edit) -> str:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    sidecar = json.loads((FIXTURES / f"{name}.json").read_text())
-    edit(tensors, sidecar)
-    save_file(tensors, folder / f"{name}.safetensors")
-    (folder / f"{name}.json").write_text(json.dumps(sidecar))
-    return str(folder / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize(("name", "checks"), [("transunet", 15), ("transunet_vit", 12), ("transunet_npz", 6)])
-def test_published_transunet_agrees(verify: Main, capsys: pytest.CaptureFixture[str], name: str, checks: int) -> None:
-    assert verify([str(FIXTURES / f"{name}.safetensors")]) == 0
-    assert capsys.readouterr().out.count("ok\n") == checks
+def test_published_transunet_agrees(comparison: Comparison, name: str, checks: int) -> None:
+    comparison.assert_agrees(name, checks)
 
 
 @pytest.mark.parametrize(
@@ -42,18 +25,15 @@ def test_published_transunet_agrees(verify: Main, capsys: pytest.CaptureFixture[
         ("transunet_npz", "pos_resized"),
     ],
 )
-def test_a_perturbed_tensor_is_found(verify: Main, tmp_path: Path, name: str, key: str) -> None:
-    def perturb(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
-        tensors[key].view(-1)[0] += 0.1
-
-    assert verify([copy(name, tmp_path, perturb)]) == 1
+def test_a_perturbed_tensor_is_found(comparison: Comparison, name: str, key: str) -> None:
+    comparison.assert_notices(name, key)
 
 
-def test_a_tensor_that_is_not_loaded_is_found(verify: Main, tmp_path: Path) -> None:
+def test_a_tensor_that_is_not_loaded_is_found(comparison: Comparison) -> None:
     def expect_more(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
         sidecar["state_norms"]["transformer.extra"] = 1.0
 
-    assert verify([copy("transunet_npz", tmp_path, expect_more)]) == 1
+    assert comparison.run_changed("transunet_npz", expect_more) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,8 +46,5 @@ def test_a_tensor_that_is_not_loaded_is_found(verify: Main, tmp_path: Path) -> N
         ("transunet_npz", lambda tensors, _: tensors.pop("pos_same"), "pos_same"),
     ],
 )
-def test_what_is_not_understood_is_told_apart(
-    verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, edit: Edit, message: str
-) -> None:
-    assert verify([copy(name, tmp_path, edit)]) == 2
-    assert message in capsys.readouterr().err
+def test_what_is_not_understood_is_told_apart(comparison: Comparison, name: str, edit: Edit, message: str) -> None:
+    comparison.assert_refuses(name, edit, message)

@@ -1,6 +1,5 @@
 """The fixtures agree, what differs is found, and what is no fixture is told apart."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,26 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity.recorded import FIXTURES, Comparison
 from torch import Tensor
 
-FOLDER = Path(__file__).parent
-FIXTURES = FOLDER / "fixtures"
 Main = Callable[[Sequence[str]], int]
-
-
-def copy(name: str, folder: Path, edit: Callable[[dict[str, Tensor], dict[str, Any]], None]) -> str:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    sidecar = json.loads((FIXTURES / f"{name}.json").read_text())
-    edit(tensors, sidecar)
-    save_file(tensors, folder / f"{name}.safetensors")
-    (folder / f"{name}.json").write_text(json.dumps(sidecar))
-    return str(folder / f"{name}.safetensors")
 
 
 def test_published_unetr_agrees() -> None:
     files = [str(FIXTURES / f"{name}.safetensors") for name in ("unetr", "unetr_conv", "unetr_rc")]
-    command = [sys.executable, str(FOLDER / "verify.py"), *files]
+    command = [sys.executable, str(FIXTURES.parent / "verify.py"), *files]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("ok\n") == 3 * 22
@@ -44,32 +32,27 @@ def test_published_unetr_agrees() -> None:
         "state.decoder2.conv_block.conv3.conv.weight",
     ],
 )
-def test_a_perturbed_tensor_is_found(verify: Main, tmp_path: Path, key: str) -> None:
-    def perturb(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
-        tensors[key].view(-1)[0] += 0.1
-
-    assert verify([copy("unetr", tmp_path, perturb)]) == 1
+def test_a_perturbed_tensor_is_found(comparison: Comparison, key: str) -> None:
+    comparison.assert_notices("unetr", key)
 
 
-def test_wrong_gradients_and_losses_are_found(verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_gradients_and_losses_are_found(comparison: Comparison) -> None:
     def falsify(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
         sidecar["train"]["loss_parts"]["dice"] += 0.01
         sidecar["train"]["float64"]["grad_norms"]["out.conv.conv.weight"] *= 1.001
         sidecar["train"]["params_without_grad"].append("out.conv.conv.weight")
         sidecar["n_params"] += 1
 
-    assert verify([copy("unetr", tmp_path, falsify)]) == 1
-    differing = [line for line in capsys.readouterr().out.splitlines() if "DIFFERS" in line]
-    assert [line.split()[0] for line in differing] == ["parameters,", "dice", "gradient", "parameters"]
+    assert comparison.differing("unetr", falsify) == ["parameters,", "dice", "gradient", "parameters"]
 
 
-def test_unexplained_tensors_are_found(verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unexplained_tensors_are_found(comparison: Comparison) -> None:
     def add(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
         tensors["state.vit.extra"] = torch.zeros(1)
         del tensors["state.vit.norm.bias"]
 
-    assert verify([copy("unetr", tmp_path, add)]) == 1
-    assert "in the file, but not in the model: vit.extra" in capsys.readouterr().err
+    assert comparison.run_changed("unetr", add) == 1
+    assert "in the file, but not in the model: vit.extra" in comparison.captured.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -82,10 +65,9 @@ def test_unexplained_tensors_are_found(verify: Main, tmp_path: Path, capsys: pyt
     ],
 )
 def test_unknown_models_and_arguments_are_told_apart(
-    verify: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str
+    comparison: Comparison, change: dict[str, Any], message: str
 ) -> None:
-    assert verify([copy("unetr", tmp_path, lambda _, sidecar: sidecar.update(change))]) == 2
-    assert message in capsys.readouterr().err
+    comparison.assert_refuses("unetr", lambda _, sidecar: sidecar.update(change), message)
 
 
 def test_no_fixture_at_all(verify: Main, tmp_path: Path) -> None:
@@ -93,7 +75,7 @@ def test_no_fixture_at_all(verify: Main, tmp_path: Path) -> None:
     assert verify([]) == 2
 
 
-def test_the_other_form_of_sidecar_is_read(verify: Main, tmp_path: Path) -> None:
+def test_the_other_form_of_sidecar_is_read(comparison: Comparison) -> None:
     """Fixtures of video models: `constructor`, and gradients of an evaluation pass at the top level."""
 
     def rewrite(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
@@ -101,7 +83,7 @@ def test_the_other_form_of_sidecar_is_read(verify: Main, tmp_path: Path) -> None
         sidecar |= {"constructor": sidecar.pop("args"), "reference": sidecar.pop("repo"), "loss_ce": train["loss"]}
         sidecar |= {name: train[name] for name in ("grad_norms", "grad_norm_total", "params_without_grad")}
 
-    assert verify([copy("unetr", tmp_path, rewrite)]) == 0
+    assert comparison.run_changed("unetr", rewrite) == 0
 
 
 def test_published_scores_agree(verify: Main) -> None:

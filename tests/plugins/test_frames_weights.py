@@ -1,6 +1,5 @@
 """Published weights of ViT, STAM and VTN: at full size, from files, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import assert_full_size, published
 from torch import Tensor
 
 from medvid.errors import CheckpointError
 from medvid.models.backbone import Backbone
 from medvid.models.build import Model
-from medvid.models.weights import Translate, Translation, import_weights
+from medvid.models.weights import Translate, import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_frames.config import STAMOptions, ViTOptions, VTNOptions
 from medvid_frames.stam import STAM
@@ -27,7 +27,6 @@ from medvid_heads.pixel import PixelHead
 from medvid_transunet.config import TransUNetOptions
 from medvid_transunet.model import TransUNet
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
 SMALL: dict[str, Any] = {"img_size": (32, 32), "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 4}
 STAM_SMALL: dict[str, Any] = {"num_frames": 4, "num_layers": 2, "num_heads": 8}
 VTN_SMALL: dict[str, Any] = {
@@ -64,36 +63,20 @@ def vtn(frame: dict[str, Any] = SMALL, classes: int = 11, hidden_dim: int | None
     return with_head(VTN(checked, InputInfo("video", 3, (4, *inner_options.img_size)), inner), classes, hidden_dim)
 
 
-def published(name: str) -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
-
-
 def import_state(
     model: Model, state: Mapping[str, Tensor], translate: Translate, folder: Path, source: str = "timm"
 ) -> str:
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / "state.safetensors")
-    return str(import_weights(model, folder / "state.safetensors", translate, source))
-
-
-def assert_complete(model: Model, translation: Translation) -> None:
-    ours = {key: value.shape for key, value in model.state_dict().items()}
-    assert {key: value.shape for key, value in translation.tensors.items()} == ours
-    assert {**translation.fresh, **translation.resized, **translation.dropped} == {}
+    return str(recorded.import_state(model, state, translate, source, folder))
 
 
 FULL_SIZE: dict[str, Any] = {"img_size": (224, 224)}
 
 
-@pytest.mark.parametrize("name", ["stam_16", "vtn_vitb"])
-def test_full_size_states_match_tensor_by_tensor(name: str) -> None:
-    listed = json.loads((FIXTURES / f"{name}_fullsize_keys.json").read_text())
+def test_full_size_states_match_tensor_by_tensor() -> None:
     with torch.device("meta"):
-        model = stam(FULL_SIZE, 400) if name == "stam_16" else vtn(FULL_SIZE, 400, hidden_dim=768)
-        state = {key: torch.empty(shape) for key, shape in listed["tensors"].items()}
-    translate = translate_stam if name == "stam_16" else translate_vtn
-    assert_complete(model, translate(state, "", model))
-    assert sum(parameter.numel() for parameter in model.parameters()) == listed["n_params"]
+        stam_16, vtn_vitb = stam(FULL_SIZE, 400), vtn(FULL_SIZE, 400, hidden_dim=768)
+    assert_full_size("stam_16", stam_16, translate_stam, "stam", 119_205_520)
+    assert_full_size("vtn_vitb", vtn_vitb, translate_vtn, "vtn", 113_502_352)
 
 
 # ViT

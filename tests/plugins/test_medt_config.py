@@ -24,9 +24,9 @@ def options(**given: Any) -> MedTOptions:
     [
         (
             {"img_size": (130, 128)},
-            r"\[130, 128\] does not divide into a patch_grid of \[4, 4\]; \[128, 128\] and \[132",
+            r"\[130, 128\] is not a multiple of patch_grid \[4, 4\]; \[128, 128\] and \[132",
         ),
-        ({"img_size": (2, 8)}, r"patch_grid of \[4, 4\]; \[4, 8\] and \[4, 8\] do"),
+        ({"img_size": (2, 8)}, r"patch_grid \[4, 4\]; \[4, 8\] works"),
         ({"img_size": (16, 16), "variant": "gated"}, r"img_size \[16, 16\] leaves the norms .* a single pixel"),
         ({"img_size": (64, 64), "local_order": "sequential"}, r"img_size \[64, 64\] leaves the norms"),
         ({"img_size": (4, 4)}, r"img_size \[4, 4\] leaves the norms"),

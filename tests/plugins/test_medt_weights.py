@@ -1,6 +1,5 @@
 """Published MedT states at full size, and what happens where the model differs."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import count, empty_state, published, shapes, sidecar
 from torch import Tensor, nn
 
 from medvid.config.segmentation import SegmentationHeadOptions
@@ -16,7 +16,7 @@ from medvid.errors import CheckpointError
 from medvid.models.build import Model
 from medvid.models.features import Features
 from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import ImportReport, Translation, import_weights
+from medvid.models.weights import ImportReport, Translation
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.config import PixelHeadOptions
 from medvid_heads.pixel import PixelHead
@@ -24,8 +24,7 @@ from medvid_medt.config import MedTOptions
 from medvid_medt.model import MedT
 from medvid_medt.weights import resize_positions, translate
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
-FULL_SIZE = json.loads((FIXTURES / "medt_fullsize_keys.json").read_text())["variants"]
+FULL_SIZE = sidecar("medt_fullsize_keys")["variants"]
 PUBLISHED_NAMES = {"medt": "MedT", "gated": "gatedaxialunet", "logo": "logo", "axial": "axialunet"}
 SMALL: dict[str, Any] = {"variant": "gated", "layers": (1, 2, 1, 1), "s": 0.0625, "groups": 4, "img_size": (32, 32)}
 """The fixture medt_gated."""
@@ -49,28 +48,22 @@ def build(labels: int = 2, **options: Any) -> Model:
     return Model(backbone, PixelHead(PixelHeadOptions(name="pixel"), backbone.feature_info, input_info, target_info))
 
 
-def published(name: str = "medt_gated") -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
-
-
 def import_state(model: Model, state: Mapping[str, Tensor], folder: Path) -> ImportReport:
-    save_file(dict(state), folder / "medt.safetensors")
-    return import_weights(model, folder / "medt.safetensors", translate, "medt")
+    return recorded.import_state(model, state, translate, "medt", folder)
 
 
 def full_size(variant: str) -> tuple[Model, dict[str, list[int]], Translation]:
-    shapes = FULL_SIZE[PUBLISHED_NAMES[variant]]["keys"]
-    model = build(variant=variant)
-    return model, shapes, translate({key: torch.empty(shape) for key, shape in shapes.items()}, "medt", model)
+    listed = FULL_SIZE[PUBLISHED_NAMES[variant]]["keys"]
+    with torch.device("meta"):
+        model = build(variant=variant)
+    return model, listed, translate(empty_state(listed), "medt", model)
 
 
 @pytest.mark.parametrize("variant", PUBLISHED_NAMES)
 def test_every_published_key_has_its_place_or_a_reason(variant: str) -> None:
-    model, shapes, translation = full_size(variant)
-    ours = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    assert {name: tensor.shape for name, tensor in translation.tensors.items()} == ours
-    assert len(translation.tensors) + len(translation.dropped) == len(shapes)
+    model, listed, translation = full_size(variant)
+    assert shapes(translation.tensors) == shapes(model.state_dict())
+    assert len(translation.tensors) + len(translation.dropped) == len(listed)
     assert not translation.resized
     assert not translation.fresh
 
@@ -79,11 +72,11 @@ def test_every_published_key_has_its_place_or_a_reason(variant: str) -> None:
     ("variant", "built"), [("medt", 1_524_298), ("gated", 1_326_530), ("logo", 1_528_970), ("axial", 1_326_466)]
 )
 def test_parameters_are_the_published_ones_less_those_without_effect(variant: str, built: int) -> None:
-    model, shapes, translation = full_size(variant)
-    assert sum(parameter.numel() for parameter in model.parameters()) == built
+    model, listed, translation = full_size(variant)
+    assert count(model) == built
     without_effect = {"never run": 0, "shift": 0}
     for key in translation.dropped:
-        elements = math.prod(shapes[key])
+        elements = math.prod(listed[key])
         if key.endswith("bn_similarity.bias"):  # softmax ignores it
             without_effect["shift"] += elements
         elif key.startswith("adjust_p.") or ".conv1." in key:  # AxialBlock_wopos makes conv1, medt_net adjust_p
@@ -118,7 +111,7 @@ def test_what_is_dropped_is_told_with_the_reason(tmp_path: Path) -> None:
 
 def test_positions_are_resized_to_another_size(tmp_path: Path) -> None:
     model = build(**SMALL | {"img_size": (64, 48)})
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("medt_gated"), tmp_path)
     stage = "backbone.global_branch.stages.0.0"
     assert report.resized[f"{stage}.height_attention.relative"] == ((4, 31), (4, 63))
     assert report.resized[f"{stage}.width_attention.relative"] == ((4, 31), (4, 47))
@@ -136,7 +129,7 @@ def test_resized_positions_keep_the_ends_and_the_middle(length: int) -> None:
 def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> None:
     model = build(5, **SMALL)
     before = model.head.state_dict()["classifier.weight"].clone()
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("medt_gated"), tmp_path)
     assert report.dropped["adjust.weight"] == "the file tells 2 labels apart, the model 5"
     assert report.fresh.keys() == {"head.classifier.weight", "head.classifier.bias"}
     assert torch.equal(model.head.state_dict()["classifier.weight"], before)
@@ -144,17 +137,19 @@ def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> N
 
 def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     model = Model(build(**SMALL).backbone, OtherHead())
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("medt_gated"), tmp_path)
     assert report.dropped["adjust.weight"] == "the model has another head"
     assert report.fresh.keys() == {"head.segmentation.weight", "head.segmentation.bias"}
 
 
 def test_another_variant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"in the model, but not in the file: .*height_attention\.f_qr") as caught:
-        import_state(build(**SMALL), {key: value for key, value in published().items() if ".f_" not in key}, tmp_path)
+        import_state(
+            build(**SMALL), {key: value for key, value in published("medt_gated").items() if ".f_" not in key}, tmp_path
+        )
     assert "set the options of backbone" in caught.value.hint
 
 
 def test_an_unknown_tensor_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"in the file, but not in the model: backbone\.global_branch\.layers\.x"):
-        import_state(build(**SMALL), published() | {"layers.x": torch.zeros(1)}, tmp_path)
+        import_state(build(**SMALL), published("medt_gated") | {"layers.x": torch.zeros(1)}, tmp_path)

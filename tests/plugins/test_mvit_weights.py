@@ -1,19 +1,19 @@
 """Published MViT states of all three sources, at full size, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import assert_full_size, published, shapes
 from torch import Tensor
 from torch.nn import functional
 
 from medvid.errors import CheckpointError
 from medvid.models.build import Model
-from medvid.models.weights import Translation, import_weights
+from medvid.models.weights import Translation
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
@@ -21,7 +21,6 @@ from medvid_mvit.config import MViTOptions
 from medvid_mvit.model import MViT
 from medvid_mvit.weights import resize_frame, translate
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
 FULL_SIZE = [
     ("mvit_pytorchvideo_16x4", "pytorchvideo", "mvit_b_16x4", 16, 36_610_672),
     ("mvit_pytorchvideo_32x3", "pytorchvideo", "mvit_b_32x3", 32, 36_611_440),
@@ -55,20 +54,13 @@ def build(size: tuple[int, int, int] = (4, 64, 64), labels: int = 11, **options:
     return Model(backbone, LinearClassifier(head, backbone.feature_info, info, target))
 
 
-def published(name: str) -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
-
-
 def import_state(model: Model, state: Mapping[str, Tensor], source: str, folder: Path) -> str:
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / "mvit.safetensors")
-    return str(import_weights(model, folder / "mvit.safetensors", translate, source))
+    return str(recorded.import_state(model, state, translate, source, folder))
 
 
 def complete(translation: Translation, model: Model) -> bool:
     """Whether each tensor of the model is there, in its shape."""
-    ours = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    return {name: tensor.shape for name, tensor in translation.tensors.items()} == ours
+    return shapes(translation.tensors) == shapes(model.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -77,14 +69,9 @@ def complete(translation: Translation, model: Model) -> bool:
 def test_full_size_states_match_tensor_by_tensor(
     name: str, source: str, variant: str, frames: int, parameters: int
 ) -> None:
-    shapes = json.loads((FIXTURES / f"{name}_fullsize_keys.json").read_text())["tensors"]
     with torch.device("meta"):
         model = build((frames, 224, 224), 400, variant=variant)
-        state = {key: torch.empty(shape) for key, shape in shapes.items()}
-    translation = translate(state, source, model)
-    assert complete(translation, model)
-    assert translation == Translation(tensors=translation.tensors)  # nothing resized, dropped or fresh
-    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    assert_full_size(name, model, translate, source, parameters)
 
 
 def test_separate_projections_of_slowfast_are_joined() -> None:

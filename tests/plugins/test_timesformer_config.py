@@ -21,7 +21,11 @@ def backbone(**options: Any) -> TimeSformerOptions:
     ("options", "message"),
     [
         ({"img_size": 100}, r"img_size \(100\) is not a multiple of patch_size \(16\)"),
-        ({"img_size": (32, 40)}, r"img_size \(\(32, 40\)\) is not a multiple"),
+        (
+            {"img_size": (32, 40)},
+            r"img_size \[32, 40\] is not a multiple .*; \[32, 32\] and \[32, 48\] work",
+        ),
+        ({"img_size": 48, "patch_size": (16, 32)}, r"img_size \(48\) is not a multiple of patch_size \[16, 32\]"),
         ({"img_size": (32, 32, 32)}, "img_size"),
         ({"embed_dim": 100}, r"embed_dim \(100\) is not a multiple of num_heads \(12\)"),
         ({"mlp_ratio": 0.001}, "leaves the MLP no width"),

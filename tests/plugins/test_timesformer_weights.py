@@ -1,13 +1,13 @@
 """Published TimeSformer states and ViTs of images, at full size, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import assert_full_size, count
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,7 +24,6 @@ from medvid_timesformer.config import TimeSformerOptions
 from medvid_timesformer.model import TimeSformer
 from medvid_timesformer.weights import resize_table, translate, with_channels
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
 SMALL: dict[str, Any] = {"img_size": 32, "patch_size": 8, "num_frames": 4, "embed_dim": 48, "depth": 3, "num_heads": 4}
 
 
@@ -50,26 +49,18 @@ def build(labels: int = 11, channels: int = 3, **options: Any) -> Model:
 
 
 def published(name: str) -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"timesformer_{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
+    return recorded.published(f"timesformer_{name}")
 
 
 def import_state(model: Model, state: Mapping[str, Tensor], source: str, folder: Path) -> str:
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / "state.safetensors")
-    return str(import_weights(model, folder / "state.safetensors", translate, source))
+    return str(recorded.import_state(model, state, translate, source, folder))
 
 
 @pytest.mark.parametrize(("name", "source"), [("facebook", "facebook"), ("hf", "huggingface")])
 def test_full_size_states_match_tensor_by_tensor(name: str, source: str) -> None:
-    shapes = json.loads((FIXTURES / f"timesformer_{name}_fullsize_keys.json").read_text())["tensors"]
     with torch.device("meta"):
         model = build(400)
-        translation = translate({key: torch.empty(shape) for key, shape in shapes.items()}, source, model)
-    ours = {key: value.shape for key, value in model.state_dict().items()}
-    assert {key: value.shape for key, value in translation.tensors.items()} == ours
-    assert not translation.dropped
-    assert not translation.fresh
-    assert not translation.resized
+    assert_full_size(f"timesformer_{name}", model, translate, source, 121_566_352)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +77,7 @@ def test_full_size_states_match_tensor_by_tensor(name: str, source: str) -> None
 def test_published_models_have_their_number_of_parameters(options: dict[str, Any], parameters: int) -> None:
     with torch.device("meta"):
         model = build(400, **options)
-    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    assert count(model) == parameters
 
 
 def test_a_checkpoint_as_the_authors_wrap_it(tmp_path: Path) -> None:
@@ -95,8 +86,8 @@ def test_a_checkpoint_as_the_authors_wrap_it(tmp_path: Path) -> None:
     torch.save(wrapped, tmp_path / "state.pyth")
     report = str(import_weights(model, tmp_path / "state.pyth", translate, "facebook"))
     assert report.endswith("(facebook): 69 tensors loaded")
-    recorded = load_file(FIXTURES / "timesformer_facebook.safetensors")
-    torch.testing.assert_close(model(recorded["input"]), recorded["output"], atol=1e-5, rtol=0)
+    ours, theirs = (recorded.published("timesformer_facebook", kind)[""] for kind in ("input", "output"))
+    torch.testing.assert_close(model(ours), theirs, atol=1e-5, rtol=0)
 
 
 def test_transformers_backbone_alone_has_no_classifier(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def backbone(**options: Any) -> TransUNetOptions:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"img_size": (500, 375)}, r"multiple of patch_size \(16\); \[496, 368\] and \[512, 384\] are"),
-        ({"img_size": (8, 32)}, r"patch_size \(16\); \[16, 32\] are"),
+        ({"img_size": (500, 375)}, r"multiple of patch_size \(16\); \[496, 368\] and \[512, 384\] work"),
+        ({"img_size": (8, 32)}, r"patch_size \(16\); \[16, 32\] works"),
         ({"img_size": (16, 16)}, r"img_size \[16, 16\] leaves its norms a single pixel"),
         ({"img_size": (224,)}, "img_size"),
         ({"img_size": (32, 32, 32)}, "img_size"),
@@ -47,8 +47,8 @@ def test_what_a_pure_vit_allows() -> None:
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ((500, 375), r"img_size is \[224, 224\], but .* \[500, 375\]; .* such as \[496, 368\] or \[512, 384\]$"),
-        ((512, 512), r"such as \[512, 512\]$"),
+        ((500, 375), r"img_size is \[224, 224\], but .* \[500, 375\]; .* equal: \[496, 368\] and \[512, 384\] work$"),
+        ((512, 512), r": \[512, 512\] works$"),
         ((224, 224, 3), r"\[224, 224, 3\]"),
     ],
 )

@@ -1,6 +1,5 @@
 """Published TransUNet and ImageNet states at full size, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from scipy import ndimage
+from tests.parity import recorded
+from tests.parity.recorded import count, empty_state, published, shapes, sidecar
 from torch import Tensor, nn
 
 from medvid.config.segmentation import SegmentationHeadOptions
@@ -17,15 +17,13 @@ from medvid.errors import CheckpointError
 from medvid.models.build import Model
 from medvid.models.features import Features
 from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
 from medvid_transunet.decoder import CascadedUpsampler
 from medvid_transunet.model import TransUNet
 from medvid_transunet.weights import from_google, resize_positions, to_published, translate
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
-FULL_SIZE = json.loads((FIXTURES / "transunet_fullsize_keys.json").read_text())
+FULL_SIZE = sidecar("transunet_fullsize_keys")
 PUBLISHED = FULL_SIZE["variants"]["R50-ViT-B_16_224_9"]
 GOOGLE = FULL_SIZE["npz_R50+ViT-B_16"]
 WIDTHS: dict[str, Any] = {"hidden_size": 32, "mlp_dim": 64, "num_heads": 4, "num_layers": 2}
@@ -52,14 +50,8 @@ def build(size: tuple[int, int], labels: int, head: Mapping[str, Any] = SMALL_HE
     return Model(backbone, CascadedUpsampler(checked, backbone.feature_info, info, target))
 
 
-def published(name: str = "transunet", kind: str = "state.") -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix(kind): value for key, value in tensors.items() if key.startswith(kind)}
-
-
 def import_state(model: Model, state: Mapping[str, Tensor], folder: Path, source: str = "transunet") -> str:
-    save_file(dict(state), folder / "state.safetensors")
-    return str(import_weights(model, folder / "state.safetensors", translate, source))
+    return str(recorded.import_state(model, state, translate, source, folder))
 
 
 @pytest.fixture(scope="module")
@@ -69,37 +61,35 @@ def full_size() -> Model:
 
 
 def test_full_size_has_the_published_parameters_and_keys(full_size: Model) -> None:
-    assert sum(parameter.numel() for parameter in full_size.parameters()) == PUBLISHED["n_params"] == 105_277_081
+    assert count(full_size) == PUBLISHED["n_params"] == 105_277_081
     exported = {key: list(value.shape) for key, value in to_published(full_size).items()}
     assert exported == PUBLISHED["keys"]
     assert len(exported) == 409
 
 
 def test_full_size_state_matches_tensor_by_tensor(full_size: Model) -> None:
-    state = {key: torch.empty(shape, device="meta") for key, shape in PUBLISHED["keys"].items()}
-    translation = translate(state, "transunet", full_size)
-    ours = {key: value.shape for key, value in full_size.state_dict().items()}
-    assert {key: value.shape for key, value in translation.tensors.items()} == ours
+    translation = translate(empty_state(PUBLISHED["keys"]), "transunet", full_size)
+    assert shapes(translation.tensors) == shapes(full_size.state_dict())
     assert not translation.fresh | translation.dropped | translation.resized
 
 
 def test_full_size_npz_fills_the_backbone(full_size: Model) -> None:
-    arrays = {key: torch.empty(entry["shape"], device="meta") for key, entry in GOOGLE["keys"].items()}
+    arrays = empty_state({key: entry["shape"] for key, entry in GOOGLE["keys"].items()})
     assert list(from_google(arrays)) == [entry["target"] for entry in GOOGLE["keys"].values()]
     translation = translate(arrays, "google_npz", full_size)
-    ours = {key: value.shape for key, value in full_size.state_dict().items()}
+    ours = shapes(full_size.state_dict())
     backbone = {key: shape for key, shape in ours.items() if key.startswith("backbone.")}
-    assert {key: value.shape for key, value in translation.tensors.items()} == backbone
+    assert shapes(translation.tensors) == backbone
     assert translation.fresh.keys() == ours.keys() - backbone.keys()
     assert len(translation.fresh) == len(GOOGLE["not_loaded"])
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     model = build((64, 64), 4, **SMALL)
-    import_state(model, published(), tmp_path)
+    import_state(model, published("transunet"), tmp_path)
     exported = to_published(model)
-    assert exported.keys() == published().keys()
-    assert all(torch.equal(exported[key], value) for key, value in published().items())
+    assert exported.keys() == published("transunet").keys()
+    assert all(torch.equal(exported[key], value) for key, value in published("transunet").items())
 
 
 def test_what_imagenet_leaves_over_is_named(tmp_path: Path) -> None:
@@ -142,7 +132,7 @@ def test_positions_of_an_unknown_grid_are_refused() -> None:
 def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> None:
     model = build((64, 64), 5, **SMALL)
     before = model.head.state_dict()["segmentation.weight"].clone()
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("transunet"), tmp_path)
     assert "head.segmentation.weight, head.segmentation.bias: the file tells 4 labels apart, the model 5" in report
     assert torch.equal(model.head.state_dict()["segmentation.weight"], before)
 
@@ -150,14 +140,14 @@ def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> N
 def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     model = Model(build((64, 64), 4, **SMALL).backbone, OtherHead())
     before = model.head.state_dict()["segmentation.weight"].clone()
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("transunet"), tmp_path)
     assert "and 53 more: the model has another head" in report
     assert "head.segmentation.weight, head.segmentation.bias: the file has no weights for this head" in report
     assert torch.equal(model.head.state_dict()["segmentation.weight"], before)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
-    state = published()
+    state = published("transunet")
     del state["transformer.encoder.layer.1.attn.key.bias"]
     with pytest.raises(CheckpointError, match=r"not in the file: backbone\.blocks\.1\.attn\.qkv\.bias"):
         import_state(build((64, 64), 4, **SMALL), state, tmp_path)
@@ -167,4 +157,4 @@ def test_fewer_skips_than_the_file_has_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match=r"head\.blocks\.1\.conv1\.0\.weight \(\[8, 144, 3, 3\], \[8, 16, 3, 3\]\)"
     ):
-        import_state(build((64, 64), 4, SMALL_HEAD | {"n_skip": 1}, **SMALL), published(), tmp_path)
+        import_state(build((64, 64), 4, SMALL_HEAD | {"n_skip": 1}, **SMALL), published("transunet"), tmp_path)

@@ -1,13 +1,13 @@
 """Published UNETR states of all key layouts, at full size, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import count, empty_state, published, shapes, sidecar
 from torch import Tensor, nn
 
 from medvid.config.segmentation import SegmentationHeadOptions
@@ -15,15 +15,13 @@ from medvid.errors import CheckpointError
 from medvid.models.build import Model
 from medvid.models.features import Features
 from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_unetr.config import UnetrDecoderOptions, UNETROptions
 from medvid_unetr.decoder import UnetrDecoder
 from medvid_unetr.model import UNETR
 from medvid_unetr.weights import resize_positions, translate
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
-FULL_SIZE = json.loads((FIXTURES / "unetr_fullsize_keys.json").read_text())
+FULL_SIZE = sidecar("unetr_fullsize_keys")
 SMALL = {"hidden_size": 24, "mlp_dim": 48, "num_heads": 3}
 
 
@@ -46,31 +44,25 @@ def build(size: tuple[int, int, int], labels: int, feature_size: int, **options:
     return Model(backbone, UnetrDecoder(head, backbone.feature_info, info, target))
 
 
-def published(name: str = "unetr") -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
-
-
 @pytest.mark.parametrize("variant", FULL_SIZE["variants"].values(), ids=FULL_SIZE["variants"])
 def test_full_size_states_match_tensor_by_tensor(variant: dict[str, Any]) -> None:
-    shapes = FULL_SIZE["base"] | variant["extra"]
+    state = empty_state(FULL_SIZE["base"] | variant["extra"])
+    state = {key: value for key, value in state.items() if key not in variant["missing"]}
     with torch.device("meta"):
         model = build((96, 96, 96), 14, 16)
-        state = {key: torch.empty(shape) for key, shape in shapes.items() if key not in variant["missing"]}
     translation = translate(state, "monai", model)
-    ours = {key: value.shape for key, value in model.state_dict().items()}
-    assert {key: value.shape for key, value in translation.tensors.items()} == ours
+    assert shapes(translation.tensors) == shapes(model.state_dict())
     assert not translation.fresh
     assert not translation.resized
     unused = sum(state[key].numel() for key in translation.dropped)
-    assert sum(parameter.numel() for parameter in model.parameters()) + unused == variant["n_params"]
+    assert count(model) + unused == variant["n_params"]
 
 
 def test_full_size_has_as_many_parameters_as_monai_before_cross_attention() -> None:
     with torch.device("meta"):
         model = build((96, 96, 96), 14, 16)
     unused_norms = 12 * 2 * 768
-    assert sum(parameter.numel() for parameter in model.parameters()) == 92_784_046 == 92_802_478 - unused_norms
+    assert count(model) == 92_784_046 == 92_802_478 - unused_norms
 
 
 def test_unused_tensors_are_dropped_with_their_reason() -> None:
@@ -83,14 +75,13 @@ def test_unused_tensors_are_dropped_with_their_reason() -> None:
 
 
 def import_state(model: Model, state: Mapping[str, Tensor], folder: Path) -> str:
-    save_file(dict(state), folder / "state.safetensors")
-    return str(import_weights(model, folder / "state.safetensors", translate, "monai"))
+    return str(recorded.import_state(model, state, translate, "monai", folder))
 
 
 def test_positions_are_resized_from_a_cubic_grid(tmp_path: Path) -> None:
     cube = torch.randn(1, 8, 24)  # a grid of 2 x 2 x 2
     model = build((32, 48, 64), 3, 4, **SMALL)
-    report = import_state(model, published() | {"vit.patch_embedding.position_embeddings": cube}, tmp_path)
+    report = import_state(model, published("unetr") | {"vit.patch_embedding.position_embeddings": cube}, tmp_path)
     assert "resized backbone.patch_embedding.positions: [1, 8, 24] to [1, 24, 24]" in report
     assert isinstance(model.backbone, UNETR)
     table = model.backbone.patch_embedding.positions.reshape(2, 3, 4, 24)
@@ -108,7 +99,7 @@ def test_positions_of_an_unknown_grid_are_refused() -> None:
 def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> None:
     model = build((32, 32, 48), 5, 4, **SMALL)
     before = model.head.state_dict()["out.weight"].clone()
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("unetr"), tmp_path)
     assert "initialised anew head.out.bias, head.out.weight: the file tells 3 labels apart, the model 5" in report
     assert torch.equal(model.head.state_dict()["out.weight"], before)
 
@@ -116,7 +107,7 @@ def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> N
 def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     model = Model(build((32, 32, 48), 3, 4, **SMALL).backbone, OtherHead())
     before = model.head.state_dict()["out.weight"].clone()
-    report = import_state(model, published(), tmp_path)
+    report = import_state(model, published("unetr"), tmp_path)
     assert "and 30 more: the model has another head" in report
     assert "initialised anew head.out.bias, head.out.weight: the file has no weights for this head" in report
     assert torch.equal(model.head.state_dict()["out.weight"], before)
@@ -129,18 +120,18 @@ def test_a_plain_decoder_refuses_residual_weights(tmp_path: Path) -> None:
     target = TargetInfo("segmentation", ("a", "b", "c"))
     head = UnetrDecoder(options, backbone.feature_info, InputInfo("volume", 1, (32, 32, 48)), target)
     with pytest.raises(CheckpointError, match=r"not in the model: .*decoder2\.conv_block\.conv3\.conv\.weight"):
-        import_state(Model(backbone, head), published(), tmp_path)
+        import_state(Model(backbone, head), published("unetr"), tmp_path)
 
 
 def test_a_convolution_kernel_projects_patches(tmp_path: Path) -> None:
     model = build((32, 32, 48), 3, 4, **SMALL)
-    linear = published()
+    linear = published("unetr")
     kernel = linear.pop("vit.patch_embedding.patch_embeddings.1.weight").reshape(24, 16, 16, 16, 1).movedim(-1, 1)
     bias = linear.pop("vit.patch_embedding.patch_embeddings.1.bias")
     names = {"weight": kernel.contiguous(), "bias": bias}
     convolution = linear | {f"vit.patch_embedding.patch_embeddings.{name}": value for name, value in names.items()}
     volume = torch.rand(1, 1, 32, 32, 48)
-    import_state(model, published(), tmp_path)
+    import_state(model, published("unetr"), tmp_path)
     expected = model(volume)
     import_state(model, convolution, tmp_path)
     assert torch.equal(model(volume), expected)

@@ -1,6 +1,5 @@
 """Published ViViT states at full size, image models that are inflated, and what happens where the model differs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from tests.parity import recorded
+from tests.parity.recorded import assert_full_size, count, published, sidecar
 from torch import Tensor
 
 from medvid.errors import CheckpointError
@@ -22,7 +22,6 @@ from medvid_vivit.config import ViViTOptions
 from medvid_vivit.model import ViViT
 from medvid_vivit.weights import guess_grid, resize_positions, translate
 
-FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures"
 LARGE: dict[str, Any] = {"hidden_size": 1024, "num_layers": 24, "num_heads": 16, "mlp_dim": 4096}
 SMALL: dict[str, Any] = {
     "num_frames": 8,
@@ -51,22 +50,12 @@ def small(**options: Any) -> Model:
     return build(**{**SMALL, **options})
 
 
-def published(name: str) -> dict[str, Tensor]:
-    tensors = load_file(FIXTURES / f"{name}.safetensors")
-    return {key.removeprefix("state."): value for key, value in tensors.items() if key.startswith("state.")}
-
-
 def import_state(model: Model, state: Mapping[str, Tensor], source: str, folder: Path) -> str:
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / "state.safetensors")
-    return str(import_weights(model, folder / "state.safetensors", translate, source))
-
-
-def size(model: Model) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    return str(recorded.import_state(model, state, translate, source, folder))
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "options", "count"),
+    ("name", "source", "options", "parameters"),
     [
         ("vivit_hf", "huggingface", {}, 88_954_000),
         ("vivit_hf_v5names", "huggingface", {}, 88_954_000),
@@ -75,20 +64,16 @@ def size(model: Model) -> int:
         ("vivit_fe_scenic_l16x2", "scenic", {"model": "factorised_encoder", **LARGE}, 354_903_440),
     ],
 )
-def test_full_size_states_match_tensor_by_tensor(name: str, source: str, options: dict[str, Any], count: int) -> None:
-    sidecar = json.loads((FIXTURES / f"{name}_fullsize_keys.json").read_text())
+def test_full_size_states_match_tensor_by_tensor(
+    name: str, source: str, options: dict[str, Any], parameters: int
+) -> None:
     with torch.device("meta"):
         model = build(400, **options)
-        state = {key: torch.empty(shape) for key, shape in sidecar["tensors"].items()}
-    translation = translate(state, source, model)
-    ours = {key: value.shape for key, value in model.state_dict().items()}
-    assert {key: value.shape for key, value in translation.tensors.items()} == ours
-    assert translation.fresh == translation.resized == translation.dropped == {}
-    assert size(model) == sidecar["n_params"] == count
+    assert_full_size(name, model, translate, source, parameters)
 
 
 @pytest.mark.parametrize(
-    ("options", "count"),
+    ("options", "parameters"),
     [
         ({"model": "factorised_self_attention"}, 117_319_312),
         ({"model": "factorised_dot_product"}, 88_952_464),
@@ -97,14 +82,14 @@ def test_full_size_states_match_tensor_by_tensor(name: str, source: str, options
         ({"image_size": (320, 320), "model": "factorised_encoder", **LARGE}, 355_112_336),
     ],
 )
-def test_full_size_has_as_many_parameters_as_published(options: dict[str, Any], count: int) -> None:
+def test_full_size_has_as_many_parameters_as_published(options: dict[str, Any], parameters: int) -> None:
     with torch.device("meta"):
-        assert size(build(400, **options)) == count
+        assert count(build(400, **options)) == parameters
 
 
 def test_both_generations_of_transformers_names_are_the_same() -> None:
-    state, sidecar = published("vivit_hf"), json.loads((FIXTURES / "vivit_hf.json").read_text())
-    in_memory = {ours: state[hub] for ours, hub in sidecar["v5_to_hub"].items()}
+    state = published("vivit_hf")
+    in_memory = {ours: state[hub] for ours, hub in sidecar("vivit_hf")["v5_to_hub"].items()}
     assert set(in_memory) != set(state)
     old, new = (translate(names, "huggingface", small()).tensors for names in (state, in_memory))
     assert set(old) == set(new)

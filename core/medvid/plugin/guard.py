@@ -192,9 +192,12 @@ def _put_back(setting: _Setting, value: Any) -> bool:
 
 def _put_filters_back(filters: list[Any]) -> bool:
     """Restore the warning filters, but leave what libraries have added for their own messages when imported."""
-    wanted = [added for added in warnings.filters if added not in filters and _is_narrow(added)] + filters
-    if wanted == warnings.filters:
+    now = list(warnings.filters)
+    added = [item for item in now if item not in filters]
+    narrow = [item for item in added if _is_narrow(item)]
+    if narrow == added and all(item in now for item in filters):
         return False
+    wanted = narrow + filters
     warnings.resetwarnings()  # makes Python look at the filters anew
     warnings.filters.extend(wanted)  # type: ignore[attr-defined] # typeshed has it as a sequence that cannot grow
     return True

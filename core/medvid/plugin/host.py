@@ -157,7 +157,10 @@ class Host:
         """Warn of a kind of fault, for each plugin and hook once."""
         first = (plugin, kind, hook) not in self._reported
         self._reported.add((plugin, kind, hook))
-        logger.log(logging.WARNING if first else logging.DEBUG, "%s %s in %s: %s", plugin, kind, hook, fault)
+        ours = kind == "leaked" and any(known.label == plugin and known.status == "builtin" for known in self.plugins)
+        # MLflow works in a thread, where libraries change warning filters for a moment: users can do nothing about it.
+        level = logging.WARNING if first and not ours else logging.DEBUG
+        logger.log(level, "%s %s in %s: %s", plugin, kind, hook, fault)
 
     def _clashes(self, plugin: PluginStatus) -> str:
         return "; ".join(
