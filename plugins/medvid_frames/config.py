@@ -124,6 +124,9 @@ class STAMOptions(FramewiseOptions):
     """Its attention heads; they have to divide the width of the frames' embeddings."""
     dim_feedforward: PositiveInt = 2048
     """Width inside its layers."""
+    position_std: PositiveFloat = 0.02
+    """Standard deviation of the frames' position table at the start. 0.02 as published; with 1 a small model that is
+    trained from scratch learns to tell a motion from its reverse."""
     dropout: Probability = 0.1
     """Drop probability in its layers."""
 
@@ -167,6 +170,8 @@ class VTNOptions(FramewiseOptions):
     """Frames that a frame attends to, half of them before and half after it; an even number, one for each layer."""
     max_position_embeddings: Annotated[int, Field(ge=3)] = 288
     """Rows of the position table. Frame indices are taken modulo its length less 2: the last rows are not of frames."""
+    position_std: PositiveFloat = 0.02
+    """Standard deviation of the position table at the start. 0.02 as published; see STAM's."""
     frame_stride: PositiveInt = 1
     """Distance of neighbouring frames in the video, which is that of their positions: 8 for clips of 16x8."""
     test_frame_stride: PositiveInt | None = None

@@ -31,7 +31,7 @@ class TemporalTransformer(TemporalEncoder):
             for _ in range(options.num_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self._initialise()
+        self._initialise(options.position_std)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Map frames (B, T, D) to the normalised class token (B, D)."""
@@ -41,9 +41,9 @@ class TemporalTransformer(TemporalEncoder):
         out: Tensor = self.norm(x[:, 0])
         return out
 
-    def _initialise(self) -> None:
-        for table in (self.cls_token, self.pos_embed):
-            nn.init.trunc_normal_(table, std=0.02)
+    def _initialise(self, position_std: float) -> None:
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        nn.init.trunc_normal_(self.pos_embed, std=position_std)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)

@@ -46,7 +46,7 @@ class Longformer(TemporalEncoder):
             )
             for window in options.windows
         )
-        self._initialise()
+        self._initialise(options.position_std)
 
     def forward(self, embeddings: Tensor, positions: Tensor) -> Tensor:
         """Map frames (B, T, D) with indices (B, T) or (T,) to the class token (B, D)."""
@@ -59,13 +59,14 @@ class Longformer(TemporalEncoder):
         out: Tensor = x[:, 0]
         return out
 
-    def _initialise(self) -> None:
-        """As transformers does."""
+    def _initialise(self, position_std: float) -> None:
+        """As transformers does, but for the positions."""
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
+        nn.init.normal_(self.positions.weight, std=position_std)
 
 
 class VTN(Framewise):

@@ -1,4 +1,3 @@
-import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,9 +18,9 @@ TINY = ClipsOptions(train=2, validation=1, size=(32, 40))
 ROOM, FRAMES, SPAN, SIDE = (48, 24), 4, 0.9, 16  # clips per class to fit and to score; frames over seconds; pixels
 
 
-def decode(file: Path | io.BytesIO) -> tuple[np.ndarray, list[bool], Fraction]:
+def decode(file: Path) -> tuple[np.ndarray, list[bool], Fraction]:
     """Frames (T, H, W, 3), which of them are key frames, and frames per second."""
-    with av.open(str(file) if isinstance(file, Path) else file) as container:
+    with av.open(str(file)) as container:
         frames = list(container.decode(video=0))
         pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
         return pictures, [frame.key_frame for frame in frames], container.streams.video[0].average_rate
@@ -103,7 +102,7 @@ def test_a_frame_is_decoded_alike_whatever_comes_before_and_after_it(tmp_path: P
 
 
 def test_what_a_clip_shows_but_its_motion_does_not_depend_on_its_class() -> None:
-    """The first frames of the same draw are equal, and in time a place is covered as often as any other."""
+    """The first frames of the same draw are equal for all classes."""
     options = ClipsOptions(size=(32, 32))
     first, *others = (film(np.random.default_rng(7), options, way, Fraction(10)) for way in DIRECTIONS.values())
     for other in others:

@@ -107,7 +107,7 @@ def test_a_finished_set_is_kept_and_another_replaced(tmp_path: Path) -> None:
     assert (folder / MARKER).stat().st_mtime_ns == first
     generate(folder, TINY.model_copy(update={"validation": 2}))
     assert len(list((folder / "img").iterdir())) == 4
-    assert [path.name for path in tmp_path.iterdir()] == ["sample"]
+    assert {path.name for path in tmp_path.iterdir()} == {"sample", ".sample.lock"}
 
 
 def test_an_interrupted_set_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_an_interrupted_set_is_not_taken_for_a_finished_one(tmp_path: Path, monk
     with pytest.raises(KeyboardInterrupt):
         generate(tmp_path / "sample", TINY)
     assert calls == [1, 2]
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".sample.lock"]
 
 
 def test_nothing_else_is_overwritten(tmp_path: Path) -> None:

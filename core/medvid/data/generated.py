@@ -1,9 +1,11 @@
 """Folders of generated data: made once, complete or not at all, by any number of processes."""
 
+import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +26,28 @@ def generate_once(folder: Path, description: Mapping[str, Any], write: Callable[
     Raises:
         DataError: the folder holds something else.
     """
-    if _holds(folder, description):
-        return
-    if folder.exists() and not (folder / MARKER).exists():
-        raise DataError(f"{folder} exists and holds no generated data", hint="delete it, or choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        write(temporary)
-        (temporary / MARKER).write_text(json.dumps(description, indent=1), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except OSError:
-        if not _holds(folder, description):  # else another process has just made the same
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _locked(folder):
+        if _holds(folder, description):
+            return
+        if folder.exists() and not (folder / MARKER).exists():
+            raise DataError(f"{folder} exists and holds no generated data", hint="delete it, or choose another folder")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            write(temporary)
+            (temporary / MARKER).write_text(json.dumps(description, indent=1), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time look at the folder and fill it; the others wait and find it filled."""
+    with folder.with_name(f".{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _holds(folder: Path, description: Mapping[str, Any]) -> bool:
