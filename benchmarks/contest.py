@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from medvid.config.task import AdamW, TrainOptions
 from medvid.data.sample import Batch
 from medvid.models.build import Model
+from medvid.models.memory_format import lay_out_channels_last
 from medvid.training.device import make_fabric
 from medvid.training.loop import Trainer
 
@@ -131,7 +132,9 @@ class Medvid:
         options = contest.train_options(precision)
         fabric = make_fabric(options)
         fabric.launch()
-        self.trainer = Trainer(fabric, contest.ours(), options, seed=0, spatial_axes=3)
+        model = contest.ours()
+        lay_out_channels_last(model)
+        self.trainer = Trainer(fabric, model, options, seed=0, spatial_axes=3)
         self.device = fabric.device
         with fabric.autocast():
             one = torch.ones(8, 8, device=self.device)

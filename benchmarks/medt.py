@@ -18,6 +18,7 @@ from common import print_table, stopwatch, take_turns
 from medvid.config.task import Adam, TrainOptions
 from medvid.data.sample import Batch
 from medvid.models.build import Model
+from medvid.models.memory_format import lay_out_channels_last
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.training.device import describe_device, make_fabric
 from medvid.training.loop import Trainer
@@ -50,6 +51,7 @@ class Side:
         self.fabric = make_fabric(recipe)
         self.fabric.launch()
         model = build(options | {"local_order": order})
+        lay_out_channels_last(model)
         self.trainer = Trainer(self.fabric, model, recipe, seed=0, spatial_axes=2)
         self.batch = batch.to(self.fabric.device, self.trainer.memory_format)
 

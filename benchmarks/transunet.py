@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from medvid.config.task import TrainOptions
 from medvid.data.sample import Batch
 from medvid.models.build import Model
+from medvid.models.memory_format import lay_out_channels_last
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.training.device import make_fabric
 from medvid.training.loop import Trainer
@@ -55,7 +56,9 @@ class Side:
         )
         fabric = make_fabric(recipe)
         fabric.launch()
-        self.trainer = Trainer(fabric, build(options), recipe, seed=0, spatial_axes=2)
+        model = build(options)
+        lay_out_channels_last(model)
+        self.trainer = Trainer(fabric, model, recipe, seed=0, spatial_axes=2)
         self.device = fabric.device
         self.batch = batch.to(self.device, self.trainer.memory_format)
         with fabric.autocast():

@@ -86,7 +86,7 @@ class AxialUNet(nn.Module):
             for _ in range(options.layers[level] - 1):
                 stage.append(AxialBlock(outer, outer, width, size, 1, attention))
             self.stages.append(stage)
-        self.bottleneck = nn.Conv2d(outer, outer, 3, stride=2, padding=1) if stages == len(STRIDES) else None
+        self.bottleneck = nn.Conv2d(outer, outer, 3, stride=2) if stages == len(STRIDES) else None
         self.decoders = nn.ModuleList(  # finest first
             nn.Conv2d(inner, outer, 3, padding=1) for outer, inner in pairwise(self.channels)
         )
@@ -99,7 +99,9 @@ class AxialUNet(nn.Module):
             y = stage(y)
             maps.append(y)
         if self.bottleneck is not None:
-            y = y + _upsampled(self.bottleneck(y), y)
+            # Padded beforehand: where y is one pixel, oneDNN (torch 2.14, CPU) never sets the bfloat16 gradients of the
+            # weights that meet nothing but the convolution's own padding.
+            y = y + _upsampled(self.bottleneck(functional.pad(y, (1, 1, 1, 1))), y)
         for decoder, skip in zip(self.decoders[:0:-1], maps[-2::-1], strict=True):
             y = skip + _upsampled(decoder(y), skip)
         return [_upsampled(self.decoders[0](y), x), *maps]

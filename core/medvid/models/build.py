@@ -14,6 +14,7 @@ from medvid.models.backbone import Backbone
 from medvid.models.features import Features
 from medvid.models.head import Head
 from medvid.models.layout import Adapter, make_adapter
+from medvid.models.memory_format import lay_out_channels_last
 from medvid.models.weights import ImportReport, import_weights
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo
@@ -57,7 +58,10 @@ def build_model(task: Task, host: Host) -> Model:
         backbone = build_backbone(task.backbone, inner_info, host)
         feature_info = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
         head = host.load(head_spec, head_spec.target)(task.head, feature_info, input_info, target_info)
-    return Model(backbone, head, adapter)
+    model = Model(backbone, head, adapter)
+    if task.train.channels_last:  # for evaluation too: the format decides the last bits of a figure
+        lay_out_channels_last(model)
+    return model
 
 
 def build_backbone(options: BackboneOptions, info: InputInfo, host: Host) -> Backbone:

@@ -15,13 +15,13 @@ from torch import Tensor
 from medvid.config.evaluation import EVALUATION_OPTIONS
 from medvid.models.features import Features
 from medvid.models.head import Head
+from medvid.models.memory_format import CHANNELS_LAST
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import HeadSpec
 from medvid.testing.check import Subject, expect
 from medvid.testing.compare import EXACT, HALF, ROUNDING, check_gradients, expect_close, perturb
 from medvid.testing.pyramids import BATCH, Pyramid, pyramids
 from medvid.testing.toy import ToyDataset, ToyOptions
-from medvid.training.loop import CHANNELS_LAST
 
 LABELS = ("background", "one", "two")
 

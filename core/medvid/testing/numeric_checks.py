@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from medvid.models.backbone import Backbone
+from medvid.models.memory_format import CHANNELS_LAST
 from medvid.testing.backbone_subject import BackboneSubject
 from medvid.testing.check import expect
 from medvid.testing.compare import HALF, ROUNDING, expect_close, gradients, random_sum, tensors
-from medvid.training.loop import CHANNELS_LAST
 
 
 class Flat(nn.Module):

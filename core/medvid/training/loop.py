@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from medvid.config.task import TrainOptions
 from medvid.data.sample import Batch
 from medvid.errors import NumericError
 from medvid.models.build import Model
+from medvid.models.memory_format import CHANNELS_LAST
 from medvid.seeding import derive_seed
 from medvid.training.checkpoint import (
     Checkpoint,
@@ -34,9 +35,6 @@ from medvid.training.optim import (
     scaled_rate,
 )
 from medvid.training.schedule import rate_factor
-
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""The format by number of axes: of batches of images, and of volumes and videos, and of their convolutions' kernels."""
 
 
 class TrainingObserver(Protocol):
@@ -77,15 +75,13 @@ class Trainer:
         model: freshly built (and perhaps with published weights); its head owns the loss.
         options: the training recipe.
         seed: the run's seed.
-        spatial_axes: 2 for images, 3 for volumes and videos; chooses the channels-last format.
+        spatial_axes: 2 for images, 3 for volumes and videos; chooses the batches' channels-last format.
     """
 
     def __init__(self, fabric: Fabric, model: Model, options: TrainOptions, seed: int, spatial_axes: int) -> None:
         self.fabric, self.options, self.seed = fabric, options, seed
-        formats = CHANNELS_LAST if options.channels_last else {}
-        self.memory_format = formats.get(2 + spatial_axes, torch.contiguous_format)
+        self.memory_format = CHANNELS_LAST[2 + spatial_axes] if options.channels_last else torch.contiguous_format
         self.model = model.to(fabric.device)
-        _lay_out(self.model, formats)
         self._frozen = freeze_parameters(self.model, options)
         self.optimizer = build_optimizer(self.model, options)
         self.peak_rate = scaled_rate(options, fabric.world_size)
@@ -239,13 +235,3 @@ class Trainer:
         self.progress = TrainingProgress(**state["progress"])
         self._loss_names = state["loss_names"]
         self._pending = [torch.tensor(row, device=self.fabric.device) for row in state["window"]]
-
-
-def _lay_out(model: nn.Module, formats: Mapping[int, torch.memory_format]) -> None:
-    """Bring each parameter to the format for its number of axes.
-
-    A model of volumes may have a backbone of images (see `medvid.models.layout`), and so kernels of both kinds.
-    """
-    for parameter in model.parameters():
-        if memory_format := formats.get(parameter.ndim):
-            parameter.data = parameter.data.contiguous(memory_format=memory_format)
