@@ -12,7 +12,6 @@ from medvid.data.dataset import Dataset, Progress, SegmentationCase
 from medvid.data.sample import Batch
 from medvid.data.zoom import zoom_image, zoom_labels
 from medvid.errors import DataError
-from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_synapse.config import SliceAugmentOptions, SynapseOptions
 from medvid_synapse.preprocessed import Preprocessed
 from medvid_synapse.scans import Scans
@@ -53,17 +52,11 @@ class Synapse(Dataset):
         options: the validated options.
     """
 
+    options: SynapseOptions
+
     def __init__(self, options: SynapseOptions) -> None:
-        self.options = options
+        super().__init__(options)
         self._source: Source = Preprocessed(options) if options.is_preprocessed else Scans(options)
-
-    @property
-    def input_info(self) -> InputInfo:
-        return self.options.input_info()
-
-    @property
-    def target_info(self) -> TargetInfo:
-        return self.options.target_info()
 
     def cases(self, split: str) -> tuple[str, ...]:
         volumes = self._source.cases(split)

@@ -30,7 +30,7 @@ class Good(ToyDataset):
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
             array = torch.from_numpy(np.load(path).astype(np.float32))
-            yield ToyCase(path.stem, array[None], array, self.options.layout)
+            yield ToyCase(path.stem, array[None], None, self.options.layout, array)
 
 
 class Contradicts(Good):
@@ -125,7 +125,7 @@ class Turns(Good):
     def case(self, case: str) -> Case:
         found = super().case(case)
         assert isinstance(found, ToyCase)
-        return TurnedCase(found.id, found.prepared, found.target, found.layout)
+        return TurnedCase(found.id, found.prepared, None, found.layout, found.target)
 
 
 class Mirrors(Good):
@@ -134,4 +134,4 @@ class Mirrors(Good):
     def case(self, case: str) -> Case:
         found = super().case(case)
         assert isinstance(found, ToyCase)
-        return MirroredCase(found.id, found.prepared, found.target, found.layout)
+        return MirroredCase(found.id, found.prepared, None, found.layout, found.target)

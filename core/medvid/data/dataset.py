@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from medvid.config.options import DatasetOptions
 from medvid.data.grid import Grid
 from medvid.data.sample import Batch
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -74,7 +76,7 @@ class ClassificationCase(Case, Protocol):
         ...
 
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
-        """Several views of the case, (clips * crops, C, *S) float32, clips outermost; an image has one clip.
+        """Several views of the case, (clips * crops, C, *S) float32, clips outermost; only a video has several clips.
 
         Args:
             clips: views in time.
@@ -93,17 +95,25 @@ class Dataset(ABC):
 
     A case is named by an id that is unique within the data set. Every method that reads a file raises
     `medvid.errors.DataError`, naming case and file.
+
+    Args:
+        options: the validated options; no file is read, as new files can be predicted where the data set is not.
     """
 
-    @property
-    @abstractmethod
+    options: DatasetOptions
+
+    def __init__(self, options: DatasetOptions) -> None:
+        self.options = options
+
+    @cached_property
     def input_info(self) -> InputInfo:
         """What training batches look like."""
+        return self.options.input_info()
 
-    @property
-    @abstractmethod
+    @cached_property
     def target_info(self) -> TargetInfo:
         """What the labels are."""
+        return self.options.target_info()
 
     @abstractmethod
     def cases(self, split: str) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from medvid.data.problems import raise_together
 from medvid.data.sample import Batch
 from medvid.data.splits import check_copies, check_known, held_out_in_training, hold_out
 from medvid.errors import DataError
-from medvid.plugin.info import InputInfo, TargetInfo
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +50,10 @@ class ImageDataset(Dataset):
         options: the validated options.
     """
 
+    options: ImageDatasetOptions
+
     def __init__(self, options: ImageDatasetOptions) -> None:
-        self.options = options
+        super().__init__(options)
         self._content: dict[str, _Content] = {}
 
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -62,14 +63,6 @@ class ImageDataset(Dataset):
             DataError: these cases cannot be split.
         """
         return hold_out(cases, self.options.validation_fraction, self.options.split_seed)
-
-    @cached_property
-    def input_info(self) -> InputInfo:
-        return self.options.input_info()
-
-    @cached_property
-    def target_info(self) -> TargetInfo:
-        return self.options.target_info()
 
     def cases(self, split: str) -> tuple[str, ...]:
         if split not in self._splits:

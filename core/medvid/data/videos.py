@@ -23,7 +23,6 @@ from medvid.data.video_reader import VideoReadError, open_video
 from medvid.data.video_sampling import random_times
 from medvid.data.video_transforms import to_clip, train_clip
 from medvid.errors import DataError
-from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.seeding import derive_seed
 
 log = logging.getLogger(__name__)
@@ -40,22 +39,16 @@ class VideoDataset(Dataset):
         options: the validated options.
     """
 
+    options: VideoDatasetOptions
+
     def __init__(self, options: VideoDatasetOptions) -> None:
-        self.options = options
+        super().__init__(options)
         self._sizes: dict[str, int] = {}
         self._present: dict[str, tuple[str, ...]] = {}
 
     def split(self, index: VideoIndex) -> Mapping[str, tuple[str, ...]]:
         """Ids of the clips of each split; as lists or folders say, else all are trained on."""
         return index.splits or {"train": tuple(index.clips)}
-
-    @cached_property
-    def input_info(self) -> InputInfo:
-        return self.options.input_info()
-
-    @cached_property
-    def target_info(self) -> TargetInfo:
-        return self.options.target_info()
 
     @cached_property
     def index(self) -> VideoIndex:

@@ -23,7 +23,6 @@ from medvid.data.preparation import Prepared, VolumePreparation
 from medvid.data.sample import Batch
 from medvid.data.splits import check_copies, check_known, held_out_in_training
 from medvid.errors import DataError
-from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.specs import Layout
 
 log = logging.getLogger(__name__)
@@ -98,8 +97,10 @@ class VolumeDataset(Dataset):
         options: the validated options.
     """
 
+    options: VolumeDatasetOptions
+
     def __init__(self, options: VolumeDatasetOptions) -> None:
-        self.options = options
+        super().__init__(options)
         self._content: dict[str, Fingerprint] = {}
 
     @abstractmethod
@@ -109,14 +110,6 @@ class VolumeDataset(Dataset):
         Raises:
             DataError: these cases cannot be split.
         """
-
-    @cached_property
-    def input_info(self) -> InputInfo:
-        return self.options.input_info()
-
-    @cached_property
-    def target_info(self) -> TargetInfo:
-        return self.options.target_info()
 
     def cases(self, split: str) -> tuple[str, ...]:
         if split not in self._splits:

@@ -71,7 +71,7 @@ def _check_classification(case: ClassificationCase, dataset: Dataset, labels: in
     expect(case.label is not None and 0 <= case.label < labels, f"{case.id} has label {case.label} of {labels}")
     info = dataset.input_info
     for clips, crops in ((1, 1), (2, 3)):
-        count = crops * (1 if info.layout == "image" else clips)
+        count = crops * (clips if info.layout == "video" else 1)
         views = case.views(clips, crops, "spread")
         expect(
             views.shape[:2] == (count, info.channels) and views.dtype == torch.float32,

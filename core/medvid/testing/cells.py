@@ -63,7 +63,7 @@ def try_cell(host: Host, cell: Cell, folder: Path) -> None:
         CheckFailedError: a step changes nothing, or there is no figure, or the checkpoint gives another state.
     """
     task = cell_task(host, cell)
-    trainer, dataset = _trainer(host, task), ToyDataset(task.dataset)  # type: ignore[arg-type] # a ToyOptions
+    trainer, dataset = _trainer(host, task), ToyDataset(task.dataset)
     before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
     batches = training_batches(dataset, dataset.cases("train"), seed=0, batch_size=2, first=0, stop=1)
     trainer.fit(batches, 1, _Silent(), lambda: False)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from medvid.config.options import DatasetOptions
-from medvid.data.dataset import Case, Dataset, Placement, Progress
+from medvid.data.dataset import Case, Dataset, Progress
 from medvid.data.grid import Grid
+from medvid.data.labelled import LabelledCase
 from medvid.data.sample import Batch
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -60,16 +61,7 @@ class ToyDataset(Dataset):
         options: its layout, task, size and labels.
     """
 
-    def __init__(self, options: ToyOptions) -> None:
-        self.options = options
-
-    @property
-    def input_info(self) -> InputInfo:
-        return self.options.input_info()
-
-    @property
-    def target_info(self) -> TargetInfo:
-        return self.options.target_info()
+    options: ToyOptions
 
     def cases(self, split: str) -> tuple[str, ...]:
         if split not in SPLITS:
@@ -88,7 +80,7 @@ class ToyDataset(Dataset):
 
     def case(self, case: str) -> Case:
         x, target = self._draw(case, 0)
-        return ToyCase(case, x, target, self.options.layout)
+        return ToyCase(case, x, None if target.ndim else int(target), self.options.layout, target)
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
@@ -109,20 +101,14 @@ class ToyDataset(Dataset):
 
 
 @dataclass(frozen=True)
-class ToyCase:
+class ToyCase(LabelledCase):
     """A case in memory, for segmentation and for classification; its files are .npy.
 
     Args:
-        id: its name.
-        prepared: input (C, *S).
-        target: labels (*S) or a label ().
-        layout: of the input.
+        target: labels (*S) of a segmentation.
     """
 
-    id: str
-    prepared: Tensor
     target: Tensor
-    layout: Layout
 
     @property
     def grid(self) -> Grid:
@@ -130,27 +116,6 @@ class ToyCase:
         size = tuple(self.prepared.shape[1:])
         ones = (1.0,) * len(size)
         return Grid(size, ones, size, ones, tuple(range(len(size))), ones, (0.0,) * len(size))
-
-    @property
-    def label(self) -> int | None:
-        """Of a case of classification."""
-        return int(self.target)
-
-    def input(self) -> Tensor:
-        """The prepared input (C, *S)."""
-        return self.prepared
-
-    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:  # noqa: ARG002 (all views are the same)
-        """The same view again and again, (clips * crops, C, *S)."""
-        return self.prepared.expand(clips * crops, *self.prepared.shape)
-
-    def thumbnails(self, count: int) -> np.ndarray:
-        """Gray pictures (count, H, W, 3), the same again and again."""
-        plane = self.prepared[0]
-        while plane.ndim > 2:
-            plane = plane.select(2 if self.layout == "volume" else 0, 0)
-        gray = (255 * (plane - plane.min()) / (plane.max() - plane.min())).byte().numpy()
-        return np.broadcast_to(gray[None, :, :, None], (count, *gray.shape, 3)).copy()
 
     def native_input(self) -> np.ndarray:
         """The first channel."""
