@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medvid.errors import ConfigError, DataError, PluginError
-from medvid.plugin import BackboneSpec, RunInfo
+from medvid.plugin import BackboneSpec, RunInfo, probe
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.host import Host, make_host
 
@@ -73,6 +73,25 @@ BROKEN = {
     "@hookimpl\ndef medvid_components(): return 3": "medvid_components returned 3, not specs",
     "@hookimpl\ndef medvid_components():\n    yield 1 / 0": "ZeroDivisionError: division by zero",
 }
+
+
+def test_a_plugin_that_ends_or_hangs_the_process_is_not_loaded(host_with: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "TIMEOUT", 3)
+    host = host_with(
+        exits="import os\nos._exit(0)",
+        hangs="import time\ntime.sleep(600)",
+        crashes="import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
+        raises="1 / 0",
+        sound=contributes("sound_net"),
+    )
+    reasons = {status.name: status.reason for status in host.plugins if status.status == "broken"}
+    assert reasons.pop("raises").startswith("ZeroDivisionError")
+    assert reasons == {
+        "exits": "it ends the process that loads it, with exit status 0",
+        "hangs": "it is not loaded after 3 s",
+        "crashes": "it ends the process that loads it, with signal SIGSEGV",
+    }
+    assert host.spec("backbone", "sound_net")
 
 
 @pytest.mark.parametrize("source", BROKEN)

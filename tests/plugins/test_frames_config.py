@@ -194,7 +194,7 @@ def test_the_frames_backbone_can_start_from_weights_of_its_own(
 ) -> None:
     bare = load()
     outer: Any = build_model(load(overrides=["seed=7"]), host).backbone
-    published = outer.frame.state_dict()  # our names are timm's
+    published = {name: tensor.contiguous() for name, tensor in outer.frame.state_dict().items()}  # our names are timm's
     save_file(published, tmp_path / "vit.safetensors")
     task = load(overrides=[f"backbone.frame.weights={{source: timm, path: {tmp_path / 'vit.safetensors'}}}"])
     model = build_model(task, host)

@@ -19,6 +19,7 @@ from medvid.plugin.events import RunInfo
 from medvid.plugin.guard import guarded, guarded_import
 from medvid.plugin.loading import HOOKS, describe_failure, hook_callers, load_plugin
 from medvid.plugin.markers import PROJECT
+from medvid.plugin.probe import mark_deadly
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, load_attribute
 
 Kind = Literal["backbone", "head", "dataset"]
@@ -37,7 +38,7 @@ def make_host(plugins_file: Path | None = None) -> "Host":
     allow = read_allow_list(plugins_file)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
-    return Host(allow, manager, tuple(load_plugin(manager, plugin) for plugin in discover(allow)))
+    return Host(allow, manager, tuple(load_plugin(manager, plugin) for plugin in mark_deadly(discover(allow))))
 
 
 class Host:
