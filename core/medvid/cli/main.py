@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -124,7 +125,8 @@ class _Screen(logging.Handler):
 @contextmanager
 def _log_on_screen() -> Iterator[None]:
     """Show what medvid logs, except for what the console shows anyway."""
-    logger, screen = logging.getLogger("medvid"), _Screen(logging.INFO)
+    speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes of a run, the first
+    logger, screen = logging.getLogger("medvid"), _Screen(logging.INFO if speaks else logging.ERROR)
     screen.addFilter(lambda record: record.name != "medvid.console")
     logger.addHandler(screen)
     logger.setLevel(logging.INFO)

@@ -5,12 +5,13 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from lightning_fabric import Fabric
 
 from medvid.config.compatibility import check_compatible
 from medvid.config.components import components_of
@@ -24,6 +25,7 @@ from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.folder import RunFolder, append_metrics, log_to, read_json, rewind_metrics, write_json
+from medvid.runs.processes import first_speaks
 from medvid.runs.session import Session, generate_sample, open_session
 from medvid.tracking.environment import describe_environment
 from medvid.tracking.mlflow import run_id
@@ -63,7 +65,7 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
     session = open_session(task, host)
     created = _new_folder(task, original) if session.fabric.is_global_zero else None
     folder = cast(RunFolder, session.fabric.broadcast(created))
-    with _recorded(folder):
+    with _recorded(folder, session.fabric):
         for note in notes:
             logger.info(note)
         _Execution(session, folder).run()
@@ -72,9 +74,10 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
 
 def resume_run(folder: RunFolder, task: Task, host: Host) -> RunFolder:
     """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped."""
-    with _recorded(folder):
-        generate_sample(task, host)
-        _Execution(open_session(task, host), folder).run()
+    generate_sample(task, host)
+    session = open_session(task, host)
+    with _recorded(folder, session.fabric):
+        _Execution(session, folder).run()
     return folder
 
 
@@ -87,9 +90,10 @@ def _new_folder(task: Task, original: str) -> RunFolder:
 
 
 @contextmanager
-def _recorded(folder: RunFolder) -> Iterator[None]:
+def _recorded(folder: RunFolder, fabric: Fabric) -> Iterator[None]:
     """Hold the folder's lock, and keep a log in it, with the traceback of what ends the run."""
-    with folder.lock(), log_to(folder.log):
+    lock = folder.lock() if fabric.is_global_zero else nullcontext()
+    with lock, log_to(folder.log_of(fabric.global_rank)):
         try:
             yield
         except Interrupted as stop:
@@ -125,7 +129,7 @@ class _Execution:
         if self.fabric.is_global_zero:
             self.host.veto(self.info)
         try:
-            with self.stop:
+            with self.stop, first_speaks(self.fabric, self.folder):
                 self._prepare()
                 trainer = self._build()
                 self._notify("medvid_run_started")
@@ -225,7 +229,7 @@ class _Execution:
             self._stop_if_asked(progress.step)
             if progress.step == options.steps:
                 return
-            trainer.fit(batches, self._next_boundary(progress.step), self, self._interrupted)
+            trainer.fit(batches, self._next_boundary(progress.step), self, self._agreed_signal)
             changed = True
 
     def _next_boundary(self, step: int) -> int:
@@ -254,9 +258,9 @@ class _Execution:
                 folder=self.folder.path,
                 workers=self.task.train.workers,
                 progress=self._progress("evaluate"),
-                interrupted=self._interrupted,
+                interrupted=self._received,
             )
-        if self._interrupted():
+        if self._agreed_signal():
             return
         summary = self.session.evaluator.summarise(rows)
         trainer.observe_validation(summary.metrics[self.session.evaluator.monitor])
@@ -272,7 +276,7 @@ class _Execution:
         step = trainer.progress.step if best is None else best
         load_weights(trainer.model, checkpoint_path(self.folder.checkpoints, step))
         closing = close_evaluation(
-            self.session, trainer.model, step, self.folder.path, self._progress("evaluate"), self._interrupted
+            self.session, trainer.model, step, self.folder.path, self._progress("evaluate"), self._received
         )
         self._stop_if_asked(trainer.progress.step)
         self._notify("medvid_evaluated", evaluation=closing)
@@ -346,15 +350,23 @@ class _Execution:
         if self.fabric.is_global_zero:
             self.host.notify(hook, run=self.info, **arguments)
 
-    def _interrupted(self) -> bool:
+    def _received(self) -> bool:
         return self.stop.received != 0
 
+    def _agreed_signal(self) -> int:
+        """The signal by which any process was asked to stop, or 0; all processes ask together, and get one answer."""
+        received = self.stop.received
+        if self.fabric.world_size > 1:
+            asked = torch.tensor(received, device=self.fabric.device)
+            received = int(cast(torch.Tensor, self.fabric.all_reduce(asked, reduce_op="max")))
+        return received
+
     def _stop_if_asked(self, step: int) -> None:
-        if not self.stop.received:
+        number = self._agreed_signal()
+        if not number:
             return
-        name = signal.Signals(self.stop.received).name
         raise Interrupted(
-            f"stopped by {name}; step {step} of {self.task.train.steps} is saved",
-            signal_number=self.stop.received,
+            f"stopped by {signal.Signals(number).name}; step {step} of {self.task.train.steps} is saved",
+            signal_number=number,
             hint=f"go on with: platform run --resume {self.folder.path}",
         )

@@ -95,9 +95,13 @@ class RunFolder:
         """The training cases that a process could not read, with the reasons; not there if there are none."""
         return self.path / (f"data_report-{rank}.json" if rank else "data_report.json")
 
-    @property
-    def log(self) -> Path:
-        return self.path / "run.log"
+    def failure(self, rank: int) -> Path:
+        """Why a process other than the first failed, for the first to tell."""
+        return self.path / f".failure-{rank}.json"
+
+    def log_of(self, rank: int) -> Path:
+        """The log of a process, with tracebacks."""
+        return self.path / (f"run-{rank}.log" if rank else "run.log")
 
     @property
     def summary(self) -> Path:

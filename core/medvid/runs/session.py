@@ -12,7 +12,7 @@ from medvid.errors import DataError
 from medvid.models.build import Model, build_model
 from medvid.models.head import Evaluator
 from medvid.plugin.host import Host
-from medvid.training.device import make_fabric
+from medvid.training.launch import launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,7 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
         ResourceError: a device is missing.
         DataError: the data set is missing.
     """
-    fabric = make_fabric(task.train)
-    fabric.launch()
+    fabric = launch(task.train)
     if needs_data and (problem := data_problem(task)):
         raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
     spec = host.spec("dataset", task.dataset.name)

@@ -1,6 +1,7 @@
 """Devices, precision and processes, through lightning-fabric."""
 
 import os
+import warnings
 from typing import Literal
 
 import torch
@@ -26,7 +27,12 @@ def make_fabric(options: TrainOptions) -> Fabric:
         )
     if accelerator == "cuda":
         _use_deterministic_algorithms(options.deterministic)
-    strategy = "ddp" if devices > 1 or options.strategy == "ddp" else "auto"
+    strategy = "auto"
+    if devices > 1 or options.strategy == "ddp":
+        # A head need not use all that a backbone computes, so parameters may be left without a gradient.
+        strategy = "ddp_find_unused_parameters_true"
+        # Kernels of a single channel have one memory format by several strides; which one does not matter.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     precision = resolve_precision(options.precision, accelerator)
     return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
 

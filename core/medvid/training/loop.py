@@ -99,9 +99,16 @@ class Trainer:
         self._loss_names: list[str] = []
 
     def fit(
-        self, batches: Iterator[Batch], stop: int, observer: TrainingObserver, interrupted: Callable[[], bool]
+        self, batches: Iterator[Batch], stop: int, observer: TrainingObserver, interrupted: Callable[[], object]
     ) -> None:
         """Train until `stop` optimizer steps are done, or until interrupted, at a step boundary.
+
+        Args:
+            batches: of this process.
+            stop: the number of steps of the training after which to return.
+            observer: told of each `log_every` steps.
+            interrupted: asked after each step; where there are several processes, which have to agree on it, only
+                where they wait for each other anyway, after `log_every` steps.
 
         Raises:
             NumericError: a loss or gradient was not finite; parameters and optimizer are as before that step.
@@ -115,13 +122,14 @@ class Trainer:
             self._pending.append(self._step(accumulated))
             self.progress.step += 1
             step = self.progress.step
-            if step % self.options.log_every == 0 or step == stop:
+            is_logged = step % self.options.log_every == 0 or step == stop
+            if is_logged:
                 losses = self._read_losses()
                 seconds = (time.perf_counter() - began) / (step - since)
                 speed = {"step_time": seconds, "data_time": waited / (step - since)}
                 observer.logged(step, losses, speed)
                 waited, began, since = 0.0, time.perf_counter(), step
-            if interrupted():
+            if (is_logged or self.fabric.world_size == 1) and interrupted():
                 return
 
     def _step(self, batches: list[Batch]) -> Tensor:

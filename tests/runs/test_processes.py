@@ -1,0 +1,133 @@
+"""A run of two processes, here on the CPU: one order of cases, one decision to stop, one voice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import medvid
+from medvid.runs.folder import RunFolder, read_metrics
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+TWO = ("--set", "train.devices=2", "--set", "train.accelerator=cpu", "--set", "train.batch_size=1")
+HALF_USED = ("--set", "head={name: pixel}")
+"""A head on the finest map alone, so that most parameters of the backbone get no gradient."""
+
+FAILING = """
+import sys
+from pathlib import Path
+from lightning_fabric import Fabric
+from medvid.errors import DataError, MedvidError
+from medvid.runs.folder import RunFolder
+from medvid.runs.processes import first_speaks
+
+fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
+fabric.launch()
+try:
+    with first_speaks(fabric, RunFolder(Path(sys.argv[1]))):
+        if fabric.global_rank == 1:
+            raise {error}
+        fabric.barrier()
+except MedvidError as error:
+    print(f"{{error.kind}}: {{error}}")
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def the_run() -> RunFolder:
+    [folder] = Path("runs/tiny").iterdir()
+    return RunFolder(folder.absolute())
+
+
+def weights(folder: RunFolder) -> dict[str, object]:
+    return dict(load_file(folder.checkpoints / "step-00000007" / "model.safetensors"))
+
+
+def losses(folder: RunFolder) -> list[float]:
+    return [row["values"]["loss"] for row in read_metrics(folder.metrics) if row["split"] == "train"]
+
+
+def test_two_processes_train_as_one_does_on_twice_the_batch(tiny_task: Path, start: Start) -> None:
+    calm = ("--set", "backbone.dropout_rate=0")
+    run = start("run", tiny_task, *TWO, *calm)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert "task tiny on 2 x CPU" in output
+    assert output.count("finished in") == 1
+    alone = medvid.run(tiny_task, ["backbone.dropout_rate=0", "train.batch_size=2", "output=alone"])
+    assert losses(the_run()) == pytest.approx(losses(alone.folder), rel=1e-3)
+    summary = json.loads(the_run().summary.read_text())
+    assert summary["metrics"]["dice"] == pytest.approx(alone.summary["metrics"]["dice"], abs=1e-3)
+
+
+def test_one_is_asked_to_stop_and_both_do(tiny_task: Path, start: Start) -> None:
+    slow = ("--set", "train.log_every=1")
+    whole = start("run", tiny_task, *TWO, *HALF_USED, *slow)
+    output, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, output
+    uninterrupted = the_run().path.rename("whole")
+
+    run = start("run", tiny_task, *TWO, *HALF_USED, *slow)
+    deadline = time.monotonic() + 120
+    while not list(Path("runs/tiny").glob("*/metrics.jsonl")):
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGTERM)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 143, output
+    assert output.count("error[INTERRUPTED]: stopped by SIGTERM") == 1
+    assert f"platform run --resume {the_run().path}" in output
+
+    resumed = start("run", "--resume", the_run().path)
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, output
+    found, wanted = weights(the_run()), weights(RunFolder(uninterrupted.absolute()))
+    assert found.keys() == wanted.keys()
+    assert all(found[name].equal(wanted[name]) for name in wanted)  # type: ignore[attr-defined] # tensors
+
+
+def test_the_death_of_one_ends_the_run_in_order(tiny_task: Path, start: Start) -> None:
+    run = start("run", tiny_task, *TWO, "--set", "train.steps=100000")
+    deadline = time.monotonic() + 120
+    while not list(Path("runs/tiny").glob("*/metrics.jsonl")):
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    [other] = [pid for pid in children if b"LOCAL_RANK=1" in Path(f"/proc/{pid}/environ").read_bytes()]
+    os.kill(int(other), signal.SIGKILL)
+    output, _ = run.communicate(timeout=30)
+    assert run.returncode == 8, output
+    assert "error[DISTRIBUTED]: one of the 2 processes of the run ended without a word" in output
+    assert json.loads(the_run().summary.read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("DataError('case 7 is broken')", "process 1 of 2 failed: case 7 is broken"),
+        ("ZeroDivisionError('no')", "process 1 of 2 failed: ZeroDivisionError: no"),
+    ],
+)
+def test_the_first_tells_why_another_failed(tmp_path: Path, error: str, told: str) -> None:
+    script = tmp_path / "failing.py"
+    script.write_text(FAILING.format(error=error))
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 8, done.stderr
+    assert done.stdout == f"DISTRIBUTED: {told}\n"
