@@ -83,6 +83,11 @@ class Run:
         """The resolved task, with overrides."""
         return load_task(self.folder.resolved, self.host, overrides=overrides)
 
+    def _inference_task(self, overrides: Mapping[str, object] | Sequence[str]) -> Task:
+        """The task on one device: the training may have had several."""
+        task = self.task(overrides)
+        return task.model_copy(update={"train": task.train.model_copy(update={"devices": 1, "strategy": "auto"})})
+
     def evaluate(
         self,
         *,
@@ -91,7 +96,7 @@ class Run:
         output: Path | None = None,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> tuple[Evaluation, Path]:
-        """Evaluate a checkpoint of the run in full.
+        """Evaluate a checkpoint of the run in full, on one device.
 
         Args:
             checkpoint: ``"best"``, ``"last"`` or a step's number.
@@ -102,7 +107,7 @@ class Run:
         Returns:
             The figures, and the folder with cases.csv, summary.json, predictions/ and figures/.
         """
-        task = self.task(overrides)
+        task = self._inference_task(overrides)
         generate_sample(task, self.host)
         check_compatible(task, self.host)
         session = open_session(task, self.host)
@@ -132,7 +137,7 @@ class Run:
     def predict(
         self, paths: Sequence[Path], output: Path, *, checkpoint: str = "best", overrides: Sequence[str] = ()
     ) -> Iterator[tuple[str, Prediction]]:
-        """Predict new files, one case after the other; the training data need not be there.
+        """Predict new files, one case after the other, on one device; the training data need not be there.
 
         Args:
             paths: files or folders of them.
@@ -152,7 +157,7 @@ class Run:
                 f"the predictions would be written over their inputs: {clash[0]} lies in {output}",
                 hint="give another folder: -o predictions",
             )
-        session = open_session(self.task(overrides), self.host, needs_data=False)
+        session = open_session(self._inference_task(overrides), self.host, needs_data=False)
         self._load(session, checkpoint)
         model = InferenceModel(session.fabric, session.model)
         output.mkdir(parents=True, exist_ok=True)
