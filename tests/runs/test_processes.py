@@ -67,12 +67,12 @@ def test_two_processes_train_as_one_does_on_twice_the_batch(tiny_task: Path, sta
     assert run.returncode == 0, output
     assert "task tiny on 2 x CPU" in output
     assert output.count("finished in") == 1
-    evaluation, _ = medvid.load_run(the_run().path).evaluate(output=Path("again"))
-    assert evaluation.metrics["dice"] == json.loads(the_run().summary.read_text())["metrics"]["dice"]
+    dice = json.loads(the_run().summary.read_text())["metrics"]["dice"]
+    evaluation, _ = medvid.load_run(the_run().path).evaluate(output=Path("again"))  # in one process, with more threads
+    assert evaluation.metrics["dice"] == pytest.approx(dice, rel=1e-4)
     alone = medvid.run(tiny_task, ["backbone.dropout_rate=0", "train.batch_size=2", "output=alone"])
     assert losses(the_run()) == pytest.approx(losses(alone.folder), rel=1e-3)
-    summary = json.loads(the_run().summary.read_text())
-    assert summary["metrics"]["dice"] == pytest.approx(alone.summary["metrics"]["dice"], abs=1e-3)
+    assert dice == pytest.approx(alone.summary["metrics"]["dice"], abs=1e-3)
 
 
 def test_one_is_asked_to_stop_and_both_do(tiny_task: Path, start: Start) -> None:
