@@ -1,15 +1,18 @@
 import json
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch
-from medvid.errors import DataError
+from medvid.errors import DataError, ResourceError
 from medvid.training.batches import load_in_order, sample_places, training_batches
 from medvid.training.unreadable import UnreadableCases
 
@@ -125,20 +128,58 @@ def test_where_none_is_allowed_the_first_one_is_raised_as_it_was(images: Dataset
     assert not (tmp_path / "report.json").exists()
 
 
-class Squares(Sequence[int]):
-    def __len__(self) -> int:
-        return 6
-
-    def __getitem__(self, index: Any) -> Any:
-        if index == 4:
-            raise DataError("case 4 is broken", hint="mend it")
-        return index**2
+def square(case: str) -> int:
+    if case == "4":
+        raise DataError("case 4 is broken", hint="mend it")
+    return int(case) ** 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_values_come_in_order_and_their_errors_as_they_were(workers: int) -> None:
-    loaded = load_in_order(Squares(), workers)
+def test_cases_come_in_order_and_their_errors_as_they_were(workers: int) -> None:
+    loaded = load_in_order(square, "012345", workers=workers)
     assert [next(loaded) for _ in range(4)] == [0, 1, 4, 9]
     with pytest.raises(DataError, match=r"^case 4 is broken$") as raised:
         next(loaded)
     assert raised.value.hint == "mend it"
+
+
+def hang(case: str) -> str:
+    """As a decoder does that heeds no signal."""
+    if case == "b":
+        time.sleep(600)
+    return case
+
+
+def die(case: str) -> str:
+    if case == "b":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return case
+
+
+def test_a_case_that_a_worker_hangs_in_is_named() -> None:
+    began = time.monotonic()
+    loaded = load_in_order(hang, "abc", workers=2, timeout=2)
+    assert next(loaded) == "a"
+    with pytest.raises(DataError, match=r"^case b was not read within 2 s$"):
+        list(loaded)
+    assert time.monotonic() - began < 2 + 5
+    assert not multiprocessing.active_children()
+
+
+def test_a_case_that_a_worker_dies_of_is_named() -> None:
+    with pytest.raises(ResourceError, match=r"^a loader worker died while it read case b: "):
+        list(load_in_order(die, "abc", workers=1))
+
+
+class Hanging(Unreadable):
+    """Data whose second case is never read."""
+
+    def sample(self, case: str, seed: int) -> Batch:  # noqa: ARG002
+        return hang(case)  # type: ignore[return-value] # it never does
+
+
+def test_training_ends_where_a_worker_hangs(images: Dataset) -> None:
+    batches = training_batches(Hanging(images), ["b"], seed=0, batch_size=1, first=0, stop=2, workers=1, timeout=1)
+    with pytest.raises(DataError, match="case b was not read within 1 s") as raised:
+        next(batches)
+    assert "train.load_timeout" in raised.value.hint

@@ -136,6 +136,8 @@ class TrainOptions(Options):
     """Compile the model with torch.compile."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that load data; results do not depend on it."""
+    load_timeout: PositiveInt = 600
+    """Seconds that the processes may take for a batch, before the case that they hang in is named and the run ends."""
     max_unreadable: Fraction = 0.01
     """Largest share of the training cases that may be unreadable: each is named in the log and in data_report.json, and
     another case stands in for it. 0: the first one ends the training. In evaluation there is no such allowance."""

@@ -40,6 +40,7 @@ def close_evaluation(
         final=True,
         folder=folder,
         workers=session.task.train.workers,
+        timeout=session.task.train.load_timeout,
         progress=progress,
         interrupted=interrupted,
     )

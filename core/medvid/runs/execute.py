@@ -207,6 +207,7 @@ class _Execution:
             rank=self.fabric.global_rank,
             world_size=self.fabric.world_size,
             workers=options.workers,
+            timeout=options.load_timeout,
             pin_memory=self.fabric.device.type == "cuda",
             unreadable=UnreadableCases(
                 self.folder.unreadable(self.fabric.global_rank), len(self.cases["train"]), options.max_unreadable
@@ -257,6 +258,7 @@ class _Execution:
                 final=False,
                 folder=self.folder.path,
                 workers=self.task.train.workers,
+                timeout=self.task.train.load_timeout,
                 progress=self._progress("evaluate"),
                 interrupted=self._received,
             )

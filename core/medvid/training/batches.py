@@ -1,7 +1,6 @@
 """The stream of training samples: the same for any number of loader workers, and from any step on."""
 
-import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +10,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch, collate
-from medvid.errors import DataError, MedvidError, ResourceError
+from medvid.errors import DataError, MedvidError
 from medvid.seeding import derive_seed
-from medvid.training.signals import ignore_stop_signals
 from medvid.training.unreadable import UnreadableCases
+from medvid.training.workers import Workers
 
 Place = tuple[int, int]
 """Where a sample stands in the training: (epoch, index of its case)."""
@@ -56,8 +55,9 @@ class _Loaded:
 class _TrainingSamples(TorchDataset[_Loaded]):
     """A data set by place; with stand-ins, another case takes the place of one that cannot be read."""
 
-    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int, *, stand_ins: bool) -> None:
-        self.dataset, self.cases, self.seed, self.stand_ins = dataset, cases, seed, stand_ins
+    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int, workers: Workers, *, stand_ins: bool) -> None:
+        self.dataset, self.cases, self.seed, self.workers = dataset, cases, seed, workers
+        self.stand_ins = stand_ins
 
     def __getitem__(self, place: Place) -> _Loaded:
         epoch, index = place
@@ -65,7 +65,9 @@ class _TrainingSamples(TorchDataset[_Loaded]):
         while True:
             case = self.cases[index]
             try:
-                return _Loaded(self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case)), (*unreadable,))
+                with self.workers.reading(case):
+                    sample = self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case))
+                return _Loaded(sample, (*unreadable,))
             except DataError as error:
                 if not self.stand_ins or len(unreadable) == STAND_INS:
                     return _Loaded(error, (*unreadable,))
@@ -77,17 +79,19 @@ class _TrainingSamples(TorchDataset[_Loaded]):
 
 
 class _Values(TorchDataset[_Loaded]):
-    """A sequence whose items may fail to be read."""
+    """What is made of each of several cases, where that may fail."""
 
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = values
+    def __init__(self, load: Callable[[str], Any], cases: Sequence[str], workers: Workers) -> None:
+        self.load, self.cases, self.workers = load, cases, workers
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.cases)
 
     def __getitem__(self, index: int) -> _Loaded:
+        case = self.cases[index]
         try:
-            return _Loaded(self.values[index])
+            with self.workers.reading(case):
+                return _Loaded(self.load(case))
         except MedvidError as error:
             return _Loaded(error)
 
@@ -103,45 +107,37 @@ def _first(samples: Sequence[_Loaded]) -> _Loaded:
     return samples[0]
 
 
-def _start_worker(_: int) -> None:
-    ignore_stop_signals()
-    torch.set_num_threads(1)
-
-
-def _run(loader: Iterable[_Loaded]) -> Iterator[_Loaded]:
-    """What a loader gives; the death of one of its processes is explained."""
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise ResourceError(
-            f"a loader worker died: {str(error).splitlines()[0]}",
-            hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch",
-        ) from error
-
-
-def load_in_order(values: Sequence[Any], workers: int) -> Generator[Any, None, None]:
-    """The items of a sequence, in order, read ahead by loader processes; an error of one is raised as it was.
+def load_in_order(
+    load: Callable[[str], Any], cases: Sequence[str], *, workers: int, timeout: int = 0
+) -> Generator[Any, None, None]:
+    """What `load` makes of each case, in order, read ahead by loader processes; an error is raised as it was.
 
     Closing the generator ends those processes.
 
+    Args:
+        load: called with a case.
+        cases: ids.
+        workers: loader processes, at most one per core; 0 loads in this one.
+        timeout: seconds that they may take for a case; 0: any.
+
     Raises:
-        MedvidError: what an item raised.
+        MedvidError: what `load` raised.
+        DataError: a case was not read in time.
         ResourceError: a worker process died.
     """
-    workers = min(workers, os.cpu_count() or 1, len(values))
-    if not workers:
-        yield from (values[index] for index in range(len(values)))
+    processes = Workers(min(workers, len(cases)), timeout)
+    if not processes.count:
+        yield from map(load, cases)
         return
     loader = DataLoader(
-        _Values(values),
-        num_workers=workers,
+        _Values(load, cases, processes),
+        num_workers=processes.count,
+        timeout=processes.timeout,
         collate_fn=_first,
-        worker_init_fn=_start_worker,
+        worker_init_fn=processes.start,
         generator=torch.Generator(),
     )
-    for loaded in _run(loader):
+    for loaded in processes.watch(loader):
         if isinstance(loaded.value, MedvidError):
             raise loaded.value
         yield loaded.value
@@ -158,6 +154,7 @@ def training_batches(
     rank: int = 0,
     world_size: int = 1,
     workers: int = 0,
+    timeout: int = 0,
     pin_memory: bool = False,
     unreadable: UnreadableCases | None = None,
 ) -> Generator[Batch, None, None]:
@@ -173,27 +170,32 @@ def training_batches(
         rank: number of this process.
         world_size: number of processes.
         workers: loader processes, at most one per core; 0 loads in this one.
+        timeout: seconds that they may take for a batch; 0: any.
         pin_memory: pin host memory for asynchronous copies to a GPU.
         unreadable: keeps account of cases that cannot be read; without, or where it allows none, the first one ends
             the training.
 
     Raises:
         MedvidError: what a data set raised for a sample.
+        DataError: a case was not read in time.
         ResourceError: a worker process died.
     """
     per_batch = batch_size * world_size
+    processes = Workers(workers, timeout)
+    stand_ins = unreadable is not None and unreadable.allowed > 0
     loader = DataLoader(
-        _TrainingSamples(dataset, cases, seed, stand_ins=unreadable is not None and unreadable.allowed > 0),
+        _TrainingSamples(dataset, cases, seed, processes, stand_ins=stand_ins),
         batch_size=batch_size,
         sampler=sample_places(len(cases), seed, first * per_batch + rank, stop * per_batch, world_size),
-        num_workers=min(workers, os.cpu_count() or 1),
+        num_workers=processes.count,
+        timeout=processes.timeout,
         collate_fn=_collate,
         pin_memory=pin_memory,
-        worker_init_fn=_start_worker,
+        worker_init_fn=processes.start,
         persistent_workers=False,
         generator=torch.Generator(),  # torch draws a base seed for workers, which must not touch the global state
     )
-    for loaded in _run(loader):
+    for loaded in processes.watch(loader):
         for case, error in loaded.unreadable:
             assert unreadable is not None, "there are stand-ins only where somebody keeps account of them"
             unreadable.add(case, error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,15 @@ class InferenceModel(nn.Module):
         return logits.float()
 
 
-class _Cases(Sequence[Any]):
-    """What an evaluator needs of each case, by index."""
+@dataclass(frozen=True, slots=True)
+class _CaseLoader:
+    """Reads what the evaluator needs of a case."""
 
-    def __init__(self, dataset: Dataset, evaluator: Evaluator, cases: Sequence[str]) -> None:
-        self._dataset, self._evaluator, self._cases = dataset, evaluator, cases
+    dataset: Dataset
+    evaluator: Evaluator
 
-    def __len__(self) -> int:
-        return len(self._cases)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._evaluator.load(self._dataset.case(self._cases[index]))
+    def __call__(self, case: str) -> Any:
+        return self.evaluator.load(self.dataset.case(case))
 
 
 def evaluate_cases(
@@ -56,6 +55,7 @@ def evaluate_cases(
     final: bool,
     folder: Path,
     workers: int,
+    timeout: int = 0,
     progress: Progress,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> list[Mapping[str, Any]]:
@@ -70,6 +70,7 @@ def evaluate_cases(
         final: see `Evaluator.evaluate`.
         folder: where predictions go.
         workers: loader processes, for evaluators that load ahead.
+        timeout: seconds that they may take for a case; 0: any.
         progress: told after each case.
         interrupted: asked after each case; True ends the evaluation early.
 
@@ -81,7 +82,8 @@ def evaluate_cases(
     rows: list[Mapping[str, Any]] = []
     progress(0, len(cases))
     # Closed also where an error, which is kept for a debugger, would keep the loader processes alive.
-    with closing(load_in_order(_Cases(dataset, evaluator, mine), workers if evaluator.loads_ahead else 0)) as loaded:
+    ahead = workers if evaluator.loads_ahead else 0
+    with closing(load_in_order(_CaseLoader(dataset, evaluator), mine, workers=ahead, timeout=timeout)) as loaded:
         for number, case in enumerate(loaded, start=1):
             with torch.inference_mode():
                 rows += evaluator.evaluate(inference, case, final=final, folder=folder)
