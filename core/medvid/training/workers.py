@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -83,7 +84,7 @@ class Workers:
                 hint="repair or remove it; if the storage is only slow, allow more: --set train.load_timeout=3600",
             )
         if "DataLoader worker" in text:
-            dead = [number for number in self._ids if str(number) in text]
+            dead = map(int, re.findall(r"\d+", text))  # it gives their ids
             return ResourceError(
                 f"a loader worker died while it read {self._cases_of(dead)}: {text.splitlines()[0]}",
                 hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch",
@@ -97,7 +98,7 @@ class Workers:
 
     def _kill(self) -> None:
         """End the processes: one that hangs in a library heeds nothing else."""
-        for number in self._ids:
+        for number in filter(None, self._ids):  # 0 until a process has started, and to all of the group in os.kill
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
 
