@@ -29,9 +29,11 @@ class PoolingAttention(nn.Module):
         dim, self.num_heads = options.attention_channels(setting), setting.num_heads
         self.scale = (dim // self.num_heads) ** -0.5
         self.qkv = nn.Linear(setting.input_channels, 3 * dim, bias=options.qkv_bias)
-        self.pool_q = _make_pool(options, dim // self.num_heads, setting.pool_q, grid)
-        self.pool_k = _make_pool(options, dim // self.num_heads, setting.pool_kv, grid)
-        self.pool_v = _make_pool(options, dim // self.num_heads, setting.pool_kv, grid)
+        self.pool_first = options.pool_first
+        pooled = (setting.input_channels if options.pool_first else dim) // self.num_heads
+        self.pool_q = _make_pool(options, pooled, setting.pool_q, grid)
+        self.pool_k = _make_pool(options, pooled, setting.pool_kv, grid)
+        self.pool_v = _make_pool(options, pooled, setting.pool_kv, grid)
         relative = options.rel_pos_spatial or options.rel_pos_temporal
         self.positions = RelativePositions(options, setting, grid, table_grid) if relative else None
         self.proj = nn.Linear(dim, dim)
@@ -41,14 +43,29 @@ class PoolingAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N', D')."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))  # B, N, 3, heads, C
-        query, key, value = qkv.unbind(2)
-        query, key, value = self.pool_q(query), self.pool_k(key), self.pool_v(value)
+        query, key, value = self._pool_and_project(x) if self.pool_first else self._project_and_pool(x)
         out = self._attend(query, key, value)  # B, N', heads, C
         if self.residual:
             out = self._with_residual(out, query)
         projected: Tensor = self.dropout(self.proj(out.flatten(2)))
         return projected
+
+    def _project_and_pool(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, N', heads, C), keys and values of tokens (B, N, D)."""
+        qkv: Tensor = self.qkv(x)
+        query, key, value = torch.unflatten(qkv, -1, (3, self.num_heads, -1)).unbind(2)  # each B, N, heads, C
+        return self.pool_q(query), self.pool_k(key), self.pool_v(value)
+
+    def _pool_and_project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Likewise, the other way round."""
+        x = torch.unflatten(x, -1, (self.num_heads, -1))
+        pooled = [pool(x).flatten(2) for pool in (self.pool_q, self.pool_k, self.pool_v)]  # each B, N', D
+        biases = self.qkv.bias.chunk(3) if self.qkv.bias is not None else (None,) * 3
+        query, key, value = (
+            torch.unflatten(functional.linear(*parts), -1, (self.num_heads, -1))
+            for parts in zip(pooled, self.qkv.weight.chunk(3), biases, strict=True)
+        )
+        return query, key, value
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend without ever holding all logits, with relative positions too.

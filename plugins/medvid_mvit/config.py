@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import BackboneOptions, WeightsOptions
 from medvid.plugin.info import InputInfo
@@ -57,7 +57,8 @@ class MViTOptions(BackboneOptions):
     qkv_bias: bool = True
     """Add a bias to queries, keys and values."""
     dim_mul: Factors = ((1, 2.0), (3, 2.0), (14, 2.0))
-    """[block, factor], blocks counted from 0: tokens are that much wider from this block on."""
+    """[block, factor], blocks counted from 0: tokens are that much wider from this block on, rounded to a multiple of
+    the heads."""
     head_mul: Factors = ((1, 2.0), (3, 2.0), (14, 2.0))
     """[block, factor]: that many more heads from this block on."""
     dim_mul_in_att: bool = False
@@ -72,14 +73,21 @@ class MViTOptions(BackboneOptions):
     """[block, time, height, width]: keys and values of these blocks alone are pooled; excludes the adaptive one."""
     pool_kvq_kernel: Triple | None = (3, 3, 3)
     """Kernel of all poolings; null: each one's stride plus 1, or 1 where that is 1."""
+    pool_first: bool = False
+    """Pool tokens before they are projected to queries, keys and values, not these themselves."""
     block_setting: tuple[BlockSetting, ...] | None = None
     """The blocks one by one, as torchvision lists them; instead of the options that say the same."""
     cls_embed_on: bool = True
     """Have a class token, which is the embedding; without, the embedding is the mean of the tokens."""
+    use_mean_pooling: bool = False
+    """Make the embedding the mean of the patches' tokens before the last norm, which then applies to that mean."""
     use_abs_pos: bool = True
     """Add learned positions to the tokens."""
     sep_pos_embed: bool = True
     """Make these the sum of a table of space and one of time, instead of a single table."""
+    table_size: Triple | None = None
+    """Frames, height and width of the clips that all tables of positions are for; default: the data set's. Elsewise
+    they are interpolated linearly in each pass, as PySlowFast does where it tests at another size than it trained."""
     rel_pos_spatial: bool = False
     """Add learned relative positions of height and width to the attention (v2, equation 4)."""
     rel_pos_temporal: bool = False
@@ -88,6 +96,8 @@ class MViTOptions(BackboneOptions):
     """Add the pooled queries to what the attention gives (v2, equation 5)."""
     residual_with_cls_embed: bool = False
     """Add the query of the class token too; none of the published models does."""
+    layer_scale_init_value: NonNegativeFloat = 0.0
+    """Start of a learned factor on each channel of a residual branch; 0: there are none."""
     pool_norm_eps: PositiveFloat = Field(default_factory=default_pool_norm_eps)
     """Added to the variance by the norms of pooled tokens. Default: 1e-6, but 1e-5 with pytorchvideo's weights, as its
     release has it."""
@@ -126,7 +136,7 @@ class MViTOptions(BackboneOptions):
         """The blocks one by one.
 
         Raises:
-            ValueError: an option names a block that there is not, or a factor gives no whole number.
+            ValueError: an option names a block that there is not.
         """
         return self.block_setting or expand(self)
 

@@ -1,7 +1,7 @@
 """The widths, heads and grids of MViT's blocks, as its options give them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import PositiveInt
@@ -62,8 +62,11 @@ def slide(grid: Grid, kernel: Sequence[int], stride: Sequence[int], padding: Seq
 def expand(options: "MViTOptions") -> tuple[BlockSetting, ...]:
     """The blocks one by one (MViT, section 3.2; MViTv2, section 4.1).
 
+    Widths are rounded to a multiple of the heads, as published. v2 takes the heads of the block times its own factor
+    once more; only small or odd widths show it.
+
     Raises:
-        ValueError: an option names a block that there is not, or a factor gives no whole number.
+        ValueError: an option names a block that there is not.
     """
     depth, late = options.depth, 0 if options.dim_mul_in_att else 1  # v1 widens in the MLP of the block before
     dim_mul = dict(_checked("dim_mul", options.dim_mul, range(late, depth + late)))
@@ -72,8 +75,9 @@ def expand(options: "MViTOptions") -> tuple[BlockSetting, ...]:
     stride_kv = {block: stride for block, *stride in _checked("pool_kv_stride", options.pool_kv_stride, range(depth))}
     dims, heads, adaptive = [options.embed_dim], [options.num_heads], options.pool_kv_stride_adaptive
     for index in range(depth):
-        dims.append(_multiplied("dim_mul", index + late, dims[-1], dim_mul))
-        heads.append(_multiplied("head_mul", index, heads[-1], head_mul))
+        heads.append(rounded(heads[-1] * head_mul.get(index, 1)))
+        together = rounded(heads[-1] * head_mul.get(index + late, 1))
+        dims.append(rounded(dims[-1] * dim_mul.get(index + late, 1), together))
         if adaptive:
             time, height, width = map(_reduced, adaptive, stride_q.get(index, (1, 1, 1)))
             adaptive = time, height, width
@@ -114,10 +118,7 @@ def _checked(name: str, entries: Entries, blocks: range) -> Entries:
     return entries
 
 
-def _multiplied(name: str, index: int, width: int, factors: Mapping[int, float]) -> int:
-    product = width * factors.get(index, 1)
-    if product != int(product):
-        raise ValueError(
-            f"{name}: block {index} would have {product}, {width} times {factors[index]}; give whole numbers"
-        )
-    return int(product)
+def rounded(width: float, divisor: int = 1, least: int = 1) -> int:
+    """The nearest multiple of the divisor, or the next one where that is less than nine tenths of the width."""
+    result = max(least, int(width + divisor / 2) // divisor * divisor)
+    return result + divisor if result < 0.9 * width else result

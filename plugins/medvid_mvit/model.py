@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
 from medvid.models.backbone import Backbone
@@ -17,7 +18,7 @@ from medvid.plugin.info import InputInfo
 from medvid_mvit.attention import PoolingAttention
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.geometry import BlockSetting, Grid
-from medvid_mvit.pooling import FixedPool, as_map
+from medvid_mvit.pooling import FixedPool, as_map, as_tokens, split_tokens
 
 EPS = 1e-6
 
@@ -29,19 +30,21 @@ class PatchEmbedding(nn.Module):
         options: the backbone's options.
         channels: channels of the clip.
         grid: patches along time, height and width.
+        table_grid: the grid that the tables of positions are for.
     """
 
-    def __init__(self, options: MViTOptions, channels: int, grid: Grid) -> None:
+    def __init__(self, options: MViTOptions, channels: int, grid: Grid, table_grid: Grid) -> None:
         super().__init__()
+        self.grid, self.table_grid = grid, table_grid
         dim, class_tokens = options.blocks[0].input_channels, int(options.cls_embed_on)
         separate = options.use_abs_pos and options.sep_pos_embed
         joint = options.use_abs_pos and not options.sep_pos_embed
         self.projection = nn.Conv3d(channels, dim, options.patch_kernel, options.patch_stride, options.patch_padding)
         self.class_token = _table(class_tokens, dim)
         self.class_position = _table(class_tokens if separate else 0, dim)
-        self.temporal_positions = _table(grid[0] if separate else 0, dim)
-        self.spatial_positions = _table(grid[1] * grid[2] if separate else 0, dim)
-        self.positions = _table(class_tokens + math.prod(grid) if joint else 0, dim)
+        self.temporal_positions = _table(table_grid[0] if separate else 0, dim)
+        self.spatial_positions = _table(table_grid[1] * table_grid[2] if separate else 0, dim)
+        self.positions = _table(class_tokens + math.prod(table_grid) if joint else 0, dim)
         self.dropout = nn.Dropout(options.dropout_rate)
         self.norm = nn.LayerNorm(dim, eps=EPS) if options.norm_stem else nn.Identity()
 
@@ -58,10 +61,20 @@ class PatchEmbedding(nn.Module):
 
     def _positions(self) -> Tensor | None:
         """Of all tokens, (1, N, D)."""
+        if self.positions is not None:
+            first, patches = split_tokens(self.positions, 0 if self.class_token is None else 1)
+            return torch.cat([first, self._resized(patches)], dim=1)
         if self.temporal_positions is None or self.spatial_positions is None:
-            return self.positions
-        patches = (self.temporal_positions[:, :, None] + self.spatial_positions[:, None]).flatten(1, 2)
+            return None
+        patches = self._resized((self.temporal_positions[:, :, None] + self.spatial_positions[:, None]).flatten(1, 2))
         return patches if self.class_position is None else torch.cat([self.class_position, patches], dim=1)
+
+    def _resized(self, patches: Tensor) -> Tensor:
+        """The positions (1, N, D) of the tables' grid, interpolated to that of the clips."""
+        if self.grid == self.table_grid:
+            return patches
+        table = functional.interpolate(as_map(patches, self.table_grid), self.grid, mode="trilinear")
+        return as_tokens(table)
 
 
 class Block(nn.Module):
@@ -91,6 +104,8 @@ class Block(nn.Module):
         self.mlp = MLP(attended, int(attended * options.mlp_ratio), dim_out, dropout=options.dropout_rate)
         self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
         self.dim_mul_in_att = options.dim_mul_in_att
+        self.gamma_1 = _scale(options, attended)
+        self.gamma_2 = _scale(options, dim_out)
         self.drop_path = StochasticDepth(drop_path, mode="row")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,11 +113,11 @@ class Block(nn.Module):
         normed = self.norm1(x)
         if self.proj is not None and self.dim_mul_in_att:
             x = self.proj(normed)
-        x = self.pool_skip(x) + self.drop_path(self.attn(normed))
+        x = self.pool_skip(x) + self.drop_path(_scaled(self.attn(normed), self.gamma_1))
         normed = self.norm2(x)
         if self.proj is not None and not self.dim_mul_in_att:
             x = self.proj(normed)
-        out: Tensor = x + self.drop_path(self.mlp(normed))
+        out: Tensor = x + self.drop_path(_scaled(self.mlp(normed), self.gamma_2))
         return out
 
 
@@ -110,7 +125,8 @@ class MViT(Backbone):
     """Multiscale vision transformer, v1 (Fan et al., ICCV 2021) and v2 (Li et al., CVPR 2022), for clips of one size.
 
     Its maps are the patches behind the last block of each stage, before the next one pools them; the last map is
-    normalised, the others are not. Its embedding is the normalised class token, or the mean of the last map.
+    normalised, the others are not. Its embedding is the normalised class token, or the mean of the last map, or with
+    ``use_mean_pooling`` the norm of a mean.
 
     Args:
         options: the backbone's options.
@@ -123,14 +139,14 @@ class MViT(Backbone):
     def __init__(self, options: MViTOptions, input_info: InputInfo) -> None:
         super().__init__()
         self.size, self.class_tokens = input_info.size, int(options.cls_embed_on)
+        self.mean_first = options.use_mean_pooling
         settings, self.grids = options.blocks, options.grids(input_info.size)
         rates = drop_path_rates(options.droppath_rate, len(settings))
-        self.patch_embedding = PatchEmbedding(options, input_info.channels, self.grids[0])
+        table_grids = _table_grids(options, options.table_size or self.size)
+        self.patch_embedding = PatchEmbedding(options, input_info.channels, self.grids[0], table_grids[0])
         self.blocks = nn.ModuleList(
             Block(options, setting, grid, table_grid, rate)
-            for setting, grid, table_grid, rate in zip(
-                settings, self.grids[:-1], _table_grids(options, self.size), rates, strict=True
-            )
+            for setting, grid, table_grid, rate in zip(settings, self.grids[:-1], table_grids, rates, strict=True)
         )
         width = settings[-1].output_channels
         self.norm = nn.LayerNorm(width, eps=EPS)
@@ -158,9 +174,12 @@ class MViT(Backbone):
             tokens = block(tokens)
             if index in self.stage_ends:
                 maps.append(self._as_map(tokens, index))
-        tokens = self.norm(tokens)
-        maps.append(self._as_map(tokens, len(self.blocks) - 1))
-        embedding = tokens[:, 0] if self.class_tokens else tokens.mean(dim=1)
+        normed = self.norm(tokens)
+        maps.append(self._as_map(normed, len(self.blocks) - 1))
+        if self.mean_first:
+            embedding = self.norm(tokens[:, self.class_tokens :].mean(dim=1))
+        else:
+            embedding = normed[:, 0] if self.class_tokens else normed.mean(dim=1)
         return Features(maps=tuple(maps), embedding=embedding)
 
     def _as_map(self, tokens: Tensor, index: int) -> Tensor:
@@ -189,7 +208,7 @@ def _total_stride(options: MViTOptions, last: int) -> tuple[int, ...]:
 
 
 def _table_grids(options: MViTOptions, size: Grid) -> list[Grid]:
-    """The grids, one per block, that the tables of relative positions are for: as published, quotients rounded down."""
+    """The grids, one per block, that the tables of positions are for: as published, quotients rounded down."""
     strides = [_total_stride(options, index - 1) for index in range(len(options.blocks))]
     return [tuple(max(1, length // step) for length, step in zip(size, stride, strict=True)) for stride in strides]
 
@@ -197,6 +216,16 @@ def _table_grids(options: MViTOptions, size: Grid) -> list[Grid]:
 def _table(length: int, dim: int) -> nn.Parameter | None:
     """A learned table (1, length, dim), or None where it would be empty."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, length, dim), std=0.02)) if length else None
+
+
+def _scale(options: MViTOptions, channels: int) -> nn.Parameter | None:
+    """Of a residual branch; None where there is none."""
+    start = options.layer_scale_init_value
+    return nn.Parameter(torch.full((channels,), start)) if start else None
+
+
+def _scaled(branch: Tensor, scale: Tensor | None) -> Tensor:
+    return branch if scale is None else branch * scale
 
 
 def _initialise(module: nn.Module) -> None:

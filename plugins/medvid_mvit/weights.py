@@ -84,7 +84,7 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     _join_projections(tensors)
     _check_pooling(tensors, state)
     for name, tensor in tensors.items():
-        fitted = result.tensors[name] = _fitted(name, tensor, state, model.backbone.grids[0])
+        fitted = result.tensors[name] = _fitted(name, tensor, state, model.backbone.patch_embedding.table_grid)
         if fitted.numel() != tensor.numel():
             result.resized[name] = tuple(tensor.shape)
     if f"{EMBEDDING}projection.weight" in result.resized:

@@ -27,6 +27,21 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(RESNET_GROUPS, channels, eps=1e-6)
 
 
+class ChannelNorm(nn.InstanceNorm2d):
+    """The norm of each channel of each example, as an instance norm: a group norm of as many groups as channels.
+
+    With channels last in memory this is up to 50 times as fast as torch's group norm on CPUs. But torch's gradient of
+    an instance norm of a single example is wrong where it arrives in that memory format (2.14, CPU), and that of a
+    batch norm, which is the same then, is not.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over H and W."""
+        if len(input) > 1:
+            return super().forward(input)
+        return functional.batch_norm(input, None, None, self.weight, self.bias, training=True, eps=self.eps)
+
+
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolution, each with a norm, and a shortcut; the stride is that of the 3x3.
 
@@ -47,9 +62,7 @@ class Bottleneck(nn.Module):
         self.norm3 = group_norm(out_channels)
         self.shortcut = nn.Sequential()
         if stride > 1 or in_channels != out_channels:
-            # As published, each channel is a group of its own here. Where torch is slow at that, on CPUs and with
-            # channels last in memory, this is up to 50 times as fast as a group norm.
-            norm = nn.InstanceNorm2d(out_channels, eps=1e-5, affine=True)
+            norm = ChannelNorm(out_channels, eps=1e-5, affine=True)  # as published, each channel is its own group
             self.shortcut.extend([std_conv(in_channels, out_channels, 1, stride), norm])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid_unetr.precise_norm import PreciseNorm
+
 CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -16,18 +18,31 @@ BATCH_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 class _FastInstanceNorm(nn.modules.instancenorm._InstanceNorm):
     """Instance norm that keeps channels-last memory, in which torch's own copies its input back and forth.
 
-    The instance norm of a single example is its batch norm.
+    The instance norm of a single example is its batch norm. Of one, torch's own also has wrong gradients where these
+    arrive in channels-last memory (2.14, CPU).
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (B, C, *S) over *S."""
-        if self.track_running_stats or input.is_contiguous():
+        if len(input) > 1 and (self.track_running_stats or input.is_contiguous()):
             return super().forward(input)
+        if self.track_running_stats:
+            return self._batch_norm(input, self.training, self.running_mean, self.running_var)
         examples = [self._normalised(example) for example in torch.split(input, 1)]
         return examples[0] if len(examples) == 1 else torch.cat(examples)
 
     def _normalised(self, example: Tensor) -> Tensor:
-        return functional.batch_norm(example, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        half = example.dtype in (torch.bfloat16, torch.float16)  # which have no more digits than torch's norm leaves
+        if example.device.type == "cpu" and not half and not example.is_contiguous():
+            out: Tensor = PreciseNorm.apply(example, self.weight, self.bias, self.eps)
+            return out
+        return self._batch_norm(example, True)
+
+    def _batch_norm(
+        self, example: Tensor, training: bool, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Tensor:
+        momentum = 0.0 if self.momentum is None else self.momentum
+        return functional.batch_norm(example, mean, variance, self.weight, self.bias, training, momentum, self.eps)
 
 
 class InstanceNorm2d(_FastInstanceNorm, nn.InstanceNorm2d):

@@ -48,3 +48,15 @@ def test_gradients_of_gates_are_compared(comparison: Comparison) -> None:
 )
 def test_what_is_not_understood_is_told_apart(comparison: Comparison, edit: Edit, message: str) -> None:
     comparison.assert_refuses("medt_gated", edit, message)
+
+
+def test_sizes_that_the_published_patches_do_not_cover_are_told_apart(comparison: Comparison) -> None:
+    comparison.assert_refuses("medt", lambda _, sidecar: sidecar["args"].update(img_size=160), "first 128 rows")
+
+
+def test_statistics_without_an_effect_are_not_compared(comparison: Comparison) -> None:
+    def add(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
+        buffers = sidecar["train"]["buffers_after_one_train_forward"]
+        buffers["layer1.0.hight_block.bn_similarity.running_mean"] = 1.0
+
+    assert comparison.run_changed("medt_gated", add) == 0

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "monai's defaults": {},
     "batch norm": {"norm_name": "batch"},
+    "capitals": {"norm_name": "INSTANCE"},
     "group norm": {"norm_name": ["group", {"num_groups": 2}]},
     "affine instance norm": {"norm_name": ["instance", {"affine": True}]},
     "plain blocks": {"res_block": False},

@@ -49,8 +49,8 @@ def test_gradients_are_compared(comparison: Comparison) -> None:
         ("mvit_pytorchvideo", lambda _, sidecar: sidecar["constructor"].update(window=3), "MViT takes no window"),
         (
             "mvit_pytorchvideo",
-            lambda _, sidecar: sidecar["constructor"].update(pool_first=True),
-            "with pool_first True",
+            lambda _, sidecar: sidecar["constructor"].update(enable_patch_embed=False),
+            "with enable_patch_embed False",
         ),
         ("mvit_torchvision_v2", lambda _, sidecar: sidecar["constructor"].pop("block_setting"), "block_setting"),
         ("mvit_slowfast_v1", lambda _, sidecar: sidecar.update(base_config="configs/SLOW.yaml"), "SLOW"),
@@ -93,6 +93,10 @@ PYTORCHVIDEO_OPTIONS: dict[str, dict[str, Any]] = {
     "maximum": {"pooling_mode": "max"},
     "average": {"pooling_mode": "avg", "pool_kvq_kernel": [1, 3, 3], "cls_embed_on": False},
     "joint positions, norm, no bias": {"sep_pos_embed": False, "enable_patch_embed_norm": True, "qkv_bias": False},
+    "tokens are pooled, then projected": {"pool_first": True, "qkv_bias": False},
+    "rounded widths": {"depth": 2, "patch_embed_dim": 24, "embed_dim_mul": [[1, 1.3]], "atten_head_mul": [[1, 4.0]]},
+    "a last width that is rounded": {"depth": 1, "patch_embed_dim": 10, "embed_dim_mul": None, "atten_head_mul": None}
+    | {"pool_q_stride_size": None},
     "more heads, gray": {"num_heads": 2, "input_channels": 1, "cls_embed_on": False},
 }
 
@@ -108,6 +112,18 @@ def test_options_agree_with_pytorchvideo(comparison: Comparison, options: dict[s
     size = arguments["spatial_size"]
     clip = torch.rand(2, arguments.get("input_channels", 3), 4, *(size if isinstance(size, list) else [size] * 2))
     assert comparison.run_classifier("mvit", "pytorchvideo 0.1.5", arguments, randomise(model), clip) == 0
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+def test_images_agree_with_pytorchvideo(comparison: Comparison) -> None:
+    from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
+
+    patches = {"kernel": [7, 7], "stride": [4, 4], "padding": [3, 3]}
+    arguments = PYTORCHVIDEO | {"use_2d_patch": True, "temporal_size": 1, "pool_kvq_kernel": [1, 3, 3]}
+    arguments |= {f"conv_patch_embed_{name}": value for name, value in patches.items()}
+    torch.manual_seed(0)
+    model = randomise(create_multiscale_vision_transformers(**arguments))
+    assert comparison.run_classifier("mvit", "pytorchvideo 0.1.5", arguments, model, torch.rand(2, 3, 32, 32)) == 0
 
 
 BLOCKS: dict[str, list[Any]] = {

@@ -42,7 +42,7 @@ def test_a_perturbed_tensor_is_found(comparison: Comparison, name: str, key: str
         ("facebook", {"hybrid_backbone": "resnet"}, "only patches as they are"),
         ("hf", {"hidden_act": "relu"}, "exact GELU"),
         ("facebook", {"norm_layer": "BatchNorm"}, "norm_layer 'BatchNorm' is not understood"),
-        ("facebook", {"img_size": 30}, "not a multiple of patch_size"),
+        ("hf", {"num_frames": 6}, "other than num_frames and image_size say"),
         ("facebook", {"attention_type": "axial"}, "attention_type"),
         ("facebook", {"num_classes": None}, "int"),
     ],
@@ -70,6 +70,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "other widths": {"hidden_size": 60, "num_attention_heads": 6, "intermediate_size": 123},
     "another eps": {"layer_norm_eps": 0.1},
     "one channel": {"num_channels": 1},
+    "space only, a result for each frame": {"attention_type": "space_only", "num_frames": 1},
+    "pixels that no patch takes": {"image_size": 19},
     "dropout, which is off": {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5},
 }
 
@@ -81,5 +83,6 @@ def test_options_agree_with_the_installed_transformers(comparison: Comparison, o
     model = TimesformerForVideoClassification(TimesformerConfig(**arguments))
     for parameter in model.parameters():
         parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
-    video = torch.rand(2, arguments["num_frames"], arguments.get("num_channels", 3), 16, 16)
+    size = [arguments["image_size"]] * 2
+    video = torch.rand(2, arguments["num_frames"], arguments.get("num_channels", 3), *size)
     assert comparison.run_classifier("timesformer_installed", "transformers", arguments, model, video) == 0

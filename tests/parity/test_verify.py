@@ -86,6 +86,26 @@ def test_the_other_form_of_sidecar_is_read(comparison: Comparison) -> None:
     assert comparison.run_changed("unetr", rewrite) == 0
 
 
+def test_exact_zeros_need_not_be_listed_as_without_gradient(comparison: Comparison) -> None:
+    """Here our keys of the last Longformer layer get zeros, like the published ones; only None is listed."""
+
+    def add(_: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
+        sidecar["grad_norms"]["temporal_encoder.encoder.layer.0.attention.self.key.bias"] = 1e-8  # rounding
+
+    assert comparison.run_changed("vtn", add) == 0
+
+
+def test_a_published_output_of_little_precision_is_compared_with_as_much(comparison: Comparison) -> None:
+    def blur(tensors: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
+        tensors["output"] += 3e-4
+        sidecar["f32_vs_f64"]["max_abs_diff"] = noise
+
+    noise = 2e-4
+    assert comparison.run_changed("unetr", blur) == 0
+    noise = 1e-5
+    assert comparison.run_changed("unetr", blur) == 1
+
+
 def test_published_scores_agree(verify: Main) -> None:
     fixture = Path(__file__).parents[1] / "evaluation" / "fixtures" / "med_metrics.safetensors"
     assert verify([str(fixture)]) == 0

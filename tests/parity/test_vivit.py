@@ -59,7 +59,8 @@ def test_another_order_of_attention_is_found(comparison: Comparison) -> None:
             "factorized_transformer_block",
         ),
         ("vivit_scenic", {"attention_config": {"type": "spacetime", "window": 2}}, "attention_config takes no window"),
-        ("vivit_scenic", {"temporal_encoding_config": {"method": "temporal_sampling"}}, "only tubelets"),
+        ("vivit_scenic", {"temporal_encoding_config": {"method": "2d_conv"}}, "only tubelets"),
+        ("vivit_scenic", {"temporal_encoding_config": {"method": "temporal_sampling"}}, "n_sampled_frames"),
     ],
 )
 def test_what_is_not_understood_is_told_apart(
@@ -85,6 +86,7 @@ DEFAULTS: dict[str, Any] = {
     [
         {},
         {"qkv_bias": False, "hidden_act": "gelu", "layer_norm_eps": 1e-3},
+        {"image_size": 21, "num_frames": 5},  # what is not a whole tubelet is left out
         {
             "num_frames": 6,
             "image_size": [8, 16],

@@ -30,7 +30,6 @@ def options(**given: Any) -> MViTOptions:
         (FLAT | {"head_mul": ((2, 2.0),)}, "head_mul names block 2"),
         (FLAT | {"pool_q_stride": ((3, 1, 2, 2),)}, "pool_q_stride names block 3"),
         (FLAT | {"pool_kv_stride": ((3, 1, 2, 2),)}, "pool_kv_stride names block 3"),
-        (FLAT | {"dim_mul": ((1, 1.01),)}, "dim_mul: block 1 would have 96.96"),
         (FLAT | {"num_heads": 5}, "block 0 has 96 channels, no multiple of its 5 heads"),
         ({"pool_kv_stride": ((0, 1, 2, 2),)}, "beside pool_kv_stride_adaptive"),
         ({"pool_q_stride": ((1, 2, 2),)}, "pool_q_stride"),
@@ -73,6 +72,19 @@ def test_kernels_can_grow_with_the_strides() -> None:
     assert blocks[21].pool_q is not None
     assert blocks[21].pool_q.kernel == (1, 3, 3)
     assert blocks[21].pool_kv is None  # strides of 1 get kernels of 1, which do nothing
+
+
+@pytest.mark.parametrize(
+    ("given", "channels"),
+    [
+        ({"embed_dim": 96, "dim_mul": ((1, 1.01),)}, [97, 97]),
+        ({"embed_dim": 6, "dim_mul": ((1, 2.0),), "head_mul": ((1, 8.0),)}, [16, 16]),  # 12, as a multiple of 8 heads
+        ({"embed_dim": 10, "dim_mul": ((1, 2.5),), "head_mul": ((1, 2.0),)}, [26, 26]),
+        ({"embed_dim": 20, "dim_mul": ((1, 1.5),), "head_mul": ((1, 4.0),), "dim_mul_in_att": True}, [20, 32]),
+    ],
+)
+def test_widths_are_rounded_to_a_multiple_of_the_heads(given: dict[str, Any], channels: list[int]) -> None:
+    assert [block.output_channels for block in options(**(FLAT | given)).blocks] == channels
 
 
 def test_a_variant_gives_way_to_what_is_set() -> None:

@@ -39,6 +39,7 @@ VARIANTS = {
     "joint positions": V1 | {"sep_pos_embed": False, "norm_stem": True, "qkv_bias": False},
     "maximum": V2 | {"pool_mode": "max", "residual_with_cls_embed": True},
     "average": V2 | {"pool_mode": "avg", "rel_pos_spatial": False},
+    "pooled, then projected": V2 | {"pool_first": True, "layer_scale_init_value": 0.1},
     "space only": V2 | {"rel_pos_temporal": False},
 }
 SIZE = (16, 36, 48)
@@ -81,6 +82,40 @@ def test_the_embedding_is_the_class_token_or_the_mean() -> None:
     assert torch.equal(features.maps[-1].flatten(2).transpose(1, 2), seen[0][:, 1:])
     features = build(cls_embed_on=False)(clip())
     torch.testing.assert_close(features.embedding, features.maps[-1].flatten(2).mean(dim=2))
+
+
+def test_the_mean_can_come_before_the_norm() -> None:
+    backbone = build(use_mean_pooling=True)
+    seen: list[Tensor] = []
+    backbone.blocks[-1].register_forward_hook(lambda _module, _args, output: seen.append(output))
+    features = backbone(clip())
+    torch.testing.assert_close(features.embedding, backbone.norm(seen[0][:, 1:].mean(1)))
+
+
+def test_residual_branches_can_be_scaled() -> None:
+    plain, scaled = build(), build(layer_scale_init_value=0.1)
+    scales = [name for name, _ in scaled.named_parameters() if "gamma" in name]
+    assert len(scales) == 2 * len(scaled.blocks)
+    scaled.load_state_dict(plain.state_dict(), strict=False)
+    assert not torch.allclose(plain(clip()).embedding, scaled(clip()).embedding)
+    for name in scales:
+        nn.init.ones_(scaled.get_parameter(name))
+    torch.testing.assert_close(plain(clip()).embedding, scaled(clip()).embedding)
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_tables_for_another_size_are_interpolated_in_each_pass(separate: bool) -> None:
+    trained = build((8, 32, 32), sep_pos_embed=separate)
+    nn.init.normal_(trained.patch_embedding.class_token)
+    tested = build((16, 64, 48), sep_pos_embed=separate, table_size=(8, 32, 32))
+    tested.load_state_dict(trained.state_dict())  # the tables stay as they are
+    own, seen = trained.patch_embedding._positions(), tested.patch_embedding._positions()
+    assert own is not None
+    assert seen is not None
+    table = own[:, 1:].reshape(1, 4, 8, 8, -1).movedim(-1, 1)
+    expected = functional.interpolate(table, (8, 16, 12), mode="trilinear").flatten(2).transpose(1, 2)
+    torch.testing.assert_close(seen, torch.cat([own[:, :1], expected], dim=1))
+    assert tested(clip((16, 64, 48))).embedding.shape == (2, 64)
 
 
 def test_maps_are_taken_before_the_next_stage_pools() -> None:

@@ -18,7 +18,8 @@ class Adapter(Protocol):
     translate: Translate
     """The plugin's import of published weights."""
     inert: str | None
-    """Pattern of published parameters that cancel out: their gradients are rounding, and our model lacks them."""
+    """Pattern of published parameters and buffers that cancel out: gradients are rounding, and our model may lack them.
+    """
 
     def __init__(self, fixture: Fixture) -> None:
         """Raise UnknownFormatError where the published constructor's arguments are not understood."""

@@ -53,6 +53,7 @@ class Fixture:
         state: the published state dict.
         tensors: input, output (in evaluation mode), target and intermediates.
         parameters: number of parameters of the published model, where recorded.
+        rounding: how far its output in float32 is from that in float64, where recorded.
         gradients: of the loss of output and target, where the latter was recorded.
     """
 
@@ -63,6 +64,7 @@ class Fixture:
     state: Mapping[str, Tensor]
     tensors: Mapping[str, Tensor]
     parameters: int | None
+    rounding: float
     gradients: Gradients | None
 
 
@@ -83,6 +85,7 @@ def read_fixture(path: Path) -> Fixture:
             state={key.removeprefix(STATE): value for key, value in tensors.items() if key.startswith(STATE)},
             tensors={key: value for key, value in tensors.items() if not key.startswith(STATE)},
             parameters=sidecar.get("n_params"),
+            rounding=sidecar.get("f32_vs_f64", {}).get("max_abs_diff", 0.0),
             gradients=_gradients(sidecar) if "target" in tensors else None,
         )
     except KeyError as error:

@@ -24,6 +24,8 @@ VARIANTS = {
 }
 """By the class and the blocks it is made of."""
 
+LOCAL_SIZE = (128, 128)
+"""The published branch over patches cuts an image of this size out of any."""
 BACKBONE = {"layers", "s", "groups", "width_per_group"}
 OTHER = {"cls", "block", "block_2", "img_size", "imgchan", "num_classes", "zero_init_residual"}
 
@@ -32,7 +34,8 @@ class MedTAdapter:
     """Trains patch after patch, as the authors do."""
 
     source = "medt"
-    inert: str | None = r"\.bn_similarity\.bias$"  # the same for all keys of a query, which softmax ignores
+    # The same for all keys of a query, which softmax ignores; and nothing counts the batches of these norms.
+    inert: str | None = r"\.bn_similarity\.(bias|running_mean|num_batches_tracked)$"
 
     def __init__(self, fixture: Fixture) -> None:
         self.translate: Translate = translate
@@ -46,6 +49,11 @@ class MedTAdapter:
             )
         except (KeyError, ValidationError) as error:
             raise UnknownFormatError(f"{fixture.path}: {error}") from error
+        if self.backbone.has_local_branch and self.backbone.img_size != LOCAL_SIZE:
+            raise UnknownFormatError(
+                f"{fixture.path}: img_size {arguments['img_size']}, where the published branch over patches sees the "
+                f"first {LOCAL_SIZE[0]} rows and columns only"
+            )
 
     def _variant(self) -> Any:
         published = self.arguments["cls"].rpartition(".")[2]

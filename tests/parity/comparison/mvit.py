@@ -14,7 +14,7 @@ from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_mvit.config import MViTOptions
-from medvid_mvit.geometry import make_pooling
+from medvid_mvit.geometry import make_pooling, rounded
 from medvid_mvit.model import MViT
 from medvid_mvit.weights import translate
 
@@ -31,6 +31,7 @@ PYTORCHVIDEO_NAMES = {
     "mlp_ratio": "mlp_ratio",
     "qkv_bias": "qkv_bias",
     "pooling_mode": "pool_mode",
+    "pool_first": "pool_first",
     "embed_dim_mul": "dim_mul",
     "atten_head_mul": "head_mul",
     "pool_q_stride_size": "pool_q_stride",
@@ -40,13 +41,11 @@ PYTORCHVIDEO_NAMES = {
 }
 PYTORCHVIDEO_OTHER = {
     *("spatial_size", "temporal_size", "input_channels", "head_num_classes"),  # the tensors say so too
-    *("dropout_rate_block", "droppath_rate_block", "head_dropout_rate"),
+    *("dropout_rate_block", "droppath_rate_block", "head_dropout_rate", "use_2d_patch"),
 }
 PYTORCHVIDEO_FIXED = {
     "norm": "layernorm",
-    "enable_patch_embed": True,
-    "use_2d_patch": False,
-    "pool_first": False,
+    "enable_patch_embed": True,  # without, the network takes tokens, not clips
     "head_activation": None,
 }
 
@@ -69,26 +68,34 @@ SLOWFAST_CONFIGS = {
     "MVIT_B_32x3_CONV": "mvit_b_24_32x3",
     "MVITv2_S_16x4": "mvitv2_s",
     "MVITv2_B_32x3": "mvitv2_b",
+    "MVITv2_L_40x3": "mvitv2_l",
+    "MVITv2_L_40x3_test": "mvitv2_l",
 }
+SLOWFAST_SIZES = {
+    "MVIT_B_16x4_CONV": (16, 224),
+    "MVIT_B_32x3_CONV": (32, 224),
+    "MVITv2_S_16x4": (16, 224),
+    "MVITv2_B_32x3": (32, 224),
+    "MVITv2_L_40x3": (40, 312),
+    "MVITv2_L_40x3_test": (40, 312),
+}
+"""Frames of a clip and their edge length, for which a model has its positions."""
 SLOWFAST_NAMES = {"MVIT.MODE": "pool_mode"} | {
     f"MVIT.{name.upper()}": name
     for name in [
         *PYTORCHVIDEO_NAMES.values(),
         *("use_abs_pos", "rel_pos_spatial", "rel_pos_temporal", "residual_pooling", "dim_mul_in_att"),
+        *("use_mean_pooling", "layer_scale_init_value"),
     ]
 }
 SLOWFAST_OTHER = {
     *("base_config", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE", "DATA.NUM_FRAMES", "MODEL.NUM_CLASSES"),
     "DATA.INPUT_CHANNEL_NUM",
     *("MVIT.DROPOUT_RATE", "MVIT.DROPPATH_RATE", "MVIT.SEPARATE_QKV", "MVIT.ZERO_DECAY_POS_CLS", "MODEL.DROPOUT_RATE"),
-    *("MVIT.REL_POS_ZERO_INIT", "MVIT.HEAD_INIT_SCALE", "MODEL.HEAD_ACT", "MODEL.ACT_CHECKPOINT"),
+    *("MVIT.REL_POS_ZERO_INIT", "MVIT.HEAD_INIT_SCALE", "MODEL.HEAD_ACT", "MODEL.ACT_CHECKPOINT", "MVIT.PATCH_2D"),
 }
 SLOWFAST_FIXED = {
     "MVIT.NORM": "layernorm",
-    "MVIT.POOL_FIRST": False,
-    "MVIT.PATCH_2D": False,
-    "MVIT.LAYER_SCALE_INIT_VALUE": 0.0,
-    "MVIT.USE_MEAN_POOLING": False,
     "MVIT.USE_FIXED_SINCOS_POS": False,
     "MVIT.REV.ENABLE": False,
 }
@@ -109,8 +116,14 @@ class MViTAdapter:
         self.translate: Translate = translate
         self.labels = fixture.tensors["output"].shape[1]
         try:
-            self.options = MViTOptions.model_validate({"name": "mvit", **OPTIONS[self.source](fixture)})
-            self.input_info = InputInfo("video", fixture.tensors["input"].shape[1], fixture.tensors["input"].shape[2:])
+            given = OPTIONS[self.source](fixture)
+            if any(fixture.arguments.get(name) for name in ("use_2d_patch", "MVIT.PATCH_2D")):
+                given |= _in_three_dimensions(given)
+            self.options = MViTOptions.model_validate({"name": "mvit", **given})
+            if self.source == "pytorchvideo":
+                self.options = _with_last_width(self.options)
+            _, channels, *size = self.arrange(fixture.tensors["input"]).shape
+            self.input_info = InputInfo("video", channels, tuple(size))
             self.options.check_input(self.input_info)
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise UnknownFormatError(f"{fixture.path}: {error}") from error
@@ -126,7 +139,8 @@ class MViTAdapter:
         return Model(backbone, LinearClassifier(head, backbone.feature_info, self.input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
-        return input
+        """Images are clips of one frame."""
+        return input.unsqueeze(2) if input.ndim == 4 else input
 
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         assert isinstance(model.head, LinearClassifier)
@@ -140,6 +154,22 @@ def _pytorchvideo(fixture: Fixture) -> dict[str, Any]:
     given = _renamed(fixture, PYTORCHVIDEO_NAMES, PYTORCHVIDEO_OTHER, PYTORCHVIDEO_FIXED)
     defaults = dict.fromkeys(LISTS, ()) | {"pool_kv_stride_adaptive": None, "pool_kvq_kernel": None}
     return {"pool_norm_eps": 1e-5 if "0.1.5" in fixture.reference else 1e-6} | defaults | given
+
+
+def _with_last_width(options: MViTOptions) -> MViTOptions:
+    """pytorchvideo rounds the width behind a block to a multiple of 8, and other ones only fit behind the last."""
+    *others, last = options.blocks
+    heads = rounded(last.num_heads * dict(options.head_mul).get(options.depth, 1), divisor=8, least=8)
+    factor = dict(options.dim_mul).get(options.depth, 1)
+    width = rounded(last.input_channels * factor, divisor=heads, least=8)
+    last = last.model_copy(update={"output_channels": width})
+    return options.model_copy(update={"block_setting": (*others, last)})
+
+
+def _in_three_dimensions(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The convolution of an image as that of a clip of one frame."""
+    fill = {"patch_kernel": 1, "patch_stride": 1, "patch_padding": 0}
+    return {name: (value, *options[name]) for name, value in fill.items() if name in options}
 
 
 def _torchvision(fixture: Fixture) -> dict[str, Any]:
@@ -172,7 +202,10 @@ def _listed(blocks: Any) -> Sequence[Mapping[str, Any]]:
 
 def _slowfast(fixture: Fixture) -> dict[str, Any]:
     options = _renamed(fixture, SLOWFAST_NAMES, SLOWFAST_OTHER, SLOWFAST_FIXED)
-    return {"variant": SLOWFAST_CONFIGS[PurePosixPath(fixture.arguments["base_config"]).stem]} | options
+    config = PurePosixPath(fixture.arguments["base_config"]).stem
+    frames, edge = SLOWFAST_SIZES[config]
+    frames, edge = fixture.arguments.get("DATA.NUM_FRAMES", frames), fixture.arguments.get("DATA.TRAIN_CROP_SIZE", edge)
+    return {"variant": SLOWFAST_CONFIGS[config], "table_size": (frames, edge, edge)} | options
 
 
 OPTIONS: dict[str, Callable[[Fixture], dict[str, Any]]] = {

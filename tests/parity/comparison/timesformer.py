@@ -86,6 +86,8 @@ class TimeSformerAdapter:
             raise UnknownFormatError(f"{fixture.path}: only patches as they are and exact GELU are known")
         try:
             self.options = TimeSformerOptions.model_validate({"name": "timesformer"} | _options(arguments))
+            if self.source == "huggingface":
+                _check_size(fixture.tensors["input"], arguments)
             self.channels = int(arguments["num_channels" if self.source == "huggingface" else "in_chans"])
             self.labels = int(arguments["num_labels" if self.source == "huggingface" else "num_classes"])
         except (TypeError, ValueError, ValidationError) as error:
@@ -101,8 +103,14 @@ class TimeSformerAdapter:
         return Model(backbone, LinearClassifier(head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
-        """transformers takes (B, T, C, H, W)."""
-        return input.transpose(1, 2) if self.source == "huggingface" else input
+        """transformers takes (B, T, C, H, W), and its space_only has a result for each frame."""
+        height, width = (size // edge * edge for size, edge in zip(input.shape[-2:], self.options.patch, strict=True))
+        whole = input[..., :height, :width]  # the published convolution leaves out the rest
+        if self.source == "facebook":
+            return whole
+        return (
+            whole.flatten(0, 1).unsqueeze(2) if self.options.attention_type == "space_only" else whole.transpose(1, 2)
+        )
 
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
         head = model.head
@@ -116,11 +124,24 @@ class TimeSformerAdapter:
 def _options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Our options for the published arguments."""
     options = {OURS.get(name, name): value for name, value in arguments.items()}
+    sizes, patches = (_pair(options[name]) for name in ("img_size", "patch_size"))
+    options["img_size"] = tuple(size // patch * patch for size, patch in zip(sizes, patches, strict=True))
     if "intermediate_size" in options:
         options["mlp_ratio"] = options["intermediate_size"] / options["embed_dim"]
     if "norm_layer" in options:
         options["norm_eps"] = _eps(str(options["norm_layer"]))
     return {name: value for name, value in options.items() if name in TimeSformerOptions.model_fields}
+
+
+def _pair(size: Any) -> Any:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _check_size(input: Tensor, arguments: Mapping[str, Any]) -> None:
+    """transformers mixes up space and time of clips that are not of the configured size."""
+    frames, *size = (input.shape[axis] for axis in (1, 3, 4))
+    if [frames, *size] != [arguments["num_frames"], *[arguments["image_size"]] * 2]:
+        raise ValueError(f"the input is a clip of {[frames, *size]}, other than num_frames and image_size say")
 
 
 def _eps(norm_layer: str) -> float:

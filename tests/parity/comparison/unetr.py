@@ -43,15 +43,21 @@ class UNETRAdapter:
         if self.source == "research_contributions":
             arguments.setdefault("conv_block", False)
         try:
+            arguments["norm_name"] = self._norm_name()
             self.channels, self.labels = arguments["in_channels"], arguments["out_channels"]
             self.backbone = UNETROptions(name="unetr", img_size=self._img_size(), **self._given(BACKBONE))
             self.head = UnetrDecoderOptions(name="unetr_decoder", **self._given(HEAD))
-        except (KeyError, ValidationError) as error:
+        except (AttributeError, KeyError, TypeError, ValidationError) as error:
             raise UnknownFormatError(f"{fixture.path}: {error}") from error
 
     def _img_size(self) -> tuple[int, ...]:
         size, rank = self.arguments["img_size"], self.arguments.get("spatial_dims", 3)
         return (size,) * rank if isinstance(size, int) else tuple(size)
+
+    def _norm_name(self) -> Any:
+        """MONAI takes capitals too."""
+        name = self.arguments.get("norm_name", "instance")
+        return name.lower() if isinstance(name, str) else (name[0].lower(), *name[1:])
 
     def _given(self, names: set[str]) -> dict[str, Any]:
         return {name: value for name, value in self.arguments.items() if name in names}

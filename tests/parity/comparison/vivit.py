@@ -30,10 +30,11 @@ class ViViTAdapter:
         self.translate: Translate = translate
         self.fixture, self.arguments = fixture, fixture.arguments
         try:
-            self.channels, *size = (fixture.tensors["input"].shape[axis] for axis in self.axes[1:])
-            self.options = ViViTOptions(
-                name="vivit", num_frames=size[0], image_size=(size[1], size[2]), **self.published_options()
-            )
+            options = self.published_options()
+            self.channels, *sizes = self.frames(fixture.tensors["input"]).shape[1:]
+            # The published convolution leaves out what is not a whole tubelet.
+            self.size = tuple(size // edge * edge for size, edge in zip(sizes, options["tubelet_size"], strict=True))
+            self.options = ViViTOptions(name="vivit", num_frames=self.size[0], image_size=self.size[1:], **options)
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise UnknownFormatError(f"{fixture.path}: {error!r}") from error
 
@@ -60,6 +61,11 @@ class ViViTAdapter:
         return Model(backbone, LinearClassifier(head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
+        frames, height, width = self.size
+        return self.frames(input)[:, :, :frames, :height, :width]
+
+    def frames(self, input: Tensor) -> Tensor:
+        """The frames that the network reads of the input, as (B, C, T, H, W)."""
         return input.permute(self.axes)
 
     def modules(self, model: Model) -> Mapping[str, nn.Module]:
@@ -103,7 +109,10 @@ class HuggingFaceViViTAdapter(ViViTAdapter):
     )
     activations: Mapping[str, str] = {
         "gelu": "none",
+        "gelu_python": "none",
         "gelu_fast": "tanh",
+        "gelu_accurate": "tanh",
+        "gelu_python_tanh": "tanh",
         "gelu_new": "tanh",
         "gelu_pytorch_tanh": "tanh",
     }
@@ -120,6 +129,7 @@ class ScenicViViTAdapter(ViViTAdapter):
 
     source = "scenic"
     axes = (0, 4, 1, 2, 3)
+    sampled: int | None = None
     kinds: Mapping[str, str] = {
         "spacetime": "joint",
         "factorized_encoder": "factorised_encoder",
@@ -143,21 +153,31 @@ class ScenicViViTAdapter(ViViTAdapter):
 
     def published_options(self) -> dict[str, Any]:
         attention = self._block("attention_config", "type", "attention_order", "spatial_only_baseline")
-        if self._block("temporal_encoding_config", "method").get("method", "3d_conv") != "3d_conv":
-            raise UnknownFormatError(f"{self.fixture.path}: only tubelets (3d_conv) are known")
+        encoding = self._block("temporal_encoding_config", "method", "n_sampled_frames")
+        if encoding.get("method", "3d_conv") not in ("3d_conv", "temporal_sampling"):
+            raise UnknownFormatError(f"{self.fixture.path}: only tubelets (3d_conv) and temporal_sampling are known")
+        self.sampled = encoding["n_sampled_frames"] if encoding.get("method") == "temporal_sampling" else None
         kind = attention.pop("type", "spacetime")
         names = {name: name for name in self.sizes}
         if kind == "factorized_encoder":
             names = {f"spatial_{name}": name for name in self.sizes}
             names |= {f"temporal_{name}": f"temporal_{name}" for name in self.sizes}
-        height, width, frames = self.arguments["patches_size_hwt"]
+        height, width, *frames = self.arguments["patches_size_hwt"]
         return {
             "model": self.kinds[kind],
-            "tubelet_size": (frames, height, width),
+            "tubelet_size": (1 if self.sampled else frames[0], height, width),
             "classifier": self.arguments.get("classifier", "gap"),
             **attention,
             **self.renamed({**names, **self.shared}, self.ignored),
         }
+
+    def frames(self, input: Tensor) -> Tensor:
+        """All, or some at equal distances: uniform frame sampling (section 3.2)."""
+        clip = super().frames(input)
+        if not self.sampled or self.sampled >= clip.shape[2]:
+            return clip
+        step = clip.shape[2] / (self.sampled + 1)
+        return clip[:, :, [round(step * (index + 1)) for index in range(self.sampled)]]
 
     def _block(self, name: str, *known: str) -> dict[str, Any]:
         """One of the nested configurations, without how it initialises kernels."""
