@@ -99,8 +99,13 @@ class RunFolder:
         """Why a process other than the first failed, for the first to tell."""
         return self.path / f".failure-{rank}.json"
 
+    @property
+    def log(self) -> Path:
+        """With tracebacks."""
+        return self.log_of(0)
+
     def log_of(self, rank: int) -> Path:
-        """The log of a process, with tracebacks."""
+        """The log of a process."""
         return self.path / (f"run-{rank}.log" if rank else "run.log")
 
     @property
