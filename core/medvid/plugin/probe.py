@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint
 from medvid.plugin.discovery import PluginStatus
 
 TIMEOUT = 60
-"""Seconds that all plugins together may take; one that imports torch, cold, takes most of them."""
+"""Seconds that a plugin may take; one that imports torch, cold, takes most of them."""
 
 
 def mark_deadly(plugins: Sequence[PluginStatus]) -> tuple[PluginStatus, ...]:
@@ -29,37 +29,51 @@ def mark_deadly(plugins: Sequence[PluginStatus]) -> tuple[PluginStatus, ...]:
 def _find_deadly(plugins: Sequence[PluginStatus]) -> Iterator[tuple[str, str]]:
     """Label and reason of each deadly plugin."""
     while plugins:
-        begun, reason = _load_elsewhere(plugins)
-        if not reason or not begun:  # all is well, or not even the process could begin, which is no plugin's fault
+        begun, status = _load_elsewhere(plugins)
+        if begun > len(plugins) or not begun:  # all is well; or not even the process began, which is no plugin's fault
             return
-        yield plugins[begun - 1].label, reason
+        if status is None and begun > 1:  # those before may have taken the time
+            plugins = plugins[begun - 1 :]
+            continue
+        yield plugins[begun - 1].label, _describe_end(status)
         plugins = plugins[begun:]
 
 
-def _load_elsewhere(plugins: Sequence[PluginStatus]) -> tuple[int, str]:
-    """How many plugins a new process began to load, and why it ended before it was done; empty if it was not."""
+def _load_elsewhere(plugins: Sequence[PluginStatus]) -> tuple[int, int | None]:
+    """Load plugins in a new process.
+
+    Returns:
+        How many it began to load, one more than there are if it loaded all; and its exit status, None for none in time.
+    """
     points = [plugin.entry_point for plugin in plugins if plugin.entry_point]
     order = {"path": sys.path, "points": [(point.name, point.value, point.group) for point in points]}
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError:  # where Python is embedded in another program
+        return 0, None
+    with process:
         try:
             told, _ = process.communicate(json.dumps(order), timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             told, _ = process.communicate()
-            return len(told), f"it is not loaded after {TIMEOUT} s"
+            return len(told), None
         finally:
             process.kill()
-    if len(told) > len(points):  # the last byte says that all are loaded
-        return len(told), ""
-    code = process.returncode
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    return len(told), f"it ends the process that loads it, with {how}"
+    return len(told), process.returncode
+
+
+def _describe_end(status: int | None) -> str:
+    if status is None:
+        return f"it is not loaded after {TIMEOUT} s"
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return f"it ends the process that loads it, with {how}"
 
 
 def _main() -> None:
