@@ -34,6 +34,14 @@ def working_directory(tmp_path: Path, tracking_uri: str, monkeypatch: pytest.Mon
     return tmp_path
 
 
+OBSERVER = """
+from medvid.plugin import hookimpl
+
+@hookimpl
+def medvid_run_finished(run, result): ...
+"""
+
+
 class ThirdParty:
     """A folder on the module path that holds distributions as pip installs them."""
 
@@ -42,9 +50,12 @@ class ThirdParty:
         self.plugins_file = folder / "plugins.toml"
 
     def install(self, name: str, source: str, *, version: str = "1.0") -> Path:
-        """Install a distribution of one module, which is its plugin; both are named like it. Returns the module."""
+        """Install a distribution of one module, which is its plugin; both are named like it. Returns the module.
+
+        Without a source it is a plugin that observes the end of runs and does nothing.
+        """
         module = self.folder / f"{name.replace('-', '_')}.py"
-        module.write_text(source)
+        module.write_text(source or OBSERVER)
         info = self.folder / f"{module.stem}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

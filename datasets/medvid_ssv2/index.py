@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medvid.data.video_index import Clip, VideoIndex, raise_problems
+from medvid.data.video_index import Clip, VideoIndex, notes_on_classes, raise_problems
 from medvid.data.video_labels import label_key, read_labels
 from medvid.errors import DataError
 
@@ -60,11 +60,9 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
     shared = [video for video in splits["train"] if video in splits["validation"]]
     problems += [f"video {video} is in train and in validation: trained on and held out" for video in shared]
     raise_problems(f"the annotations of {root}", problems)
-    return VideoIndex(
-        {video: clip for clips in splits.values() for video, clip in clips.items()},
-        labels,
-        {split: tuple(clips) for split, clips in splits.items()},
-    )
+    clips = {video: clip for found in splits.values() for video, clip in found.items()}
+    divided = {split: tuple(found) for split, found in splits.items()}
+    return VideoIndex(clips, labels, divided, notes_on_classes(clips, divided, labels))
 
 
 def _find_videos(root: Path, videos: Path | None) -> Path:

@@ -13,8 +13,8 @@ class VideosOptions(ListedVideoOptions):
     In one folder per class, with or without folders train and val (or validation) and test around these; or in lists,
     whose labels may be ids or names: train.csv, val.csv and test.csv, or a single list that `lists: {all: ...}` names.
 
-    Where nothing says what is held out, a share of each class is. Clips of one patient or one recording may then be on
-    both sides: if there are such, say in lists or folders what is held out.
+    Where nothing says which clips are for validation, a share of each class is held out of those to train on. Clips of
+    one patient or one recording may then be on both sides: if there are such, say in lists or folders what is held out.
     """
 
     name: Literal["videos"] = "videos"

@@ -14,16 +14,18 @@ class Videos(VideoDataset):
     options: VideosOptions
 
     def split(self, index: VideoIndex) -> Mapping[str, tuple[str, ...]]:
-        """As lists or folders say; where they name training clips only, a share of each class is held out."""
-        if set(index.splits) - {"train"}:
+        """As lists or folders say; where they name no clips for validation, a share of each class is held out."""
+        if "validation" in index.splits or (index.splits and "train" not in index.splits):
             return index.splits
+        given = index.splits.get("train", tuple(index.clips))
         by_class: dict[int | None, list[str]] = {}
-        for case, clip in index.clips.items():
-            by_class.setdefault(clip.label, []).append(case)
+        for case in given:
+            by_class.setdefault(index.clips[case].label, []).append(case)
         held_out = {case for cases in by_class.values() for case in self._held_out(cases)}
         return {
-            "train": tuple(case for case in index.clips if case not in held_out),
-            "validation": tuple(case for case in index.clips if case in held_out),
+            **index.splits,
+            "train": tuple(case for case in given if case not in held_out),
+            "validation": tuple(case for case in given if case in held_out),
         }
 
     def _held_out(self, cases: list[str]) -> tuple[str, ...]:

@@ -176,3 +176,12 @@ class MViTOptions(BackboneOptions):
             ValueError: naming the size and the block.
         """
         self.grids(info.size)
+
+    def check_test_input(self, trained: InputInfo, given: InputInfo) -> None:
+        """Refuse another size than that of training, which decides the shapes of the tables.
+
+        Raises:
+            ValueError: naming both.
+        """
+        if given.size != trained.size:
+            raise ValueError(f"it is built for clips of {list(trained.size)}, not {list(given.size)}")

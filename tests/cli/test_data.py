@@ -81,3 +81,10 @@ def test_videos_are_reencoded_and_failures_listed(platform: Any) -> None:
     assert (code, out) == (4, "b/6.mp4: it is empty (0 bytes)\n")
     assert "error[DATA]: 1 videos in data could not be re-encoded; all others are in small" in err
     assert platform("data", "prepare", "data", "-o", "small", "--gop", 6).code == 4
+
+
+@pytest.mark.parametrize("output", ["task.yaml", "task.yaml/below"])
+def test_videos_are_not_reencoded_into_a_file(platform: Any, output: str) -> None:
+    result = platform("data", "prepare", "data", "-o", output)
+    assert result.code == 2
+    assert "task.yaml is a file; give a folder" in result.err

@@ -102,3 +102,18 @@ def test_what_is_logged_is_shown_once(platform: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cli, "_import_command", log)
     for _ in range(2):
         assert platform("ui") == (0, "", "seen ui\n")
+
+
+@pytest.mark.parametrize(("arguments", "end"), [("", "the end"), ("sys.argv[1:]", "Ctrl-C")])
+def test_ctrl_c_cannot_disturb_the_end_of_the_process_of_a_command(python: Any, arguments: str, end: str) -> None:
+    script = f"""
+import signal, sys
+from medvid.cli.main import main
+main({arguments})
+try:
+    signal.raise_signal(signal.SIGINT)
+    print("the end")
+except KeyboardInterrupt:
+    print("Ctrl-C")
+"""
+    assert python(script, "--version").out.splitlines()[1:] == [end]

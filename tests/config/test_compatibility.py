@@ -1,12 +1,14 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medvid.config.compatibility import check_compatible
+from medvid.config.compatibility import check_compatible, check_weights_exist
+from medvid.config.load import load_task
 from medvid.config.task import Task
-from medvid.errors import ConfigError, DataError
-from medvid.plugin.host import Host
+from medvid.errors import CheckpointError, ConfigError, DataError
+from medvid.plugin.host import Host, make_host
 
 Load = Callable[..., Task]
 
@@ -92,3 +94,41 @@ def test_classes_may_be_more_than_a_label_map_has(load: Load, host: Host) -> Non
 def test_what_is_wrong_with_the_data_is_said_by_the_data_set(load: Load, host: Host) -> None:
     with pytest.raises(DataError, match=r"dataset\.json is missing"):
         check_compatible(load(overrides={"dataset.labels": ["read"]}), host)
+
+
+VIDEO = """
+name: clips
+dataset: {name: videos, root: ., classes: [a, b], frames: 4, size: 32, test_frames: 8}
+backbone: %s
+head: {name: classification}
+train: {steps: 1, batch_size: 1, optimizer: {name: adamw, lr: 1e-4}}
+"""
+STAM = "{name: stam, num_frames: 4, frame: {name: vit, img_size: [32, 32], embed_dim: 192}}"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "sentence"),
+    [
+        (STAM, "num_frames is 4, but the data set gives clips of 8 frames"),
+        ("{name: mvit, variant: mvit_b_16x4}", r"it is built for clips of \[4, 32, 32\], not \[8, 32, 32\]"),
+        ("{name: timesformer}", None),
+    ],
+)
+def test_clips_of_evaluation_have_to_fit_too(tmp_path: Path, backbone: str, sentence: str | None) -> None:
+    path, host = tmp_path / "task.yaml", make_host()
+    path.write_text(VIDEO % backbone)
+    task = load_task(path, host)
+    if sentence is None:
+        assert check_compatible(task, host) == ()
+        return
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        check_compatible(task, host)
+    assert "dataset.test_frames" in caught.value.hint
+
+
+def test_published_weights_have_to_be_there(tmp_path: Path) -> None:
+    path, host = tmp_path / "task.yaml", make_host()
+    weights = "weights: {source: timm, path: gone.safetensors}"
+    path.write_text(VIDEO % STAM.replace("embed_dim: 192", f"embed_dim: 192, {weights}"))
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors: no such file"):
+        check_weights_exist(load_task(path, host).backbone)

@@ -76,7 +76,7 @@ ONE_PROBLEM = {
     },
     "warmup_steps: 2": {
         "warmup_steps: 20": "task.yaml:1:1: train.schedule.warmup_steps is 20, more than train.steps (10): the peak "
-        "rate would never be reached",
+        "rate would never be reached; set it lower too",
     },
     "sample:": {"sample:\n  trian: {}": "task.yaml:15:3: sample.trian: unknown key; did you mean 'train'?"},
 }

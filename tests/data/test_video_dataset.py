@@ -161,8 +161,11 @@ def test_videos_that_are_shorter_than_a_clip(films, tmp_path, short, expected) -
     assert wide(data, "a/1.mp4", 0) == expected
     refusing = dataset(tmp_path, rate=20, short="error")
     for read in (refusing.case("a/1.mp4").input, lambda: refusing.sample("a/1.mp4", 0)):
-        with pytest.raises(VideoReadError, match=r"a/1\.mp4 cannot be read: it lasts 1\.00 s, less than the 2\.03 s"):
+        with pytest.raises(
+            VideoReadError, match=r"a/1\.mp4 cannot be read: it lasts 1\.00 s, less than the 2\.03 s"
+        ) as caught:
             read()
+        assert caught.value.hint == "set dataset.short to pad or loop, or take it out"
 
 
 def test_a_file_that_cannot_be_read_is_an_error_that_names_it(shared, tmp_path) -> None:
@@ -174,8 +177,13 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(shared, tmp_path) 
     assert len(data.cases("train")) == 3
     for name, reason in (("cut", "truncated"), ("text", "text file")):
         for read in (data.case(f"a/{name}.mp4").input, lambda name=name: data.sample(f"a/{name}.mp4", 0)):
-            with pytest.raises(DataError, match=rf"a/{name}\.mp4 cannot be read: .*{reason}"):
+            with pytest.raises(DataError, match=rf"a/{name}\.mp4 cannot be read: .*{reason}") as caught:
                 read()
+            assert caught.value.hint == "platform data check TASK.yaml lists all such files"
+    [elsewhere] = data.open([tmp_path / "a" / "cut.mp4"])
+    with pytest.raises(VideoReadError, match="truncated") as caught:
+        elsewhere.input()
+    assert caught.value.hint == ""
     with pytest.raises(DataError, match=r"there is no case a/gone\.mp4"):
         data.sample("a/gone.mp4", 0)
 

@@ -102,6 +102,20 @@ def test_repeated_lines_are_left_out_and_counted(tmp_path) -> None:
     assert index.notes == ("train.csv: 2 lines repeat an earlier one and are left out: line 3, line 4",)
 
 
+def test_classes_without_clips_are_named(tmp_path) -> None:
+    index = read(tmp_path, train="a.mp4 1\nb.mp4 3\n", val="c.mp4 4")
+    assert index.notes == (
+        "2 of 5 classes have no clips: class 0, class 2",
+        "1 classes are held out but have no training clips: class 4",
+        "no clip has the label 0: labels count from 0",
+    )
+
+
+def test_an_empty_list_beside_another(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"1 problems in .*:\n  train\.csv: no clip is listed"):
+        read(tmp_path, train="path label\n\n", val="c.mp4 0")
+
+
 def test_validation_and_test_may_be_the_same_list(tmp_path) -> None:
     index = read(tmp_path, train="a.mp4 0", val="b.mp4 1", test="b.mp4 1")
     assert index.splits == {"train": ("a.mp4",), "validation": ("b.mp4",), "test": ("b.mp4",)}
@@ -174,9 +188,34 @@ def test_names_of_a_file_give_the_ids_of_folders(tmp_path) -> None:
     touch(tmp_path, "train/riding_a_bike/1.mp4", "val/abseiling/2.mp4")
     index = find_clips_in_folders(tmp_path, ["riding a bike", "abseiling", "yoga"])
     assert labels_of(index) == {"train/riding_a_bike/1.mp4": 0, "val/abseiling/2.mp4": 1}
-    assert index.notes == ("1 classes are held out but have no training clips: abseiling",)
+    assert index.notes == (
+        "1 of 3 classes have no clips: yoga",
+        "1 classes are held out but have no training clips: abseiling",
+    )
     with pytest.raises(DataError, match=r"1 folders in .* are not among the 2 class names: train/riding_a_bike"):
         find_clips_in_folders(tmp_path, ["abseiling", "yoga"])
+
+
+def test_a_folder_without_videos_is_no_class_unless_it_is_named(tmp_path) -> None:
+    touch(tmp_path, "a/1.mp4", "b/2.mp4", "annotations/readme.txt", "__MACOSX/._1.mp4")
+    index = find_clips_in_folders(tmp_path)
+    assert index.labels == ("a", "b") == find_class_names(tmp_path)
+    assert labels_of(index) == {"a/1.mp4": 0, "b/2.mp4": 1}
+    assert index.notes == ("2 folders hold no videos and are no classes: __MACOSX, annotations",)
+    named = find_clips_in_folders(tmp_path, ["annotations", "a", "b"])
+    assert labels_of(named) == {"a/1.mp4": 1, "b/2.mp4": 2}
+    assert named.notes == (
+        "1 folders hold no videos and are no classes: __MACOSX",
+        "1 of 3 classes have no clips: annotations",
+    )
+
+
+def test_two_spellings_of_a_class(tmp_path) -> None:
+    touch(tmp_path, "train/up/1.mp4", "train/Up/2.mp4", "train/down/3.mp4")
+    for read_folders in (find_class_names, find_clips_in_folders):
+        with pytest.raises(DataError, match=r"the classes 'Up' and 'up' in .* are spellings of the same name"):
+            read_folders(tmp_path)
+    assert set(labels_of(find_clips_in_folders(tmp_path, ["up", "down"])).values()) == {0, 1}
 
 
 def test_folders_without_videos(tmp_path) -> None:
@@ -192,12 +231,12 @@ def test_folders_without_videos(tmp_path) -> None:
 
 def test_videos_for_prediction(tmp_path) -> None:
     touch(tmp_path, "in/a/1.mp4", "in/2.webm", "in/x.txt", "else/3.mp4", "else/2.webm")
-    found = find_videos([tmp_path / "in", tmp_path / "else" / "3.mp4"])
+    found = find_videos([tmp_path / "in" / "2.webm", tmp_path / "in", tmp_path / "else" / "3.mp4"])
     assert list(found) == ["2.webm", "a/1.mp4", "3.mp4"]
     assert found["a/1.mp4"].path == str(tmp_path / "in" / "a" / "1.mp4")
     for paths, reason in (
         (["in", "else"], "two videos are called 2.webm"),
-        (["in/x.txt"], "is no video"),
+        (["in/x.txt"], r"is no video: \.mp4, \.webm, \.avi, \.mkv, \.mov, \.m4v, \.wmv, \.flv, \.3gp can be read"),
         (["gone.mp4"], "does not exist"),
     ):
         with pytest.raises(DataError, match=reason):

@@ -155,8 +155,14 @@ def test_every_failure_is_one_error_that_names_file_and_reason(films, tmp_path, 
     assert len(shown) <= (backend == "decord")  # which lets nobody silence that it cannot open noise
 
 
+def test_decord_refuses_frames_without_times(films, tmp_path) -> None:
+    path = films.write(tmp_path / "a.avi", films.numbered(24))
+    with pytest.raises(VideoReadError, match="its frames have no times"), open_video(path, "decord"):
+        pass
+
+
 def test_the_error_crosses_processes_unchanged(tmp_path) -> None:
-    error = VideoReadError(tmp_path / "a.mp4", "it is odd", "decord")
+    error = VideoReadError(tmp_path / "a.mp4", "it is odd", "decord", "look at it")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.path, again.reason, again.backend) == (
         f"{tmp_path}/a.mp4 cannot be read: it is odd (with decord)",
@@ -164,7 +170,7 @@ def test_the_error_crosses_processes_unchanged(tmp_path) -> None:
         "it is odd",
         "decord",
     )
-    assert again.hint == error.hint
+    assert again.hint == error.hint == "look at it"
 
 
 def _first_number(path: str) -> int:

@@ -114,6 +114,7 @@ def test_folders_that_cannot_be_used(source, tmp_path) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(DataError, match="there are no videos"):
         reencode(tmp_path / "bare", tmp_path / "target", SMALL, 1, nothing)
+    assert not (tmp_path / "target").exists()
 
 
 def test_damage_is_found_by_decoding_everything(films, tmp_path) -> None:

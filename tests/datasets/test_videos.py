@@ -55,6 +55,15 @@ def test_folders_of_splits(tmp_path, film) -> None:
     assert data.cases("test") == ("test/a/4.mp4",)
 
 
+def test_clips_for_validation_are_held_out_of_those_to_train_on(tmp_path, film) -> None:
+    train = [f"train/{name}/{number}.mp4" for name in "ab" for number in range(5)]
+    root = fill(tmp_path / "data", film, *train, "test/a/7.mp4", "test/b/8.mp4")
+    data = videos(root)
+    assert sorted(data.cases("train") + data.cases("validation")) == train
+    assert [case.split("/")[1] for case in data.cases("validation")] == ["a", "b"]
+    assert data.cases("test") == ("test/a/7.mp4", "test/b/8.mp4")
+
+
 def test_lists_with_names_of_classes(tmp_path, film) -> None:
     root = fill(tmp_path / "data", film, *(f"clips/patient {number}.mp4" for number in range(6)))
     lines = [f"clips/patient {number}.mp4,{'normal heart' if number % 2 else 'failure'}" for number in range(6)]

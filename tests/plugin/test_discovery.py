@@ -72,6 +72,15 @@ def test_one_changed_byte_is_refused(third_party: Any, status: Any) -> None:
     assert status("ext").status == "refused"
 
 
+def test_a_package_that_takes_the_place_of_a_module_is_refused(third_party: Any, status: Any) -> None:
+    module = third_party.install("ext", HARMLESS)
+    third_party.allow()
+    module.with_suffix("").mkdir()
+    assert status("ext").status == "enabled"  # Python still imports the module
+    (module.with_suffix("") / "__init__.py").write_text(HARMLESS)
+    assert status("ext").reason == "ext/__init__.py is not as it was installed; reinstall ext"
+
+
 def test_another_build_of_the_same_version_is_refused(third_party: Any, status: Any) -> None:
     third_party.install("ext", HARMLESS)
     third_party.allow()

@@ -70,6 +70,8 @@ BROKEN = {
     "@hookimpl\ndef medvid_metric(run): ...": "there is no hook 'medvid_metric'; did you mean 'medvid_metrics'?",
     "@hookimpl\ndef medvid_metrics(run, values, epoch): ...": "Argument(s) {'epoch'} are declared in the hookimpl",
     "@hookimpl\ndef medvid_components(): return ['net']": "gave 'net', not the spec of a backbone, head or data set",
+    "def medvid_components(): return []": "it implements no hook: no function of it is marked with @hookimpl",
+    "@hookimpl\ndef medvid_components(): ...": "medvid_components returned nothing",
     "@hookimpl\ndef medvid_components(): return 3": "medvid_components returned 3, not specs",
     "@hookimpl\ndef medvid_components():\n    yield 1 / 0": "ZeroDivisionError: division by zero",
 }
@@ -135,8 +137,10 @@ def test_an_unknown_name_comes_with_the_closest_and_the_enabled_ones(host_with: 
     host = host_with(ext=contributes("very_special_net"))
     with pytest.raises(ConfigError, match=r"'very_spezial_net'; did you mean 'very_special_net'\? enabled: .*unetr"):
         host.spec("backbone", "very_spezial_net")
-    with pytest.raises(ConfigError, match="no head named 'very_special_net'; enabled: "):
+    with pytest.raises(ConfigError, match="'very_special_net' is a backbone, not a head"):
         host.spec("head", "very_special_net")
+    with pytest.raises(ConfigError, match="no head named 'nothing_like_it'; enabled: "):
+        host.spec("head", "nothing_like_it")
 
 
 def test_a_name_that_may_come_from_a_plugin_that_is_not_loaded(third_party: Any) -> None:
@@ -147,6 +151,13 @@ def test_a_name_that_may_come_from_a_plugin_that_is_not_loaded(third_party: Any)
         make_host(third_party.plugins_file).spec("backbone", "wavelet")
     assert "plugin broken of broken 1.0 is broken: ZeroDivisionError" in caught.value.hint
     assert "installed, not enabled: platform plugins add unlisted" in caught.value.hint
+
+
+def test_a_misspelt_name_is_no_reason_to_list_other_plugins(third_party: Any) -> None:
+    third_party.install("unlisted", "")
+    with pytest.raises(ConfigError, match="did you mean 'unetr'") as caught:
+        make_host(third_party.allow("nothing")).spec("backbone", "unetrr")
+    assert not caught.value.hint
 
 
 def test_a_component_named_like_its_plugin_is_the_plugins_however_close_others_are(third_party: Any) -> None:
@@ -279,8 +290,9 @@ def test_a_veto_passes_and_another_error_names_the_plugin(host_with: Any) -> Non
     host = host_with(
         strict=OBSERVER.format(action="pass", veto="from medvid.errors import DataError; raise DataError('no consent')")
     )
-    with pytest.raises(DataError, match="no consent"):
+    with pytest.raises(DataError, match="no consent") as caught:
         host.veto(RUN)
+    assert caught.value.hint == "this is a veto of plugin strict of strict 1.0"
 
 
 def test_a_failing_veto_names_the_plugin(host_with: Any) -> None:

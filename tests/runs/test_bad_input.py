@@ -76,7 +76,7 @@ def test_damaged_data(
         ("backbone.name=unter", 2, "did you mean 'unetr'"),
         ("train.optimizer.lrr=1", 2, "did you mean 'lr'"),
         ("backbone.img_size=[48, 48, 48]", 2, "img_size"),
-        ("head.name=btcv", 2, "no head named 'btcv'"),
+        ("head.name=btcv", 2, "'btcv' is a dataset, not a head"),
         ("dataset.if_missing=error", 4, "absent"),
         pytest.param(
             "train.accelerator=cuda",

@@ -52,6 +52,37 @@ def the_run() -> RunFolder:
     return RunFolder(folder.absolute())
 
 
+def other_process(run: "subprocess.Popen[str]") -> Path:
+    """The folder under /proc of the second process, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert run.poll() is None, run.communicate()[0]
+        for child in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split():
+            if b"LOCAL_RANK=1" in Path(f"/proc/{child}/environ").read_bytes():
+                return Path(f"/proc/{child}")
+        time.sleep(0.05)
+    raise AssertionError("no second process")
+
+
+def is_over(process: Path) -> bool:
+    """Whether a process has ended, or does within the moment that the kernel takes from its last file to its end."""
+    deadline = time.monotonic() + 0.5
+    while process.exists() and "zombie" not in (process / "status").read_text():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def read_until(text: str, run: "subprocess.Popen[str]") -> str:
+    lines = [""]
+    assert run.stdout
+    while text not in lines[-1]:
+        lines.append(run.stdout.readline())
+        assert lines[-1], "".join(lines)
+    return "".join(lines)
+
+
 def weights(folder: RunFolder) -> dict[str, object]:
     return dict(load_file(folder.checkpoints / "step-00000007" / "model.safetensors"))
 
@@ -67,6 +98,7 @@ def test_two_processes_train_as_one_does_on_twice_the_batch(tiny_task: Path, sta
     assert run.returncode == 0, output
     assert "task tiny on 2 x CPU" in output
     assert output.count("finished in") == 1
+    assert "GLOBAL_RANK" not in output
     dice = json.loads(the_run().summary.read_text())["metrics"]["dice"]
     evaluation, _ = medvid.load_run(the_run().path).evaluate(output=Path("again"))  # in one process, with more threads
     assert evaluation.metrics["dice"] == pytest.approx(dice, rel=1e-4)
@@ -88,11 +120,18 @@ def test_one_is_asked_to_stop_and_both_do(tiny_task: Path, start: Start) -> None
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    other = other_process(run)
     os.kill(run.pid, signal.SIGTERM)
-    output, _ = run.communicate(timeout=120)
+    output = read_until("error[INTERRUPTED]", run)
+    os.killpg(run.pid, signal.SIGINT)  # somebody in a hurry
+    run.wait(timeout=60)
+    assert is_over(other)  # the first was the last to end
+    output += run.communicate()[0]
     assert run.returncode == 143, output
     assert output.count("error[INTERRUPTED]: stopped by SIGTERM") == 1
     assert f"platform run --resume {the_run().path}" in output
+    assert "Exception ignored" not in output
+    assert not list(the_run().path.glob(".failure*"))
 
     resumed = start("run", "--resume", the_run().path)
     output, _ = resumed.communicate(timeout=300)
@@ -102,6 +141,28 @@ def test_one_is_asked_to_stop_and_both_do(tiny_task: Path, start: Start) -> None
     assert all(found[name].equal(wanted[name]) for name in wanted)  # type: ignore[attr-defined] # tensors
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_ends_both_at_once(tiny_task: Path, start: Start, number: signal.Signals) -> None:
+    run = start("run", tiny_task, *TWO)
+    other = other_process(run)
+    time.sleep(0.5)
+    os.killpg(run.pid, number)
+    output, _ = run.communicate(timeout=2)
+    assert run.returncode == 128 + number
+    assert output.endswith(f"error[INTERRUPTED]: stopped by {number.name} before anything was trained\n")
+    assert "Traceback" not in output
+    assert is_over(other)
+
+
+def test_the_other_does_not_outlive_a_first_that_is_killed_during_the_start(tiny_task: Path, start: Start) -> None:
+    run = start("run", tiny_task, *TWO)
+    other = other_process(run)
+    run.kill()
+    run.communicate(timeout=30)  # the end of the output, which the other holds too
+    assert is_over(other)
+    assert not Path("runs").exists()
+
+
 def test_the_death_of_one_ends_the_run_in_order(tiny_task: Path, start: Start) -> None:
     run = start("run", tiny_task, *TWO, "--set", "train.steps=100000")
     deadline = time.monotonic() + 120
@@ -109,9 +170,7 @@ def test_the_death_of_one_ends_the_run_in_order(tiny_task: Path, start: Start) -
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    [other] = [pid for pid in children if b"LOCAL_RANK=1" in Path(f"/proc/{pid}/environ").read_bytes()]
-    os.kill(int(other), signal.SIGKILL)
+    os.kill(int(other_process(run).name), signal.SIGKILL)
     output, _ = run.communicate(timeout=30)
     assert run.returncode == 8, output
     assert "error[DISTRIBUTED]: one of the 2 processes of the run ended without a word" in output
@@ -133,3 +192,4 @@ def test_the_first_tells_why_another_failed(tmp_path: Path, error: str, told: st
     )
     assert done.returncode == 8, done.stderr
     assert done.stdout == f"DISTRIBUTED: {told}\n"
+    assert not list(tmp_path.glob(".failure*"))

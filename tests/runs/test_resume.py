@@ -85,3 +85,16 @@ def test_resuming_on_other_data_is_refused(finished: Run, tmp_path: Path) -> Non
     (copy / "data.json").write_text(json.dumps(data))
     with pytest.raises(DataError, match="changed since the run began"):
         medvid.resume(copy)
+
+
+def test_resuming_with_other_software_is_told_and_both_are_kept(
+    finished: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = Path(shutil.copytree(finished.folder.path, tmp_path / "copy"))
+    environment = json.loads((copy / "environment.json").read_text())
+    environment["versions"]["torch"] = "2.0.0"
+    (copy / "environment.json").write_text(json.dumps(environment))
+    medvid.resume(copy)
+    assert any("and was 2.0.0 when the run began" in message for message in caplog.messages)
+    assert json.loads((copy / "environment-until-7.json").read_text()) == environment
+    assert json.loads((copy / "environment.json").read_text())["versions"]["torch"] != "2.0.0"

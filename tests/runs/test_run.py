@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,18 @@ def test_a_run_without_a_checkpoint_says_so(finished: Run, tmp_path: Path) -> No
     (tmp_path / "resolved.yaml").write_text(finished.folder.resolved.read_text())
     with pytest.raises(CheckpointError, match="has no checkpoint"):
         medvid.load_run(tmp_path).evaluate()
+
+
+def test_evaluations_with_other_options_are_kept_apart(finished: Run, tmp_path: Path) -> None:
+    copy = medvid.load_run(shutil.copytree(finished.folder.path, tmp_path / "copy"))
+    folders = [copy.evaluate(overrides={"evaluation.overlap": overlap})[1] for overlap in (0.25, 0.3)]
+    assert len(set(folders)) == 2
+    summary = json.loads((folders[0] / "summary.json").read_text())
+    assert summary["changes"] == {"evaluation.overlap": 0.25}
+
+
+def test_a_missing_split_is_refused_before_a_run_folder_is_made(tiny_task: Path) -> None:
+    with pytest.raises(DataError, match="no split 'test'") as caught:
+        medvid.run(tiny_task, {"evaluation.split": "test"})
+    assert "evaluation.split" in caught.value.hint
+    assert not Path("runs").exists()

@@ -13,6 +13,7 @@ import pytest
 from safetensors.torch import load_file
 
 import medvid
+from medvid.cli.main import main
 from medvid.errors import ConfigError, DataError
 from medvid.runs.api import Run
 from medvid.runs.folder import RunFolder, read_metrics
@@ -93,6 +94,35 @@ def test_a_new_clip_is_predicted_where_the_data_set_is_not(video: Run, tmp_path:
     assert case == "new.mp4"
     assert len(prediction.lines) == 4
     assert {path.suffix for path in prediction.files} == {".csv", ".png"}
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_files_that_cannot_be_predicted_are_named_and_counted(video: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    [good, *_] = clips_of(video)
+    for name, content in (("a", b"404"), ("b", good.read_bytes()), ("c", b""), ("d", good.read_bytes())):
+        Path("new").mkdir(exist_ok=True)
+        Path("new", f"{name}.mp4").write_bytes(content)
+    run = str(video.folder.path)
+    assert main(["predict", run, "new", "-o", "out"]) == 4
+    shown = capsys.readouterr()
+    assert [line.split(":")[0] for line in shown.out.splitlines() if ".mp4" in line] == ["b.mp4", "d.mp4"]
+    first, _, end = shown.err.partition("error[DATA]: ")
+    reasons = ["new/a.mp4 cannot be read: it is a text file, not a video", "new/c.mp4 cannot be read: it is empty"]
+    assert all(f"not predicted: {reason}" in first for reason in reasons)
+    assert end.startswith(f"2 of 4 files could not be predicted:\n  {reasons[0]}\n  {reasons[1]}")
+    assert "hint" not in end
+    assert len(list(Path("out").glob("*.csv"))) == 2
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_a_prediction_that_fails_leaves_no_folder(video: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(video.folder.path)
+    Path("bad.mp4").write_text("404")
+    assert main(["predict", run, "gone.mp4", "-o", "out"]) == 4
+    assert main(["predict", run, "bad.mp4", "-o", "out"]) == 4
+    assert not Path("out").exists()
+    assert main(["predict", run, str(clips_of(video)[0]), "-o", "bad.mp4"]) == 2
+    assert "bad.mp4 is a file; give a folder" in capsys.readouterr().err
 
 
 def damage(run: Run, target: Path, pattern: str) -> Path:

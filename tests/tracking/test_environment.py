@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvid.tracking.environment import describe_environment, describe_git
+from medvid.errors import PluginError
+from medvid.tracking.environment import check_environment, describe_environment, describe_git
 
 
 def test_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +54,19 @@ def test_git(tmp_path: Path) -> None:
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     assert describe_git(tmp_path) is None
+
+
+def versions(plugin: str, torch: str) -> dict[str, dict[str, str]]:
+    return {"plugins": {"medvid-net": plugin}, "versions": {"torch": torch}}
+
+
+def test_other_versions_are_told_and_other_major_ones_of_plugins_refused() -> None:
+    began = versions("1.2.0", "2.14.1")
+    assert check_environment(began, began) == []
+    assert check_environment(began, versions("1.3.0", "3.0.0")) == [
+        "medvid-net is 1.3.0, and was 1.2.0 when the run began",
+        "torch is 3.0.0, and was 2.14.1 when the run began",
+    ]
+    with pytest.raises(PluginError, match=r"medvid-net is 2\.0\.0, and was 1\.2\.0") as caught:
+        check_environment(began, versions("2.0.0", "2.14.1"))
+    assert "medvid-net==1.2.0" in caught.value.hint

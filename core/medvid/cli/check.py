@@ -21,7 +21,7 @@ def check(
     sample: Annotated[bool, typer.Option("--sample", help="Check the task on its generated sample.")] = False,
 ) -> None:
     """Check a task without running it: options, plugins, data and whether its parts fit together."""
-    from medvid.config.compatibility import check_compatible
+    from medvid.config.compatibility import check_compatible, check_weights_exist
     from medvid.config.load import data_problem, load_task
     from medvid.plugin.host import make_host
 
@@ -37,11 +37,15 @@ def check(
         for note in check_compatible(loaded, host):
             _say("parts", note)
         _say("parts", _fit(loaded))
+        check_weights_exist(loaded.backbone)
     except DataError:  # a data set may have to be there to say what its labels are
         if not loaded.sample or loaded.dataset.root.exists():
             raise
         _say("parts", "can be checked once the sample is generated, by platform run", mark="--")
-    _say("data", _sample(loaded, asked=sample) if loaded.sample else _cases(loaded, host))
+    if loaded.sample:
+        _say("data", _sample(loaded, asked=sample))
+    if loaded.dataset.root.exists():
+        _say("data", _cases(loaded, host))
 
 
 def _say(what: str, finding: str, mark: str = "ok") -> None:
@@ -75,7 +79,10 @@ def _sample(task: "Task", *, asked: bool) -> str:
 
 def _cases(task: "Task", host: "Host") -> str:
     """Index the cases that a run would use."""
+    from medvid.data.splits import cases_of_run
+
     spec = host.spec("dataset", task.dataset.name)
     dataset = host.load(spec, spec.target)(task.dataset)
-    counts = (f"{len(dataset.cases(split))} {split}" for split in dict.fromkeys(("train", task.evaluation.split)))
+    cases = cases_of_run(dataset, task.evaluation.split)
+    counts = (f"{len(ids)} {split}" for split, ids in cases.items())
     return f"{task.dataset.root}: {', '.join(counts)} cases"

@@ -19,6 +19,7 @@ def describe_plugin(plugin: PluginStatus) -> str:
     """A plugin's origin, its state and what it contributes."""
     facts = {
         "status": plugin.status + (f": {plugin.reason}" if plugin.reason else ""),
+        "enable it": f"platform plugins add {plugin.distribution}" if plugin.status == "installed, not enabled" else "",
         "verified": "no: it is editable" if plugin.editable else "",
         "module": plugin.entry_point.value if plugin.entry_point else "",
         "components": ", ".join(f"{spec.kind} {spec.name}" for spec in plugin.components),
@@ -60,6 +61,8 @@ def _options(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return " (required)"
+    if field.default_factory_takes_validated_data:
+        return " (default: depends on other options)"
     default = field.get_default(call_default_factory=True)
     return "" if isinstance(default, BaseModel) else f" = {default!r}"
 

@@ -3,10 +3,11 @@
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,20 +83,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: default: those of the process.
+        arguments: default: those of the process, which then ends with the command.
 
     Returns:
         The exit code: see `medvid.errors`; 1 for an error that medvid does not foresee.
     """
-    arguments = _global_options_first(sys.argv[1:] if arguments is None else arguments)
+    given = _global_options_first(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _log_on_screen():
-            typer.main.get_command(app)(arguments, prog_name="platform")
+        with _log_on_screen(), _undisturbed_at_the_end() if arguments is None else nullcontext():
+            typer.main.get_command(app)(given, prog_name="platform")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
-        return _report(error, verbose="--verbose" in arguments)
+        return _report(error, verbose="--verbose" in given)
     return 0
+
+
+@contextmanager
+def _undisturbed_at_the_end() -> Iterator[None]:
+    """From the end of the block on, Ctrl-C does nothing: it would only break into the last words of the process."""
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _global_options_first(arguments: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from medvid.cli.common import plugins_file
+from medvid.errors import ConfigError
 
 
 def schema(
@@ -22,5 +23,8 @@ def schema(
     if output is None:
         typer.echo(text)
         return
-    output.write_text(text + "\n", encoding="utf-8")
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}", hint="give another file: -o FILE") from None
     typer.echo(f"written to {output}; begin a task file with: # yaml-language-server: $schema={output}")

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from medvid.config.layout import find_adaptation, plural
+from medvid.config.layout import Adaptation, find_adaptation, plural
+from medvid.config.options import BackboneOptions
 from medvid.config.task import Task
-from medvid.errors import ConfigError
+from medvid.errors import CheckpointError, ConfigError
 from medvid.plugin.host import Host
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec
@@ -31,9 +32,25 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     _check_layout(dataset, head)
     _check_labels(dataset, task.dataset.target_info())
     adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
+    _check_test_input(task, adaptation)
     if adaptation is None:
         return ()
     return (f"backbone {backbone.name} ({adaptation.native}) runs on {plural([dataset.layout])} {adaptation.manner}",)
+
+
+def check_weights_exist(options: BackboneOptions) -> None:
+    """Refuse published weights that are not there, of a backbone or of one inside it.
+
+    Raises:
+        CheckpointError: naming the file.
+    """
+    if options.weights and not options.weights.path.is_file():
+        raise CheckpointError(
+            f"{options.weights.path}: no such file", hint="correct backbone.weights.path, or download it"
+        )
+    for _, inner in options:
+        if isinstance(inner, BackboneOptions):
+            check_weights_exist(inner)
 
 
 def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
@@ -67,12 +84,28 @@ def _check_layout(dataset: DatasetSpec, head: HeadSpec) -> None:
         )
 
 
+def _check_test_input(task: Task, adaptation: Adaptation | None) -> None:
+    """Refuse a backbone that can be trained on the data set's inputs, but not take those of its evaluation."""
+    trained, given = task.dataset.input_info(), task.dataset.test_input_info()
+    if given == trained:
+        return
+    if adaptation:
+        trained, given = (adaptation.inner(info, task.backbone) for info in (trained, given))
+    try:
+        task.backbone.check_test_input(trained, given)
+    except ValueError as error:
+        raise ConfigError(
+            f"backbone {task.backbone.name!r} cannot take the {given.layout}s of evaluation: {error}",
+            hint="leave out what makes them differ from those of training, such as dataset.test_frames",
+        ) from None
+
+
 def _check_labels(dataset: DatasetSpec, target: TargetInfo) -> None:
     count = len(target.labels)
     if count < 2:
         raise ConfigError(
-            f"data set {dataset.name!r} has {count} label ({', '.join(target.labels)}); there have to be two at least, "
-            "for segmentation the background and one more"
+            f"data set {dataset.name!r} has {count} label ({', '.join(target.labels)}); there have to be two at least"
+            + (", the background and one more" if target.task == "segmentation" else "")
         )
     if target.task == "segmentation" and count > MAX_LABELS:
         raise ConfigError(f"data set {dataset.name!r} has {count} labels, more than the {MAX_LABELS} of a label map")

@@ -43,6 +43,14 @@ class BackboneOptions(ComponentOptions):
             ValueError: with a sentence that says what was given and which inputs work.
         """
 
+    def check_test_input(self, trained: InputInfo, given: InputInfo) -> None:  # noqa: ARG002 (for subclasses)
+        """Refuse an input of evaluation that differs from those of training, where the backbone cannot take both.
+
+        Raises:
+            ValueError: with a sentence, as `check_input`.
+        """
+        self.check_input(given)
+
     def frames_of_image(self) -> int:
         """How often a backbone of videos (or volumes) needs an image repeated to take it as a clip (or volume)."""
         return 1
@@ -69,6 +77,10 @@ class DatasetOptions(ComponentOptions):
             medvid.errors.DataError: an index file of the data set is missing or contradicts the options.
         """
         raise NotImplementedError
+
+    def test_input_info(self) -> InputInfo:
+        """What an input of evaluation looks like; default: as in training. Raises as `input_info`."""
+        return self.input_info()
 
     def target_info(self) -> TargetInfo:
         """What the labels are. May read small index files, raises as `input_info`."""

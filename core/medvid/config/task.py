@@ -191,6 +191,6 @@ class Task(Options):
         if self.train.schedule.warmup_steps > self.train.steps:
             raise ValueError(
                 f"train.schedule.warmup_steps is {self.train.schedule.warmup_steps}, more than train.steps "
-                f"({self.train.steps}): the peak rate would never be reached"
+                f"({self.train.steps}): the peak rate would never be reached; set it lower too"
             )
         return self

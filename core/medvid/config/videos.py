@@ -1,5 +1,6 @@
 """Options that every data set of labelled videos has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -117,6 +118,10 @@ class VideoDatasetOptions(DatasetOptions):
     def input_info(self) -> InputInfo:
         """Clips as the model gets them in training, see `DatasetOptions.input_info`."""
         return InputInfo(layout="video", channels=3, size=(self.frames, self.size, self.size))
+
+    def test_input_info(self) -> InputInfo:
+        """Clips as the model gets them in evaluation."""
+        return replace(self.input_info(), size=(self.test_frames or self.frames, self.size, self.size))
 
     def target_info(self) -> TargetInfo:
         """One label per clip, see `DatasetOptions.target_info`."""

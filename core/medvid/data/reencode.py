@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from medvid.data.output import check_output
 from medvid.data.processes import in_processes
 from medvid.data.video_faults import find_fault
-from medvid.data.video_index import SUFFIXES
+from medvid.data.video_index import READABLE, SUFFIXES
 from medvid.errors import DataError, ResourceError
 
 MARKER = "reencoded.json"
@@ -66,12 +67,14 @@ def reencode(
 
     Raises:
         DataError: `source` holds no videos, `target` is within it, or was made with another encoding.
+        ConfigError: `target` is a file.
     """
     source, target = source.absolute(), target.absolute()
-    _check_folders(source, target, encoding)
+    _check_folders(source, target)
     files = list(_files(source, SUFFIXES))
     if not files:
-        raise DataError(f"there are no videos in {source}: {', '.join(SUFFIXES)}")
+        raise DataError(f"there are no videos in {source}: {', '.join(READABLE)}")
+    _mark(target, encoding)
     _copy_lists(source, target)
     todo = [file for file in files if not (target / file).is_file()]
     done, reasons = len(files) - len(todo), {}
@@ -182,11 +185,16 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _check_folders(source: Path, target: Path, encoding: Encoding) -> None:
+def _check_folders(source: Path, target: Path) -> None:
     if not source.is_dir():
         raise DataError(f"the folder of the videos {source} does not exist")
     if target == source or source in target.parents:
         raise DataError(f"{target} is within {source}", hint="choose another folder for the new videos: -o DEST")
+    check_output(target)
+
+
+def _mark(target: Path, encoding: Encoding) -> None:
+    """Make the folder of the new videos, and note in it how they are encoded; or refuse one that holds others."""
     target.mkdir(parents=True, exist_ok=True)
     wanted, marker = asdict(encoding), target / MARKER
     if not marker.exists():

@@ -1,11 +1,40 @@
 """Which cases are trained on and which are held out. Imports nothing heavy."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from medvid.errors import DataError
 from medvid.seeding import derive_seed
 
+if TYPE_CHECKING:
+    from medvid.data.dataset import Dataset
+
 _SHOWN = 10
+
+
+def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...]]:
+    """The cases that a run trains on and those that it evaluates, by split.
+
+    Args:
+        dataset: the data set.
+        evaluated: the split of the task's evaluation block.
+
+    Raises:
+        DataError: there is no such split, or nothing in it.
+    """
+    cases: dict[str, tuple[str, ...]] = {}
+    for split in dict.fromkeys(("train", evaluated)):
+        try:
+            cases[split] = dataset.cases(split)
+        except DataError as error:
+            error.hint = error.hint or "name one that there is: --set evaluation.split=test"
+            raise
+        if not cases[split]:
+            raise DataError(
+                f"the split {split!r} of the data set in {dataset.options.root} has no cases",
+                hint="look at its lists or folders, and at dataset.validation_fraction where a share is held out",
+            )
+    return cases
 
 
 def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tuple[str, ...]]:

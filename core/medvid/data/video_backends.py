@@ -52,7 +52,7 @@ class DecordReader(VideoReader):
         count = len(self._reader)
         starts = self._reader.get_frame_timestamp(np.arange(count))[:, 0].astype(np.float64)
         self._starts = starts - starts[0]
-        if not (np.diff(self._starts) >= 0).all() or self._starts[-1] > _LONGEST:
+        if not (np.diff(starts) >= 0).all() or np.abs(starts).max() > _LONGEST:
             raise VideoReadError(
                 self.path, "its frames have no times: re-encode it, or use dataset.reader=av", "decord"
             )

@@ -1,5 +1,7 @@
 """A case of a video data set."""
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from medvid.config.videos import VideoDatasetOptions
 from medvid.data.dataset import Placement
 from medvid.data.video_index import Clip
 from medvid.data.video_reader import VideoReader, VideoReadError, open_video
-from medvid.data.video_sampling import Sampling, placed_times
+from medvid.data.video_sampling import SHORT_HINT, Sampling, placed_times
 from medvid.data.video_transforms import test_clips, to_clip
 
 
@@ -20,10 +22,11 @@ class VideoCase:
         id: its name in the data set.
         clip: its file and label.
         options: how it is read.
+        hint: what to do if it cannot be read.
     """
 
-    def __init__(self, id: str, clip: Clip, options: VideoDatasetOptions) -> None:
-        self._id, self._clip, self._options = id, clip, options
+    def __init__(self, id: str, clip: Clip, options: VideoDatasetOptions, hint: str = "") -> None:
+        self._id, self._clip, self._options, self._hint = id, clip, options, hint
 
     @property
     def id(self) -> str:
@@ -38,7 +41,7 @@ class VideoCase:
         return self.views(1, 1, "spread")[0]
 
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
-        with open_video(self._clip.path, self._options.reader) as video:
+        with self._open() as video:
             times = self._times(video, clips, placement)
             frames = video.frames_at([time for clip in times for time in clip])
         parts = to_clip(frames).chunk(clips)
@@ -46,7 +49,7 @@ class VideoCase:
 
     def thumbnails(self, count: int) -> np.ndarray:
         """Pictures whose shorter side is at most `size`."""
-        with open_video(self._clip.path, self._options.reader) as video:
+        with self._open() as video:
             length = video.length
             count = min(count, max(1, round(length.duration * length.fps)))
             frames = video.frames_at([length.duration * (number + 0.5) / count for number in range(count)])
@@ -55,9 +58,12 @@ class VideoCase:
             clip = functional.resize(clip, [self._options.size], antialias=True)
         return clip.permute(0, 2, 3, 1).contiguous().numpy()
 
+    def _open(self) -> AbstractContextManager[VideoReader]:
+        return open_video(self._clip.path, self._options.reader, self._hint)
+
     def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
         sampling: Sampling = self._options.test_sampling_of_clips()
         try:
             return placed_times(sampling, video.length, clips, placement)
         except ValueError as error:
-            raise VideoReadError(video.path, str(error)) from None
+            raise VideoReadError(video.path, str(error), hint=SHORT_HINT) from None

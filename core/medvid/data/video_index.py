@@ -12,6 +12,9 @@ from medvid.errors import DataError
 SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 """Endings of the files that are taken for videos."""
 
+READABLE = tuple(suffix for suffix in SUFFIXES if suffix not in {".mpg", ".mpeg", ".ts"})
+"""Those to recommend: of MPEG streams, most are refused, see `medvid.data.video_faults`."""
+
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -93,53 +96,77 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def find_class_names(root: Path) -> tuple[str, ...]:
-    """Names of the classes that have a folder, of all splits together, in alphabetical order.
+    """Names of the folders that hold videos, of all splits together, in alphabetical order.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or two are spellings of the same name.
     """
-    return tuple(sorted({name for _, folder in _class_roots(root) for name in _class_folders(folder)}))
+    names = tuple(sorted({folder.name for _, folder, videos in _videos_by_folder(root) if videos}))
+    if not names:
+        raise DataError(f"there are no videos ({', '.join(READABLE)}) in the class folders of {root}")
+    _ids(root, names)
+    return names
 
 
 def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> VideoIndex:
     """Index folders of videos by class, in folders train, val (or validation) and test, or directly in `root`.
 
-    A clip is called by its path in `root`. Folders within that of a class are searched as well.
+    A clip is called by its path in `root`. Folders within that of a class are searched as well. One that holds no
+    videos is no class, unless it is named.
 
     Args:
         root: the folder.
         names: names of the classes by id, if not those of the folders in alphabetical order.
 
     Raises:
-        DataError: there are no folders or no videos, or folders that are not named in `names`.
+        DataError: there are no folders or no videos, folders that are not named in `names`, or two that are spellings
+            of the same name.
     """
     known = tuple(names or find_class_names(root))
-    ids = {label_key(name): number for number, name in enumerate(known)}
+    ids = _ids(root, known)
     clips: dict[str, Clip] = {}
-    splits: dict[str, tuple[str, ...]] = {}
+    listed: dict[str, list[str]] = {}
     strangers: list[str] = []
-    for split, folder in _class_roots(root):
-        found: dict[str, Clip] = {}
-        for name in _class_folders(folder):
-            if label_key(name) not in ids:
-                strangers.append(str((folder / name).relative_to(root)))
-                continue
-            label = ids[label_key(name)]
-            found |= {
-                os.path.relpath(path, root).replace(os.sep, "/"): Clip(path, label) for path in _walk(folder / name)
-            }
+    empty: list[str] = []
+    for split, folder, videos in _videos_by_folder(root):
+        in_split = listed.setdefault(split, [])
+        label = ids.get(label_key(folder.name))
+        if label is None:
+            (strangers if videos else empty).append(str(folder.relative_to(root)))
+            continue
+        found = {os.path.relpath(path, root).replace(os.sep, "/"): Clip(path, label) for path in videos}
         clips |= found
-        if split:
-            splits[split] = tuple(found)
+        in_split += found
     if strangers:
         raise DataError(
-            f"{len(strangers)} folders in {root} are not among the {len(known)} class names: "
-            f"{', '.join(strangers[:_SHOWN])}{' ...' if len(strangers) > _SHOWN else ''}",
+            f"{len(strangers)} folders in {root} are not among the {len(known)} class names: {_listed(strangers)}",
             hint="rename them, or set dataset.labels",
         )
     if not clips:
-        raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
-    return VideoIndex(clips, known, splits, _untrained(clips, splits, known))
+        raise DataError(f"there are no videos ({', '.join(READABLE)}) in the class folders of {root}")
+    splits = {split: tuple(cases) for split, cases in listed.items() if split}
+    notes = [f"{len(empty)} folders hold no videos and are no classes: {_listed(empty)}"] if empty else []
+    return VideoIndex(clips, known, splits, (*notes, *notes_on_classes(clips, splits, known)))
+
+
+def notes_on_classes(
+    clips: Mapping[str, Clip], splits: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> tuple[str, ...]:
+    """What is unusual about the classes: some have no clips, or none to train on.
+
+    Args:
+        clips: all clips of the data set.
+        splits: the ids of each split.
+        names: names of the classes by id.
+    """
+    used = {clip.label for clip in clips.values()}
+    absent = [name for label, name in enumerate(names) if label not in used]
+    notes = [f"{len(absent)} of {len(names)} classes have no clips: {_listed(absent)}"] if absent else []
+    trained = {clips[case].label for case in splits["train"]} if "train" in splits else used
+    held_out = [name for label, name in enumerate(names) if label in used - trained]
+    if held_out:
+        notes.append(f"{len(held_out)} classes are held out but have no training clips: {_listed(held_out)}")
+    return tuple(notes)
 
 
 def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
@@ -153,20 +180,20 @@ def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
         if path.is_dir():
             files = [(os.path.relpath(file, path).replace(os.sep, "/"), file) for file in _walk(path)]
             if not files:
-                raise DataError(f"no videos ({', '.join(SUFFIXES)}) in {path}")
+                raise DataError(f"no videos ({', '.join(READABLE)}) in {path}")
         elif not path.is_file():
             raise DataError(f"{path} does not exist")
         elif path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path} is no video: {', '.join(SUFFIXES)} can be read")
+            raise DataError(f"{path} is no video: {', '.join(READABLE)} can be read")
         else:
             files = [(path.name, str(path))]
         for name, file in files:
-            if name in found:
+            if name in found and os.path.realpath(file) != os.path.realpath(found[name].path):
                 raise DataError(
                     f"two videos are called {name}: {found[name].path} and {file}",
                     hint="predict them one after the other, into different folders",
                 )
-            found[name] = Clip(file)
+            found.setdefault(name, Clip(file))
     return found
 
 
@@ -180,6 +207,25 @@ def _class_roots(root: Path) -> list[tuple[str, Path]]:
             hint="set dataset.root, or name the lists in dataset.lists",
         )
     return sorted(roots)
+
+
+def _videos_by_folder(root: Path) -> list[tuple[str, Path, list[str]]]:
+    """The folders that may be those of classes, with their splits and videos."""
+    folders = [(split, parent / name) for split, parent in _class_roots(root) for name in _class_folders(parent)]
+    return [(split, folder, list(_walk(folder))) for split, folder in folders]
+
+
+def _ids(root: Path, names: Sequence[str]) -> dict[str, int]:
+    """Id by what the spellings of a name have in common."""
+    ids: dict[str, int] = {}
+    for number, name in enumerate(names):
+        other = ids.setdefault(label_key(name), number)
+        if other != number:
+            raise DataError(
+                f"the classes {names[other]!r} and {name!r} in {root} are spellings of the same name",
+                hint="give both the same name, or names that differ by more than capitals and underscores",
+            )
+    return ids
 
 
 def _folders(root: Path) -> list[Path]:
@@ -199,11 +245,5 @@ def _walk(folder: Path) -> Iterator[str]:
                 yield os.path.join(parent, name)  # noqa: PTH118 (a hundred thousand times)
 
 
-def _untrained(
-    clips: Mapping[str, Clip], splits: Mapping[str, tuple[str, ...]], names: Sequence[str]
-) -> tuple[str, ...]:
-    """A note on classes that are held out but not trained on."""
-    by_split = {split: {clips[case].label for case in ids} for split, ids in splits.items()}
-    missing = set().union(*by_split.values()) - by_split["train"] if "train" in by_split else set()
-    shown = ", ".join(names[label] for label in sorted(label for label in missing if label is not None)[:_SHOWN])
-    return (f"{len(missing)} classes are held out but have no training clips: {shown}",) if missing else ()
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, raise_problems, split_folders
+from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, notes_on_classes, raise_problems, split_folders
 from medvid.data.video_labels import label_key
 from medvid.errors import DataError
 
@@ -123,16 +123,18 @@ class _Lists:
             self._check_leaks(files, split, found, splits)
             clips |= found
             splits[split] = tuple(found)
-        if not clips and not self.problems:
-            self.problems.append(f"{', '.join(path.name for path in files.values())}: no clip is listed")
         raise_problems(f"the lists of {self.root}", self.problems, _HINT)
         labels = tuple(self.names) if self.names else _class_names(clips, ids)
-        return VideoIndex(clips, labels, {} if "all" in splits else splits, tuple(self.notes))
+        divided = {} if "all" in splits else splits
+        self.notes += notes_on_classes(clips, divided, labels)
+        if all(clip.label for clip in clips.values()):
+            self.notes.append("no clip has the label 0: labels count from 0")
+        return VideoIndex(clips, labels, divided, tuple(self.notes))
 
     def _parse(self, path: Path) -> list[Entry]:
         """The lines of a list; those that are none are among the problems."""
         named = self.form.named or self.names is not None
-        entries = []
+        entries, before = [], len(self.problems)
         for number, line in enumerate(_text(path).split("\n"), start=1):
             stripped = line.strip()
             file, label = _split(stripped, self.form.separator, named)
@@ -142,6 +144,8 @@ class _Lists:
                 self.problems.append(f"{path.name}:{number}: there is no label in {stripped!r}")
             else:
                 entries.append(Entry(number, file, label))
+        if not entries and len(self.problems) == before:
+            self.problems.append(f"{path.name}: no clip is listed")
         return entries
 
     def _ids(self, labels: Iterable[str]) -> dict[str, int]:

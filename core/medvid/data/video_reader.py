@@ -6,7 +6,7 @@ Open a reader where it is used, in the loader's own process, and close it again:
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -33,18 +33,17 @@ class VideoReadError(DataError):
         path: its file.
         reason: what is wrong with it.
         backend: what tried to decode it; empty if nothing had to.
+        hint: what to do next.
     """
 
-    def __init__(self, path: Path | str, reason: str, backend: str = "") -> None:
+    def __init__(self, path: Path | str, reason: str, backend: str = "", hint: str = "") -> None:
         by = f" (with {backend})" if backend else ""
-        super().__init__(
-            f"{path} cannot be read: {reason}{by}", hint="platform data check TASK.yaml lists all such files"
-        )
+        super().__init__(f"{path} cannot be read: {reason}{by}", hint=hint)
         self.path, self.reason, self.backend = Path(path), reason, backend
 
-    def __reduce__(self) -> tuple[type["VideoReadError"], tuple[Path, str, str]]:
+    def __reduce__(self) -> tuple[type["VideoReadError"], tuple[Path, str, str, str]]:
         """Cross from loader processes unchanged."""
-        return VideoReadError, (self.path, self.reason, self.backend)
+        return VideoReadError, (self.path, self.reason, self.backend, self.hint)
 
 
 class VideoReader(ABC):
@@ -105,25 +104,27 @@ class VideoReader(ABC):
 
 
 @contextmanager
-def open_video(path: Path | str, backend: ReaderName = "auto") -> Iterator[VideoReader]:
+def open_video(path: Path | str, backend: ReaderName = "auto", hint: str = "") -> Iterator[VideoReader]:
     """Open a video for reading.
 
     Args:
         path: its file.
         backend: what decodes it, see `medvid.config.videos.VideoDatasetOptions.reader`.
+        hint: what to do if it cannot be read, which depends on where the file is from.
 
     Raises:
         VideoReadError: it is no video, or cut off.
         ConfigError: the backend is not installed.
     """
     path = Path(path)
-    if fault := find_fault(path):
-        raise VideoReadError(path, fault)
-    reader = find_backend(backend)(path)
     try:
-        yield reader
-    finally:
-        reader.close()
+        if fault := find_fault(path):
+            raise VideoReadError(path, fault)
+        with closing(find_backend(backend)(path)) as reader:
+            yield reader
+    except VideoReadError as error:
+        error.hint = error.hint or hint
+        raise
 
 
 @cache

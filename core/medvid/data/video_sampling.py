@@ -11,6 +11,8 @@ from typing import Literal
 SamplingKind = Literal["clip", "segments"]
 ShortPolicy = Literal["pad", "loop", "error"]
 Placement = Literal["spread", "segments"]
+SHORT_HINT = "set dataset.short to pad or loop, or take it out"
+"""What to do about a video that is too short for `ShortPolicy` error."""
 Draw = Callable[[], float]
 """Gives a random number, uniform in [0, 1)."""
 

@@ -20,13 +20,14 @@ from medvid.data.sample import Batch
 from medvid.data.video_case import VideoCase
 from medvid.data.video_index import Clip, VideoIndex, find_videos
 from medvid.data.video_reader import VideoReadError, open_video
-from medvid.data.video_sampling import random_times
+from medvid.data.video_sampling import SHORT_HINT, random_times
 from medvid.data.video_transforms import to_clip, train_clip
 from medvid.errors import DataError
 from medvid.seeding import derive_seed
 
 log = logging.getLogger(__name__)
 
+_HINT = "platform data check TASK.yaml lists all such files"
 _SHOWN = 10
 _CHUNK = 1000
 _THREADS = 16  # asking for sizes waits for the disk or the network
@@ -92,20 +93,20 @@ class VideoDataset(Dataset):
         if clip.label is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
         draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
-        with open_video(clip.path, self.options.reader) as video:
+        with open_video(clip.path, self.options.reader, _HINT) as video:
             low, high = augment.rate_jitter or (1.0, 1.0)
             speed = low * (high / low) ** _uniform(draw)
             try:
                 times = random_times(self.options.train_sampling(), video.length, lambda: _uniform(draw), speed)
             except ValueError as error:
-                raise VideoReadError(clip.path, str(error)) from None
+                raise VideoReadError(clip.path, str(error), hint=SHORT_HINT) from None
             frames = to_clip(video.frames_at(times))
         seeds = (derive_seed(seed, "example", number) for number in range(augment.repeats))
         examples = torch.stack([train_clip(frames, self.options, seed) for seed in seeds])
         return Batch(examples, torch.full((augment.repeats,), clip.label), (case,) * augment.repeats)
 
     def case(self, case: str) -> VideoCase:
-        return VideoCase(case, self.clip(case), self.options)
+        return VideoCase(case, self.clip(case), self.options, _HINT)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
         for name, clip in find_videos(paths).items():

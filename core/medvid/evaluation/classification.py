@@ -72,9 +72,10 @@ class ClassificationEvaluator:
     def __init__(
         self, options: ClassificationEvaluationOptions, input_info: InputInfo, target_info: TargetInfo
     ) -> None:
-        self._options, self._input_info = options, input_info
+        self._options = options
         self._protocol = PROTOCOLS[options.protocol]
         self._labels = target_info.labels
+        self._size = input_info.size
         self._hardest: list[tuple[float, ClassificationCase, str]] = []
 
     def load(self, case: Case) -> LoadedCase:
@@ -159,6 +160,7 @@ class ClassificationEvaluator:
 
     def _infer(self, model: nn.Module, views: Tensor) -> Tensor:
         """Probabilities (labels,) of a case on the CPU, from its views (V, C, *S)."""
+        self._size = tuple(views.shape[2:])
         device = next(model.parameters()).device
         pieces = torch.split(views, self._options.window_batch)
         logits = torch.cat([model(piece.to(device, non_blocking=True)) for piece in pieces])
@@ -174,7 +176,7 @@ class ClassificationEvaluator:
 
     def _notes(self, classes: Sequence[Any]) -> tuple[str, ...]:
         options, protocol = self._options, self._protocol
-        size = " x ".join(map(str, self._input_info.size))
+        size = " x ".join(map(str, self._size))
         notes = [
             f"protocol {options.protocol}: {options.clips} x {options.crops} views (clips x crops) of {size}, "
             f"mean of {protocol.average}; accuracies count cases, mean_class is the mean over classes"

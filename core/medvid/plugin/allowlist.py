@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from medvid.errors import PluginError
+from medvid.errors import ConfigError, PluginError
 
 FILE_NAME = "plugins.toml"
 VARIABLE = "MEDVID_PLUGINS"
@@ -137,7 +137,11 @@ def read_for_writing(given: Path | None = None) -> tuple[Path, AllowList]:
 
 
 def write_allow_list(path: Path, plugins: Iterable[AllowedPlugin], disabled: tuple[str, ...]) -> None:
-    """Write an allow-list, in order; the file is either the old one or the new one, never half of it."""
+    """Write an allow-list, in order; the file is either the old one or the new one, never half of it.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     lines = [HEADER + "schema = 1"]
     if disabled:
         lines += ["", "[builtin]", f"disabled = {json.dumps(disabled)}"]
@@ -148,8 +152,11 @@ def write_allow_list(path: Path, plugins: Iterable[AllowedPlugin], disabled: tup
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     path = path.resolve()  # a link to a list that several projects share stays one
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"the allow-list {path} cannot be written: {error.strerror}") from None
 
 
 def _explain(error: ValidationError, path: Path, text: str) -> Iterator[str]:

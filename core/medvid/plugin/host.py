@@ -146,7 +146,8 @@ class Host:
             try:
                 with self._guarded(plugin, "medvid_run_configured"):
                     call(run=run)
-            except MedvidError:
+            except MedvidError as veto:
+                veto.hint = f"this is a veto of {plugin}" + (f"; {veto.hint}" if veto.hint else "")
                 raise
             except (Exception, SystemExit) as error:
                 raise PluginError(f"{plugin} failed in medvid_run_configured: {describe_failure(error)}") from error
@@ -182,6 +183,11 @@ class Host:
         suggestion = f"did you mean {close[0]!r}? " if close else ""
         message = f"no {kind} named {name!r}; {suggestion}enabled: {', '.join(names) or 'none'}"
         absent = [plugin for plugin in self.plugins if not plugin.active]
+        others = [other for (other, known), _ in self._components.items() if known == name]
+        if others:
+            return ConfigError(f"{name!r} is a {others[0]}, not a {kind}", hint=f"{kind}s: {', '.join(names)}")
+        if close and not any(plugin.name == name for plugin in absent):
+            return ConfigError(message)
         places = [why_absent(plugin) for plugin in absent]
         if self.allow_list.problem:
             places.insert(0, f"only builtin plugins are loaded: {self.allow_list.problem}")

@@ -91,12 +91,19 @@ class Installed:
 
     @cached_property
     def changed_file(self) -> str:
-        """The first file of code that is not as RECORD says, or empty."""
-        for name, recorded in self.files:  # not distribution.files, which may leave out files that are gone
-            path = Path(str(self._distribution.locate_file(name)))
+        """The first file of code that is not as RECORD says, or that takes the place of one; or empty."""
+        recorded_files = dict(self.files)  # not distribution.files, which may leave out files that are gone
+        for name, recorded in recorded_files.items():
+            path = self._locate(name)
             if path.suffix in CODE and recorded and not _matches(path, recorded):
                 return name
+            shadow = f"{name.removesuffix('.py')}/__init__.py"  # a package is imported before a module of its name
+            if path.suffix == ".py" and shadow not in recorded_files and self._locate(shadow).exists():
+                return shadow
         return ""
+
+    def _locate(self, name: str) -> Path:
+        return Path(str(self._distribution.locate_file(name)))
 
     @cached_property
     def unmet_requirement(self) -> str:

@@ -72,8 +72,12 @@ def _register(manager: pluggy.PluginManager, module: object, label: str) -> tupl
         manager.check_pending()
     except pluggy.PluginValidationError:
         raise PluginError(_unknown_hook(manager, module)) from None
-    calls = [call for name, call in hook_callers(manager, "medvid_components") if name == label]
-    return tuple(_checked(spec) for call in calls for result in call() for spec in _iterate(result))
+    if not manager.get_hookcallers(module):
+        raise PluginError("it implements no hook: no function of it is marked with @hookimpl")
+    results = [call() for name, call in hook_callers(manager, "medvid_components") if name == label]
+    if [] in results:  # pluggy leaves None out
+        raise PluginError("medvid_components returned nothing; yield the specs, or return a list of them")
+    return tuple(_checked(spec) for result in results for specs in result for spec in _iterate(specs))
 
 
 def _unknown_hook(manager: pluggy.PluginManager, module: object) -> str:

@@ -1,5 +1,8 @@
 """medvid from Python: run a task, load a run, evaluate it, predict with it."""
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +11,8 @@ from typing import Any
 from medvid.config.compatibility import check_compatible
 from medvid.config.load import load_task
 from medvid.config.task import Task
-from medvid.errors import CheckpointError, ConfigError
+from medvid.data.output import check_output
+from medvid.errors import CheckpointError, ConfigError, DataError
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
@@ -18,6 +22,10 @@ from medvid.runs.folder import RunFolder, read_json, write_json
 from medvid.runs.session import Session, generate_sample, open_session
 from medvid.training.checkpoint import checkpoint_path, checkpoint_step, load_weights, newest_intact, read_best
 from medvid.training.evaluate import InferenceModel
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 10
 
 
 def run(
@@ -62,6 +70,15 @@ def load_run(folder: str | Path, *, plugins: Path | None = None) -> "Run":
     return Run(RunFolder.find(Path(folder)), make_host(plugins))
 
 
+def _raise_unpredicted(errors: Sequence[DataError], count: int) -> None:
+    """Raise what was wrong with some of `count` files as one error; nothing if there are none."""
+    if errors:
+        lines = "".join(f"\n  {error}" for error in errors[:_SHOWN])
+        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
+        hints = dict.fromkeys(error.hint for error in errors if error.hint)
+        raise DataError(f"{len(errors)} of {count} files could not be predicted:{lines}{more}", hint="; ".join(hints))
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run folder with what can be done with it.
@@ -101,7 +118,8 @@ class Run:
         Args:
             checkpoint: ``"best"``, ``"last"`` or a step's number.
             overrides: other options, usually of the evaluation block: ``{"evaluation.protocol": "unetr"}``.
-            output: where the files go; default: ``<run>/evaluations/<split>-<protocol>-<step>``.
+            output: where the files go; default: ``<run>/evaluations/<split>-<protocol>-<step>``, and a hash behind it
+                where other options differ from those of the run.
             progress: told (stage, done, total).
 
         Returns:
@@ -113,7 +131,9 @@ class Run:
         session = open_session(task, self.host)
         step = self._load(session, checkpoint)
         options = task.evaluation
-        folder = output or self.folder.path / "evaluations" / f"{options.split}-{options.protocol}-{step}"
+        changes = _changes(self.task(), task)
+        label = f"{options.split}-{options.protocol}-{step}{_mark(changes)}"
+        folder = output or self.folder.path / "evaluations" / label
         folder.mkdir(parents=True, exist_ok=True)
         cases = session.dataset.cases(options.split)
         session.dataset.prepare(cases, lambda done, total: progress("prepare", done, total))
@@ -127,6 +147,7 @@ class Run:
                 "step": step,
                 "split": options.split,
                 "protocol": options.protocol,
+                "changes": changes,
                 "data": "sample" if task.sample else "real",
                 "metrics": evaluation.metrics,
                 "notes": evaluation.notes,
@@ -139,6 +160,8 @@ class Run:
     ) -> Iterator[tuple[str, Prediction]]:
         """Predict new files, one case after the other, on one device; the training data need not be there.
 
+        A file that cannot be read is logged, and the others are predicted before it is raised.
+
         Args:
             paths: files or folders of them.
             output: where the predictions go.
@@ -149,9 +172,10 @@ class Run:
             The case's id and its prediction.
 
         Raises:
-            ConfigError: the predictions would be written over the inputs.
-            DataError: a file cannot be read; those before it are written.
+            ConfigError: the predictions would be written over the inputs, or `output` is a file.
+            DataError: files are missing; or some could not be read, and all others are written.
         """
+        check_output(output)
         if clash := [path for path in paths if output.resolve() in (path.resolve(), path.resolve().parent)]:
             raise ConfigError(
                 f"the predictions would be written over their inputs: {clash[0]} lies in {output}",
@@ -160,9 +184,21 @@ class Run:
         session = open_session(self._inference_task(overrides), self.host, needs_data=False)
         self._load(session, checkpoint)
         model = InferenceModel(session.fabric, session.model)
-        output.mkdir(parents=True, exist_ok=True)
+        is_new, count = not output.exists(), 0
+        errors: list[DataError] = []
         for case in session.dataset.open(paths):
-            yield case.id, session.evaluator.predict(model, case, output)
+            count += 1
+            output.mkdir(parents=True, exist_ok=True)
+            try:
+                prediction = session.evaluator.predict(model, case, output)
+            except DataError as error:
+                log.warning("not predicted: %s", error)
+                errors.append(error)
+            else:
+                yield case.id, prediction
+        if errors and is_new and not any(output.iterdir()):
+            output.rmdir()
+        _raise_unpredicted(errors, count)
 
     def _load(self, session: Session, checkpoint: str) -> int:
         path = self._checkpoint(checkpoint)
@@ -183,3 +219,23 @@ class Run:
         if not which.isdecimal() or not checkpoint_path(folder, int(which)).exists():
             raise ConfigError(f"there is no checkpoint {which!r}: give best, last or the number of a saved step")
         return checkpoint_path(folder, int(which))
+
+
+def _changes(trained: Task, evaluated: Task) -> dict[str, object]:
+    """The options in which an evaluation differs from its run, by dotted key; those of the training do not matter."""
+    before, after = (_flat(task.model_dump(mode="json", exclude={"train"})) for task in (trained, evaluated))
+    return {key: value for key, value in after.items() if before.get(key) != value}
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _mark(changes: Mapping[str, object]) -> str:
+    """Tells evaluations apart whose names would be the same."""
+    unnamed = {key: value for key, value in changes.items() if key not in ("evaluation.split", "evaluation.protocol")}
+    text = json.dumps(unnamed, sort_keys=True, default=str)
+    return f"-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}" if unnamed else ""

@@ -2,26 +2,29 @@
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from typing import cast
+from logging.handlers import MemoryHandler
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 
-from medvid.config.compatibility import check_compatible
+from medvid.config.compatibility import check_compatible, check_weights_exist
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.sample import Batch
+from medvid.data.splits import cases_of_run
 from medvid.errors import DataError, Interrupted, ResourceError
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
-from medvid.runs.folder import RunFolder, log_to, read_json, rewind_metrics, write_json
+from medvid.runs.folder import RunFolder, keep_log, log_to, read_json, rewind_metrics, write_json
 from medvid.runs.processes import first_speaks
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session
+from medvid.tracking.environment import check_environment
 from medvid.training.batches import training_batches
 from medvid.training.checkpoint import checkpoint_path, load_weights, newest_intact
 from medvid.training.evaluate import evaluate_cases
@@ -44,25 +47,29 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
         MedvidError: what stopped the run; the folder says how far it came.
     """
     task = with_absolute_paths(task)
-    generate_sample(task, host)
-    task = task.model_copy(update={"dataset": task.dataset.filled()})
-    notes = check_compatible(task, host)
-    session = open_session(task, host)
+    with keep_log() as log:
+        generate_sample(task, host)
+        task = task.model_copy(update={"dataset": task.dataset.filled()})
+        for note in check_compatible(task, host):
+            logger.info(note)
+        check_weights_exist(task.backbone)
+        session = open_session(task, host)
+        cases = cases_of_run(session.dataset, task.evaluation.split)
     created = _new_folder(task, original) if session.fabric.is_global_zero else None
     folder = cast(RunFolder, session.fabric.broadcast(created))
-    with _recorded(folder, session.fabric):
-        for note in notes:
-            logger.info(note)
-        _Execution(session, folder).run()
+    with _recorded(folder, session.fabric, log):
+        _Execution(session, folder, cases).run()
     return folder
 
 
 def resume_run(folder: RunFolder, task: Task, host: Host) -> RunFolder:
     """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped."""
-    generate_sample(task, host)
-    session = open_session(task, host)
-    with _recorded(folder, session.fabric):
-        _Execution(session, folder).run()
+    with keep_log() as log:
+        generate_sample(task, host)
+        session = open_session(task, host)
+        cases = cases_of_run(session.dataset, task.evaluation.split)
+    with _recorded(folder, session.fabric, log):
+        _Execution(session, folder, cases).run()
     return folder
 
 
@@ -75,14 +82,14 @@ def _new_folder(task: Task, original: str) -> RunFolder:
 
 
 @contextmanager
-def _recorded(folder: RunFolder, fabric: Fabric) -> Iterator[None]:
-    """Hold the folder's lock, and keep a log in it, with the traceback of what ends the run."""
+def _recorded(folder: RunFolder, fabric: Fabric, log: MemoryHandler) -> Iterator[None]:
+    """Hold the folder's lock, and keep a log in it, from what was logged before to the traceback of what ends it."""
     lock = folder.lock() if fabric.is_global_zero else nullcontext()
-    with lock, log_to(folder.log_of(fabric.global_rank)):
+    with lock, log_to(folder.log_of(fabric.global_rank), log):
         try:
             yield
         except Interrupted as stop:
-            logger.info("%s", stop)
+            logger.debug("%s", stop)
             raise
         except BaseException as error:
             logger.debug("the run failed", exc_info=True)
@@ -98,13 +105,9 @@ def _recorded(folder: RunFolder, fabric: Fabric) -> Iterator[None]:
 class _Execution:
     """One execution of a run, from its start or from a checkpoint."""
 
-    def __init__(self, session: Session, folder: RunFolder) -> None:
-        self.session, self.folder = session, folder
+    def __init__(self, session: Session, folder: RunFolder, cases: Mapping[str, tuple[str, ...]]) -> None:
+        self.session, self.folder, self.cases = session, folder, cases
         self.task, self.fabric = session.task, session.fabric
-        self.cases = {
-            "train": session.dataset.cases("train"),
-            self.task.evaluation.split: session.dataset.cases(self.task.evaluation.split),
-        }
         self.checkpoint = newest_intact(folder.checkpoints)
         self.stop = StopSignal()
         self.report = Report(session, folder, describe_run(session, folder, self.checkpoint))
@@ -140,9 +143,19 @@ class _Execution:
                     hint="start a new run on the new data: platform run TASK.yaml",
                 )
             write_json(self.folder.data, found)
-            write_json(self.folder.environment, self.report.info.environment)
+            self._record_environment(self.report.info.environment)
             self.report.prepared(found)
         self.fabric.barrier()
+
+    def _record_environment(self, environment: Mapping[str, Any]) -> None:
+        """Write down what the run goes on with; where that differs, what it began with is kept beside it."""
+        path = self.folder.environment
+        began = read_json(path)
+        if began and (differences := check_environment(began, environment)):
+            for line in differences:
+                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
+            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
+        write_json(path, environment)
 
     def _build(self) -> Trainer:
         task, model = self.task, self.session.model

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,25 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def log_to(path: Path) -> Iterator[None]:
-    """Within the block, what medvid logs is also written to a file, with tracebacks."""
+def keep_log() -> Iterator[MemoryHandler]:
+    """Within the block, what medvid logs is also kept, until there is a file for `log_to` to write it to."""
+    kept = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)
+    logger = logging.getLogger("medvid")
+    logger.addHandler(kept)
+    try:
+        yield kept
+    finally:
+        logger.removeHandler(kept)
+
+
+@contextmanager
+def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
+    """Within the block, what medvid logs is also written to a file, with tracebacks; before it, what was kept."""
     logger = logging.getLogger("medvid")
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    kept.setTarget(handler)
+    kept.close()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     try:

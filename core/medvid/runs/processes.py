@@ -4,12 +4,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
-from medvid.errors import DistributedError, MedvidError
+from medvid.errors import DistributedError, Interrupted, MedvidError
 from medvid.runs.folder import RunFolder, read_json, write_json
+from medvid.training.signals import StopSignal
 
 PATIENCE = 2.0
 """Seconds in which a process that failed has left word of it; one that was killed never does."""
@@ -35,9 +37,10 @@ def first_speaks(fabric: Fabric, folder: RunFolder) -> Iterator[None]:
         yield
     except BaseException as error:
         if not fabric.is_global_zero:
-            text = f"{error}" if isinstance(error, MedvidError) else f"{type(error).__name__}: {error}"
-            write_json(word, {"error": text, "time": time.time()})
-            _depart(first)
+            if not isinstance(error, Interrupted):  # to which all have agreed
+                text = f"{error}" if isinstance(error, MedvidError) else f"{type(error).__name__}: {error}"
+                write_json(word, {"error": text, "time": time.time()})
+                _depart(word, first)
             raise SystemExit(getattr(error, "exit_code", 1)) from error
         if isinstance(error, MedvidError) or not _is_left_alone(error):
             raise
@@ -61,6 +64,8 @@ def _their_error(folder: RunFolder, world_size: int) -> DistributedError:
                 hint=f"often memory ran out: see the system's log. Go on with: platform run --resume {folder.path}",
             )
         time.sleep(0.05)
+    for other in words:
+        folder.failure(other).unlink(missing_ok=True)
     rank = min(words, key=lambda rank: float(words[rank]["time"]))
     return DistributedError(
         f"process {rank} of {world_size} failed: {words[rank]['error']}",
@@ -68,10 +73,12 @@ def _their_error(folder: RunFolder, world_size: int) -> DistributedError:
     )
 
 
-def _depart(parent: int) -> None:
-    """Leave the group, by which the first process notices, and wait for its end."""
+def _depart(word: Path, first: int) -> None:
+    """Leave the group, by which the first process notices, and wait until it has taken the word or ends."""
     with suppress(RuntimeError, ValueError):  # the group may be broken already
         torch.distributed.destroy_process_group()
     deadline = time.monotonic() + FAREWELL
-    while os.getppid() == parent and time.monotonic() < deadline:
-        time.sleep(0.05)
+    with StopSignal() as told:
+        while word.exists() and os.getppid() == first and not told.received and time.monotonic() < deadline:
+            time.sleep(0.05)
+    word.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from medvid.config.components import components_of
@@ -75,9 +76,8 @@ class Report:
 
     def progress(self, stage: str, values: Mapping[str, float] | None = None) -> Progress:
         """To be called while a stage advances."""
-        return lambda done, total: self._notify(
-            "medvid_progress", stage=stage, done=done, total=total, values=values or {}
-        )
+        told = MappingProxyType(dict(values or {}))
+        return lambda done, total: self._notify("medvid_progress", stage=stage, done=done, total=total, values=told)
 
     def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
         """The loop has trained some more steps."""
@@ -147,7 +147,7 @@ class Report:
     def _record(self, step: int, split: str, values: Mapping[str, float]) -> None:
         if self._speaks:
             append_metrics(self._folder.metrics, step, split, values)
-            self._notify("medvid_metrics", split=split, step=step, values=values)
+            self._notify("medvid_metrics", split=split, step=step, values=MappingProxyType(dict(values)))
 
     def _notify(self, hook: str, **arguments: Any) -> None:
         if self._speaks:

@@ -10,11 +10,11 @@ import pluggy
 
 from medvid.config.components import KINDS as COMPONENT_KINDS
 from medvid.config.components import generator_options_of
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, PluginError
 from medvid.plugin import hookspecs
 from medvid.plugin.allowlist import AllowList
 from medvid.plugin.discovery import PluginStatus
-from medvid.plugin.host import Host, make_host
+from medvid.plugin.host import Host, make_host, why_absent
 from medvid.plugin.markers import PROJECT
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec
 from medvid.testing.backbone_checks import BACKBONE_CHECKS
@@ -104,16 +104,17 @@ def find_components(host: Host, name: str) -> tuple[ComponentSpec, ...]:
     """The components that a name means: those called so, else those of the plugin or distribution called so.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: nothing is called so.
+        PluginError: the plugin called so is not loaded, or has none.
     """
     active = [plugin for plugin in host.plugins if plugin.active]
     named = [spec for plugin in active for spec in plugin.components if spec.name == name]
     owned = [spec for plugin in active if name in (plugin.name, plugin.distribution) for spec in plugin.components]
     if not (named or owned):
-        raise ConfigError(
-            f"there is no component, and no enabled plugin with components, named {name!r}",
-            hint="see: platform plugins list",
-        )
+        for plugin in host.plugins:
+            if name in (plugin.name, plugin.distribution):
+                raise PluginError(f"{plugin.label} has no components to check" if plugin.active else why_absent(plugin))
+        raise ConfigError(f"there is no component and no plugin named {name!r}", hint="see: platform plugins list")
     return tuple(named or owned)
 
 

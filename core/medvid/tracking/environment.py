@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import torch
 
+from medvid.errors import PluginError
 from medvid.tracking.redaction import redact_command
 
 GIT_TIMEOUT = 5.0
@@ -43,6 +44,30 @@ def describe_environment(plugins: Mapping[str, str], unverified: Sequence[str] =
         "cuda": torch.version.cuda,
         "torch_threads": torch.get_num_threads(),
     }
+
+
+def check_environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Compare the versions of an environment with those in which a run began.
+
+    Returns:
+        A line for each difference in the software that has a part in the numbers.
+
+    Raises:
+        PluginError: a plugin has another major version.
+    """
+    lines: list[str] = []
+    for kind in ("plugins", "versions"):
+        old, new = before.get(kind, {}), now[kind]
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] == new[name]:
+                continue
+            lines.append(f"{name} is {new[name]}, and was {old[name]} when the run began")
+            if kind == "plugins" and old[name].partition(".")[0] != new[name].partition(".")[0]:
+                raise PluginError(
+                    f"{lines[-1]}: another major version may compute something else",
+                    hint=f"install {name}=={old[name]}, or start a new run: platform run TASK.yaml",
+                )
+    return lines
 
 
 def _command() -> list[str]:

@@ -1,5 +1,6 @@
 """Devices, precision and processes, through lightning-fabric."""
 
+import logging
 import os
 import warnings
 from typing import Literal
@@ -17,6 +18,7 @@ def make_fabric(options: TrainOptions) -> Fabric:
     Raises:
         ResourceError: the task asks for devices that this machine does not have.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each process would introduce itself
     accelerator = resolve_accelerator(options)
     available = 1 if accelerator in ("cpu", "mps") else torch.cuda.device_count()
     devices = available if options.devices == "auto" else options.devices
