@@ -7,8 +7,12 @@ from medvid.errors import DataError
 _SHOWN = 10
 
 
-def raise_together(errors: Sequence[DataError]) -> None:
+def raise_together(errors: Sequence[DataError], what: str = "cases cannot be used") -> None:
     """Raise the errors of several cases as one; nothing if there are none.
+
+    Args:
+        errors: in order.
+        what: what they come to, behind their number.
 
     Raises:
         DataError: the only error, or one that lists the first ten.
@@ -18,4 +22,4 @@ def raise_together(errors: Sequence[DataError]) -> None:
     if errors:
         lines = "".join(f"\n  {error}" for error in errors[:_SHOWN])
         more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-        raise DataError(f"{len(errors)} cases cannot be used:{lines}{more}", hint=errors[0].hint)
+        raise DataError(f"{len(errors)} {what}:{lines}{more}", hint=errors[0].hint)

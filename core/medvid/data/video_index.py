@@ -101,7 +101,8 @@ def find_class_names(root: Path) -> tuple[str, ...]:
     Raises:
         DataError: there are none, or two are spellings of the same name.
     """
-    names = tuple(sorted({folder.name for _, folder, videos in _videos_by_folder(root) if videos}))
+    holds_videos = (folder.name for _, folder in _folders_of_classes(root) if next(_walk(folder), None))
+    names = tuple(sorted(set(holds_videos)))
     if not names:
         raise DataError(f"there are no videos ({', '.join(READABLE)}) in the class folders of {root}")
     _ids(root, names)
@@ -128,8 +129,8 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
     listed: dict[str, list[str]] = {}
     strangers: list[str] = []
     empty: list[str] = []
-    for split, folder, videos in _videos_by_folder(root):
-        in_split = listed.setdefault(split, [])
+    for split, folder in _folders_of_classes(root):
+        videos, in_split = list(_walk(folder)), listed.setdefault(split, [])
         label = ids.get(label_key(folder.name))
         if label is None:
             (strangers if videos else empty).append(str(folder.relative_to(root)))
@@ -209,10 +210,9 @@ def _class_roots(root: Path) -> list[tuple[str, Path]]:
     return sorted(roots)
 
 
-def _videos_by_folder(root: Path) -> list[tuple[str, Path, list[str]]]:
-    """The folders that may be those of classes, with their splits and videos."""
-    folders = [(split, parent / name) for split, parent in _class_roots(root) for name in _class_folders(parent)]
-    return [(split, folder, list(_walk(folder))) for split, folder in folders]
+def _folders_of_classes(root: Path) -> list[tuple[str, Path]]:
+    """The folders that may be those of classes, with their splits."""
+    return [(split, parent / name) for split, parent in _class_roots(root) for name in _class_folders(parent)]
 
 
 def _ids(root: Path, names: Sequence[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from medvid.config.compatibility import check_compatible
 from medvid.config.load import load_task
 from medvid.config.task import Task
 from medvid.data.output import check_output
+from medvid.data.problems import raise_together
 from medvid.errors import CheckpointError, ConfigError, DataError
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
@@ -24,8 +25,6 @@ from medvid.training.checkpoint import checkpoint_path, checkpoint_step, load_we
 from medvid.training.evaluate import InferenceModel
 
 log = logging.getLogger(__name__)
-
-_SHOWN = 10
 
 
 def run(
@@ -68,15 +67,6 @@ def load_run(folder: str | Path, *, plugins: Path | None = None) -> "Run":
         ConfigError: folder is not a run folder.
     """
     return Run(RunFolder.find(Path(folder)), make_host(plugins))
-
-
-def _raise_unpredicted(errors: Sequence[DataError], count: int) -> None:
-    """Raise what was wrong with some of `count` files as one error; nothing if there are none."""
-    if errors:
-        lines = "".join(f"\n  {error}" for error in errors[:_SHOWN])
-        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-        hints = dict.fromkeys(error.hint for error in errors if error.hint)
-        raise DataError(f"{len(errors)} of {count} files could not be predicted:{lines}{more}", hint="; ".join(hints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +188,7 @@ class Run:
                 yield case.id, prediction
         if errors and is_new and not any(output.iterdir()):
             output.rmdir()
-        _raise_unpredicted(errors, count)
+        raise_together(errors, f"of {count} files could not be predicted")
 
     def _load(self, session: Session, checkpoint: str) -> int:
         path = self._checkpoint(checkpoint)
