@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from logging.handlers import MemoryHandler
-from typing import Any, cast
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -113,6 +113,8 @@ class _Execution:
         self.report = Report(session, folder, describe_run(session, folder, self.checkpoint))
 
     def run(self) -> None:
+        if self.fabric.is_global_zero:
+            self._compare_environment()
         self.report.configured()
         try:
             with self.stop, first_speaks(self.fabric, self.folder):
@@ -125,6 +127,18 @@ class _Execution:
             self.report.failed(error)
             raise
         self.report.finished(closing)
+
+    def _compare_environment(self) -> None:
+        """Tell in what a resumed run goes on with other software, and keep beside it what the run began with.
+
+        Before anything of the run is touched, as it may be refused.
+        """
+        path = self.folder.environment
+        began = read_json(path)
+        if began and (differences := check_environment(began, self.report.info.environment)):
+            for line in differences:
+                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
+            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
 
     def _prepare(self) -> None:
         """Prepare the data once, and make sure that a resumed run sees the data it began with."""
@@ -143,19 +157,9 @@ class _Execution:
                     hint="start a new run on the new data: platform run TASK.yaml",
                 )
             write_json(self.folder.data, found)
-            self._record_environment(self.report.info.environment)
+            write_json(self.folder.environment, self.report.info.environment)
             self.report.prepared(found)
         self.fabric.barrier()
-
-    def _record_environment(self, environment: Mapping[str, Any]) -> None:
-        """Write down what the run goes on with; where that differs, what it began with is kept beside it."""
-        path = self.folder.environment
-        began = read_json(path)
-        if began and (differences := check_environment(began, environment)):
-            for line in differences:
-                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
-            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
-        write_json(path, environment)
 
     def _build(self) -> Trainer:
         task, model = self.task, self.session.model
