@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from medvid.files import read_json
 from medvid.plugin.host import make_host
-from medvid.runs.folder import read_json
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "medvid-leaderboard"

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 import medvid
 from medvid.cli.main import main
-from medvid.runs.folder import RunFolder, read_json, read_metrics
+from medvid.files import read_json
+from medvid.runs.folder import RunFolder, read_metrics
 from medvid.tracking.content import tags
 from medvid.tracking.sync import read_run
 

@@ -11,9 +11,10 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from medvid.files import write_json
 from medvid.plugin import hookspecs
 from medvid.plugin.events import RunInfo
-from medvid.runs.folder import RunFolder, append_metrics, write_json
+from medvid.runs.folder import RunFolder, append_metrics
 from medvid.tracking import mlflow as tracking
 from medvid.tracking import worker
 

@@ -14,12 +14,13 @@ from medvid.config.task import Task
 from medvid.data.output import check_output
 from medvid.data.problems import raise_together
 from medvid.errors import CheckpointError, ConfigError, DataError
+from medvid.files import read_json, write_json
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
-from medvid.runs.folder import RunFolder, read_json, write_json
+from medvid.runs.folder import RunFolder
 from medvid.runs.session import Session, generate_sample, open_session
 from medvid.training.checkpoint import checkpoint_path, checkpoint_step, load_weights, newest_intact, read_best
 from medvid.training.evaluate import InferenceModel

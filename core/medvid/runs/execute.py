@@ -16,11 +16,12 @@ from medvid.config.task import Task
 from medvid.data.sample import Batch
 from medvid.data.splits import cases_of_run
 from medvid.errors import DataError, Interrupted, ResourceError
+from medvid.files import read_json, write_json
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
-from medvid.runs.folder import RunFolder, keep_log, log_to, read_json, rewind_metrics, write_json
+from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
 from medvid.runs.processes import first_speaks
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medvid.errors import ConfigError, LockedError
+from medvid.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +138,6 @@ class RunFolder:
             yield
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file that is either complete or not there."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(value, indent=2, default=str) + "\n")
-    draft.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file; empty if there is none."""
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
 @contextmanager
 def keep_log() -> Iterator[MemoryHandler]:
     """Within the block, what medvid logs is also kept, until there is a file for `log_to` to write it to."""
@@ -199,6 +188,4 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def rewind_metrics(path: Path, step: int) -> None:
     """Drop the records behind a step, which a resumed run will write again."""
     kept = [record for record in read_metrics(path) if record["step"] <= step]
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text("".join(json.dumps(record) + "\n" for record in kept))
-    draft.replace(path)
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))

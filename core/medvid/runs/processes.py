@@ -10,7 +10,8 @@ import torch
 from lightning_fabric import Fabric
 
 from medvid.errors import DistributedError, Interrupted, MedvidError
-from medvid.runs.folder import RunFolder, read_json, write_json
+from medvid.files import read_json, write_json
+from medvid.runs.folder import RunFolder
 from medvid.training.signals import StopSignal
 
 PATIENCE = 2.0

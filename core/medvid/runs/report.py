@@ -11,8 +11,9 @@ from typing import Any
 from medvid.config.components import components_of
 from medvid.data.dataset import Progress
 from medvid.errors import Interrupted
+from medvid.files import write_json
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
-from medvid.runs.folder import RunFolder, append_metrics, write_json
+from medvid.runs.folder import RunFolder, append_metrics
 from medvid.runs.session import Session
 from medvid.tracking.environment import describe_environment
 from medvid.tracking.mlflow import run_id

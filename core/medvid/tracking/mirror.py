@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
-from medvid.runs.folder import RunFolder, read_json
+from medvid.runs.folder import RunFolder
 from medvid.tracking import content, store
 from medvid.tracking.record import Record, read_record, write_record
 from medvid.tracking.redaction import redact, split_credentials

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medvid.runs.folder import read_json, write_json
+from medvid.files import read_json, write_json
 
 FILE = "mlflow.json"
 

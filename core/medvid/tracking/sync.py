@@ -5,8 +5,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from medvid.errors import MedvidError
+from medvid.files import read_json
 from medvid.plugin.events import RunInfo
-from medvid.runs.folder import RunFolder, read_json
+from medvid.runs.folder import RunFolder
 from medvid.tracking.record import Record, read_record
 from medvid.tracking.redaction import redact
 from medvid.tracking.store import hide_credentials, set_defaults, tracking_uri

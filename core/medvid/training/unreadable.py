@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from medvid.errors import DataError
-from medvid.runs.folder import read_json, write_json
+from medvid.files import read_json, write_json
 
 logger = logging.getLogger("medvid")
 

@@ -1,0 +1,202 @@
+"""Writing files and folders so that whatever ends the process leaves the old one or the new one, never a part.
+
+A draft is written beside its destination under a name that nobody can foresee, synced to disk and renamed. What a disk
+refuses becomes one error that names the path, see `writing`. Imports nothing heavy.
+"""
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medvid.errors import DataError, ResourceError
+
+DRAFT = ".draft"
+"""How the name of what is still being written ends; it starts with a dot."""
+
+_REASONS = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed",
+    errno.EROFS: "it is on a read-only file system",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EIO: "the disk failed",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within the block, what the disk refuses is an error that names the path and how much is free there.
+
+    Raises:
+        ResourceError: the disk is full, read-only or failing, or the path may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REASONS:
+            raise
+        raise ResourceError(
+            f"cannot write {path}: {_REASONS[error.errno]}; {free_space(path) / 2**20:.1f} MiB are free there",
+            hint="make room or see to the folder's permissions, or choose another folder",
+        ) from error
+
+
+def free_space(path: Path) -> int:
+    """Bytes that are free where a path is, or would be; 0 where that cannot be told."""
+    for folder in (path, *path.absolute().parents):
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return 0
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder and those around it, if they are not there.
+
+    Args:
+        path: the folder.
+        mode: permissions of a new one, less the umask; 0o700 for what others must not read.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    with writing(path):
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be written; it takes its place when the block ends, unless that raises.
+
+    Args:
+        path: the destination; its folder is there.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    draft = _draft_of(path)
+    try:
+        with writing(path):
+            # Exclusive, so that a link planted under this name is not followed.
+            with draft.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            sync(path.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
+    """Make a folder to be filled; with all its files synced it takes its place when the block ends.
+
+    Args:
+        path: the destination, which must not be there by then; its parent is there.
+        mode: permissions, less the umask.
+
+    Raises:
+        ResourceError: as `writing`.
+        FileExistsError: another process has put something there meanwhile.
+    """
+    draft = _draft_of(path)
+    try:
+        with writing(path):
+            draft.mkdir(mode)
+            yield draft
+            for place in (*draft.rglob("*"), draft):
+                sync(place)
+            if path.exists():  # renaming would replace an empty folder
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            draft.rename(path)
+            sync(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    with replace_file(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file, complete or not at all.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, complete or not at all; what JSON does not know is written as text.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty if there is no such file.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read as JSON: {error}", hint="it was damaged after it was written: restore or delete it"
+        ) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} has to hold a JSON object, it holds {type(content).__name__}")
+    return content
+
+
+def remove_drafts(folder: Path, age: float = 0) -> None:
+    """Delete what writers left behind that were killed.
+
+    Args:
+        folder: where to look, not in the folders below it.
+        age: seconds that a draft has not been written to, as other processes may be at work.
+    """
+    for draft in folder.glob(f".*{DRAFT}"):
+        with suppress(OSError):
+            if draft.lstat().st_mtime > time.time() - age:
+                continue
+            if draft.is_dir() and not draft.is_symlink():
+                shutil.rmtree(draft)
+            else:
+                draft.unlink()
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{secrets.token_hex(8)}{DRAFT}")

@@ -1,0 +1,102 @@
+"""Files and folders that are whole or not there."""
+
+import os
+import time
+
+import pytest
+
+from medvid.errors import DataError, ResourceError
+from medvid.files import (
+    free_space,
+    make_folder,
+    read_json,
+    remove_drafts,
+    replace_file,
+    replace_folder,
+    write_json,
+    write_text,
+)
+
+
+def test_written_file_replaces_the_old_one_and_leaves_no_draft(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    write_json(path, {"a": 2})
+    assert read_json(path) == {"a": 2}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_failure_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replace_file(path) as file:
+        file.write(b"new")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_folder_appears_with_all_its_files_or_not_at_all(tmp_path):
+    with pytest.raises(RuntimeError), replace_folder(tmp_path / "a") as draft:
+        (draft / "x").write_text("1")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+    with replace_folder(tmp_path / "a") as draft:
+        (draft / "x").write_text("1")
+    assert (tmp_path / "a" / "x").read_text() == "1"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_folder_does_not_replace_another(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(FileExistsError), replace_folder(tmp_path / "a") as draft:
+        (draft / "x").write_text("1")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_full_disk_names_the_path_and_the_free_space():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    from medvid.files import writing
+
+    with pytest.raises(ResourceError, match=r"cannot write /some/where: no space left; .* MiB are free"):
+        from pathlib import Path
+
+        with writing(Path("/some/where")), open("/dev/full", "w") as file:
+            file.write("x" * 100_000)
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), replace_file(tmp_path / "missing" / "a"):
+        pass
+
+
+def test_free_space_of_what_is_not_there_yet(tmp_path):
+    assert free_space(tmp_path / "a" / "b") > 0
+
+
+def test_private_folder(tmp_path):
+    make_folder(tmp_path / "a" / "b", 0o700)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b"[1]"])
+def test_damaged_json_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_missing_json_is_empty(tmp_path):
+    assert read_json(tmp_path / "a.json") == {}
+
+
+def test_only_old_drafts_are_removed(tmp_path):
+    old, new, other = (tmp_path / name for name in (".a-1.draft", ".b-2.draft", "c.draft"))
+    old.mkdir()
+    (old / "x").write_text("")
+    new.write_text("")
+    other.write_text("")
+    os.utime(old, (time.time() - 100,) * 2)
+    remove_drafts(tmp_path, age=50)
+    assert sorted(os.listdir(tmp_path)) == [".b-2.draft", "c.draft"]
