@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,30 @@ from medvid.files import (
     replace_folder,
     write_json,
     write_text,
+    writing,
 )
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail_while_writing(path):
+    with replace_file(path) as file:
+        file.write(b"new")
+        raise RuntimeError
+
+
+def make(path, *, fail=False):
+    with replace_folder(path) as draft:
+        (draft / "x").write_text("1")
+        if fail:
+            raise RuntimeError
+
+
+def fill_up(path):
+    with writing(path), Path("/dev/full").open("w") as file:
+        file.write("x" * 100_000)
 
 
 def test_written_file_replaces_the_old_one_and_leaves_no_draft(tmp_path):
@@ -23,47 +47,39 @@ def test_written_file_replaces_the_old_one_and_leaves_no_draft(tmp_path):
     write_json(path, {"a": 1})
     write_json(path, {"a": 2})
     assert read_json(path) == {"a": 2}
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert names(tmp_path) == ["a.json"]
 
 
 def test_failure_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replace_file(path) as file:
-        file.write(b"new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_while_writing(path)
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert names(tmp_path) == ["a.txt"]
 
 
 def test_folder_appears_with_all_its_files_or_not_at_all(tmp_path):
-    with pytest.raises(RuntimeError), replace_folder(tmp_path / "a") as draft:
-        (draft / "x").write_text("1")
-        raise RuntimeError
-    assert os.listdir(tmp_path) == []
-    with replace_folder(tmp_path / "a") as draft:
-        (draft / "x").write_text("1")
+    with pytest.raises(RuntimeError):
+        make(tmp_path / "a", fail=True)
+    assert names(tmp_path) == []
+    make(tmp_path / "a")
     assert (tmp_path / "a" / "x").read_text() == "1"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_folder_does_not_replace_another(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(FileExistsError), replace_folder(tmp_path / "a") as draft:
-        (draft / "x").write_text("1")
-    assert os.listdir(tmp_path) == ["a"]
+    with pytest.raises(FileExistsError):
+        make(tmp_path / "a")
+    assert names(tmp_path) == ["a"]
 
 
 def test_full_disk_names_the_path_and_the_free_space():
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    from medvid.files import writing
-
     with pytest.raises(ResourceError, match=r"cannot write /some/where: no space left; .* MiB are free"):
-        from pathlib import Path
-
-        with writing(Path("/some/where")), open("/dev/full", "w") as file:
-            file.write("x" * 100_000)
+        fill_up(Path("/some/where"))
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
@@ -99,4 +115,4 @@ def test_only_old_drafts_are_removed(tmp_path):
     other.write_text("")
     os.utime(old, (time.time() - 100,) * 2)
     remove_drafts(tmp_path, age=50)
-    assert sorted(os.listdir(tmp_path)) == [".b-2.draft", "c.draft"]
+    assert names(tmp_path) == [".b-2.draft", "c.draft"]
