@@ -84,3 +84,8 @@ def test_volumes_are_shown_upright() -> None:
     assert (lowest[:, 0] == 127).all()
     assert (lowest[:, 1:] == 0).all()
     assert highest[0, 3].tolist() == [255] * 3
+
+
+def test_two_new_files_of_one_name_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="several files are called a, and so would their predictions"):
+        next(Arrays().open([tmp_path / "x" / "a.npy", tmp_path / "b.npy", tmp_path / "y" / "a.npy"]))

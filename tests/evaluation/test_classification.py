@@ -153,7 +153,10 @@ def test_figures_can_be_left_out(tmp_path: Path) -> None:
 
 def test_a_prediction_names_the_five_likeliest(tmp_path: Path) -> None:
     prediction = evaluator().predict(Echo(), Clip("new", None, [one_hot(4)]), tmp_path / "out")
-    assert [file.name for file in prediction.files] == ["new.csv", "new.png"]
+    assert [file.relative_to(tmp_path / "out").as_posix() for file in prediction.files] == [
+        "new.csv",
+        "pictures/new.png",
+    ]
     assert len(prediction.lines) == 5
     assert prediction.lines[0].endswith("sing")
     with prediction.files[0].open() as file:

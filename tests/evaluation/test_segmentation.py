@@ -152,7 +152,7 @@ def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, gr
 def test_predict_writes_label_map_and_picture(truth, make_case, grids, one_hot, tmp_path):
     case = make_case("scan", truth, grids["turned"](truth.shape, SPACING, margin=2))
     files = list(evaluator().predict(one_hot(5), case, tmp_path / "out").files)
-    assert files == [tmp_path / "out" / "scan.npy", tmp_path / "out" / "scan.png"]
+    assert files == [tmp_path / "out" / "scan.npy", tmp_path / "out" / "pictures" / "scan.png"]
     np.testing.assert_array_equal(np.load(files[0]), truth)
 
 

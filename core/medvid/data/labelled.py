@@ -98,6 +98,12 @@ class LabelledDataset(Dataset):
         return self._case(case, array, label)
 
     def open(self, paths: Sequence[Path]) -> Iterator[LabelledCase]:
+        names = [path.stem for path in paths]
+        if same := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(
+                f"several files are called {', '.join(same)}, and so would their predictions",
+                hint="predict them one after the other, into different folders",
+            )
         for path in paths:
             yield self._case(path.stem, self.read_file(path), None)
 

@@ -13,7 +13,7 @@ from medvid.config.evaluation import ClassificationEvaluationOptions
 from medvid.data.dataset import Case, ClassificationCase, Placement
 from medvid.errors import DataError
 from medvid.evaluation.accuracy import SHOWN_CLASSES, accuracies, class_rows, class_table, per_class
-from medvid.evaluation.report import file_name, write_cases
+from medvid.evaluation.report import PICTURES, file_name, write_cases
 from medvid.models.head import Prediction, Summary
 from medvid.plugin.info import InputInfo, TargetInfo
 
@@ -144,7 +144,7 @@ class ClassificationEvaluator:
 
     @torch.inference_mode()
     def predict(self, model: nn.Module, case: Case, folder: Path) -> Prediction:
-        """Name the likeliest classes of a case, and write them with a contact sheet unless figures are off."""
+        """Name the likeliest classes of a case, and write them, and a contact sheet below `PICTURES` unless off."""
         from medvid.evaluation.class_figures import draw_contact_sheet
 
         loaded = self.load(case)
@@ -154,7 +154,8 @@ class ClassificationEvaluator:
         files = [write_cases(rows, folder / f"{file_name(case.id)}.csv")]
         if self._options.figures:
             title = f"{case.id}: {top[0][0]} ({top[0][1]:.2f})"
-            picture = folder / f"{file_name(case.id)}.png"
+            picture = folder / PICTURES / f"{file_name(case.id)}.png"
+            picture.parent.mkdir(exist_ok=True)
             files.append(draw_contact_sheet(loaded.case.thumbnails(THUMBNAILS), title, picture))
         return Prediction(tuple(files), tuple(f"{value:6.1%}  {name}" for name, value in top))
 

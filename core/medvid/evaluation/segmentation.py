@@ -15,7 +15,7 @@ from medvid.errors import ConfigError
 from medvid.evaluation.aggregate import HD95_COLUMNS, headline, per_label, state_notes
 from medvid.evaluation.label_table import label_table
 from medvid.evaluation.protocols import PROTOCOLS, Collector
-from medvid.evaluation.report import file_name
+from medvid.evaluation.report import PICTURES, file_name
 from medvid.evaluation.sliding_window import SliceWise, stream_scores
 from medvid.evaluation.views import View, make_view
 from medvid.models.head import Prediction, Summary
@@ -91,7 +91,7 @@ class SegmentationEvaluator:
 
     @torch.inference_mode()
     def predict(self, model: nn.Module, case: Case, folder: Path) -> Prediction:
-        """Write the label map of a case on the grid of its file, and a picture of it unless figures are off."""
+        """Write the label map of a case on the grid of its file, and a picture below `PICTURES` unless they are off."""
         case = _segmentation(case)
         native = self._protocol.native_labels(case.grid)
         self._infer(model, case, {native})
@@ -100,7 +100,7 @@ class SegmentationEvaluator:
         files = [case.write(prediction, folder)]
         if self._options.figures:
             view = make_view(case.id, case.grid, case.layout, image=case.native_input(), prediction=prediction)
-            files.append(self._draw(view, folder))
+            files.append(self._draw(view, folder / PICTURES))
         return Prediction(tuple(files))
 
     def _infer(self, model: nn.Module, case: SegmentationCase, collectors: Collection[Collector]) -> None:
