@@ -4,6 +4,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 TASK = """\
 name: mine
@@ -25,7 +26,8 @@ def write_cases(count: int) -> None:
     for folder, dtype in (("images", np.int16), ("labels", np.uint8)):
         Path("data", folder).mkdir(parents=True)
         for number in range(count):
-            volume = nibabel.Nifti1Image(np.ones((18, 18, 18), dtype), np.eye(4))
+            content = np.arange(18**3).reshape(18, 18, 18) % 2
+            volume = nibabel.Nifti1Image(content.astype(dtype), np.eye(4))
             nibabel.save(volume, Path("data", folder, f"case{number}.nii.gz"))
 
 
@@ -40,11 +42,45 @@ def test_a_task_without_its_data_runs_on_the_sample_and_check_says_so(platform: 
     assert "as asked: the generated sample is used" in platform("check", task_file, "--sample").out
 
 
-def test_real_data_is_indexed(platform: Any) -> None:
+def test_real_data_is_opened(platform: Any) -> None:
     write_cases(5)
-    code, out, err = platform("check", "task.yaml")
-    assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "data    ok  data: 4 train, 1 validation cases"
+    before = sorted(Path().rglob("*"))
+    code, out, _ = platform("check", "task.yaml", "--set", "train.accelerator=cpu", "--set", "train.precision=fp32")
+    assert code == 0
+    assert out.splitlines()[-3:] == [
+        "data    ok  data: 4 train, 1 validation cases",
+        "data    ok  5 of 5 cases were opened and can be used",
+        "device  ok  1 x CPU, fp32",
+    ]
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_what_a_run_would_trip_over_is_found(platform: Any) -> None:
+    write_cases(5)
+    whole = Path("data/images/case1.nii.gz").read_bytes()
+    Path("data/images/case1.nii.gz").write_bytes(whole[:100])
+    nibabel.save(nibabel.Nifti1Image(np.full((18, 18, 18), 7, np.uint8), np.eye(4)), Path("data/labels/case3.nii.gz"))
+    code, _, err = platform("check", "task.yaml", "--all")
+    assert code == 4
+    assert "error[DATA]: 2 of 5 opened cases cannot be used:" in err
+    assert "case case1: " in err
+    assert "case case3 has label 7" in err
+
+
+def test_only_as_many_cases_are_opened_as_there_is_time_for(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medvid.cli.check.SECONDS", 0.0)
+    write_cases(5)
+    code, out, _ = platform("check", "task.yaml")
+    assert code == 0
+    assert "data    ok  1 of 5 cases were opened and can be used; for the others: --all, or platform data check" in out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device")
+def test_a_device_that_is_not_there_is_exit_6(platform: Any) -> None:
+    write_cases(2)
+    result = platform("check", "task.yaml", "--set", "train.accelerator=cuda")
+    assert result.code == 6
+    assert "train.accelerator is 'cuda', but torch" in result.err
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """`platform data`."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
+from PIL import Image
 
 TASK = """\
 name: mine
@@ -32,9 +36,12 @@ def files() -> list[str]:
 def test_good_videos_are_checked_without_writing(platform: Any) -> None:
     before = files()
     result = platform("data", "check", "task.yaml", "--workers", 1)
-    assert (result.code, result.out) == (0, "all 5 videos in data can be read: decoded at their beginning and end\n")
+    assert (result.code, result.out) == (
+        0,
+        "all 5 cases in data can be used; --deep also decodes all frames, not only the first and last\n",
+    )
     deep = platform("data", "check", "task.yaml", "--deep", "--split", "train", "--workers", 1)
-    assert deep.out == "all 3 videos in data can be read: decoded in full\n"
+    assert deep.out == "all 3 cases in data can be used\n"
     assert files() == before
 
 
@@ -43,18 +50,18 @@ def test_all_bad_videos_are_listed(platform: Any) -> None:
     Path("data/a/2.mp4").write_bytes(whole[: len(whole) // 2])
     Path("data/b/4.mp4").write_text("quota exceeded")
     Path("data/b/5.mp4").write_bytes(b"")
-    code, out, err = platform("data", "check", "task.yaml", "--workers", 2)
+    code, out, err = platform("data", "check", "task.yaml", "--workers", 1)
     assert code == 4
     lines = sorted(out.splitlines())
-    assert lines[0].startswith("a/2.mp4: it is truncated")
-    assert lines[1:] == ["b/4.mp4: it is a text file, not a video", "b/5.mp4: it is empty (0 bytes)"]
-    assert "error[DATA]: 3 of 5 videos in data cannot be read" in err
+    assert lines[0].startswith("case a/2.mp4: it is truncated")
+    assert lines[1:] == ["case b/4.mp4: it is a text file, not a video", "case b/5.mp4: it is empty (0 bytes)"]
+    assert "error[DATA]: 3 of 5 cases in data cannot be used" in err
 
 
 def test_missing_files_of_a_list_are_listed_too(platform: Any) -> None:
     Path("data/train.csv").write_text("a/1.mp4 0\ngone.mp4 1\n")
     code, out, _ = platform("data", "check", "task.yaml", "--workers", 1)
-    assert (code, out) == (4, "gone.mp4: it does not exist\n")
+    assert (code, out) == (4, "case gone.mp4: it does not exist\n")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def test_missing_files_of_a_list_are_listed_too(platform: Any) -> None:
     [
         (["--set", "dataset.root=gone"], 4, "error[DATA]: dataset.root, the folder of 'videos', does not exist: gone"),
         (["--split", "test"], 2, "error[CONFIG]: there is no split 'test'"),
-        (["--set", "dataset={name: nifti, root: data, labels: [a, b]}"], 2, "'nifti' is no data set of videos"),
+        (["--set", "dataset={name: nifti, root: data, labels: [a, b]}"], 4, "no cases found in data"),
         (["--set", "dataset={name: kinetics, root: gone, if_missing: sample}"], 4, "does not exist"),
     ],
 )
@@ -70,6 +77,53 @@ def test_what_cannot_be_checked(platform: Any, arguments: list[str], code: int, 
     result = platform("data", "check", "task.yaml", *arguments)
     assert result.code == code
     assert message in result.err
+
+
+VOLUMES = {"name": "nifti", "root": "volumes", "labels": ["background", "organ"], "cache": "cache"}
+
+
+def save_volume(path: str, data: np.ndarray, affine: np.ndarray | None = None) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4) if affine is None else affine), path)
+
+
+def test_volumes_that_a_run_could_not_use_are_listed(platform: Any) -> None:
+    scan = np.random.default_rng(0).integers(-100, 200, (12, 12, 12), np.int16)
+    label = (scan > 50).astype(np.uint8)
+    for number in range(8):
+        save_volume(f"volumes/images/p{number}.nii.gz", scan + number)
+        save_volume(f"volumes/labels/p{number}.nii.gz", label)
+    save_volume("volumes/labels/p1.nii.gz", label * 3)
+    save_volume("volumes/labels/p2.nii.gz", label, np.diag([-1.0, 1, 1, 1]))
+    save_volume("volumes/images/p3.nii.gz", np.full_like(scan, 7))
+    whole = Path("volumes/images/p4.nii.gz").read_bytes()
+    Path("volumes/images/p4.nii.gz").write_bytes(whole[: len(whole) // 2])
+    save_volume("volumes/labels/p5.nii.gz", np.zeros_like(label))
+    before = files()
+    for workers in (1, 2):
+        result = platform("data", "check", "task.yaml", "--set", f"dataset={json.dumps(VOLUMES)}", "--workers", workers)
+        assert result.code == 4
+        assert [line[:7] for line in sorted(result.out.splitlines())] == [f"case p{n}" for n in range(1, 5)]
+        assert "error[DATA]: 4 of 8 cases in volumes cannot be used" in result.err
+        assert "case p5: its label map is empty" in result.err
+    assert files() == before
+
+
+def test_images_that_a_run_could_not_use_are_listed(platform: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 24), np.uint8)
+    for number in range(6):
+        for folder, content in (("images", pixels), ("masks", (pixels > 100) * np.uint8(255))):
+            Path("pictures", folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(Path("pictures", folder, f"p{number}.png"))
+    Image.fromarray(pixels[:10]).save("pictures/masks/p1.png")
+    whole = Path("pictures/images/p2.png").read_bytes()
+    Path("pictures/images/p2.png").write_bytes(whole[: len(whole) // 2])
+    before = files()
+    dataset = "dataset={name: image_masks, root: pictures, size: [16, 16]}"
+    result = platform("data", "check", "task.yaml", "--set", dataset, "--set", "head={name: pixel}")
+    assert result.code == 4
+    assert [line[:7] for line in result.out.splitlines()] == ["case p1", "case p2"]
+    assert files() == before
 
 
 def test_videos_are_reencoded_and_failures_listed(platform: Any) -> None:

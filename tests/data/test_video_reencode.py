@@ -7,11 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from medvid.data.processes import in_processes
 from medvid.data.reencode import Encoding, reencode
-from medvid.data.video_check import check_videos
+from medvid.data.video_check import problem_of
 from medvid.data.video_reader import open_video
-from medvid.errors import DataError, ResourceError
+from medvid.errors import DataError
 
 SMALL = Encoding(side=32, gop=6, crf=12)
 
@@ -124,25 +123,10 @@ def test_damage_is_found_by_decoding_everything(films, tmp_path) -> None:
     middle = (content.index(b"mdat") + len(content)) // 2
     content[middle : middle + 400] = bytes(400)
     path.write_bytes(content)
-    paths = {"good": str(films.write(tmp_path / "b.mp4", noise)), "damaged": str(path), "gone": str(tmp_path / "c.mp4")}
-    shallow = check_videos(paths, "auto", deep=False, workers=1, progress=nothing)
-    assert shallow == {"gone": "it does not exist"}
-    deep = check_videos(paths, "auto", deep=True, workers=1, progress=nothing)
-    assert list(deep) == ["damaged", "gone"]
-    assert "it is damaged after" in deep["damaged"]
-
-
-def _die(item: str) -> str:
-    import os
-
-    if item == "bad":
-        os._exit(1)
-    return item.upper()
-
-
-def test_processes_give_every_result_and_name_what_killed_one() -> None:
-    items = [str(number) for number in range(40)]
-    found = dict(in_processes(str.upper, items, 2))
-    assert found == {item: item for item in items}
-    with pytest.raises(ResourceError, match=r"a process died, .* while it worked on one of: .*bad"):
-        list(in_processes(_die, ["bad"], 2))
+    good, gone = str(films.write(tmp_path / "b.mp4", noise)), str(tmp_path / "c.mp4")
+    shallow = [problem_of(file, "auto", deep=False) for file in (good, str(path), gone)]
+    assert shallow == [None, None, "it does not exist"]
+    deep = [problem_of(file, "auto", deep=True) for file in (good, str(path), gone)]
+    assert deep[0] is None
+    assert "it is damaged after" in deep[1]
+    assert deep[2] == "it does not exist"

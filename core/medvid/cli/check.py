@@ -5,13 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medvid.cli.common import Overrides, plugins_file
+from medvid.cli.common import Overrides, plugins_file, stage_progress
+from medvid.data.problems import raise_together
 from medvid.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from medvid.config.task import Task
+    from medvid.data.dataset import Dataset
     from medvid.plugin.discovery import PluginStatus
     from medvid.plugin.host import Host
+
+SECONDS = 20
+"""Time for which cases are opened, unless all are asked for."""
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, less their integers, are spread evenly, however many there are."""
 
 
 def check(
@@ -19,8 +28,11 @@ def check(
     task: Annotated[Path, typer.Argument(help="Task file, e.g. tasks/unetr_btcv.yaml.")],
     overrides: Overrides = None,
     sample: Annotated[bool, typer.Option("--sample", help="Check the task on its generated sample.")] = False,
+    all_cases: Annotated[
+        bool, typer.Option("--all", help=f"Open every case, not only as many as {SECONDS} s suffice for.")
+    ] = False,
 ) -> None:
-    """Check a task without running it: options, plugins, data and whether its parts fit together."""
+    """Check a task without running it: options, plugins, device, data and whether its parts fit together."""
     from medvid.config.compatibility import check_compatible, check_weights_exist
     from medvid.config.load import data_problem, load_task
     from medvid.plugin.host import make_host
@@ -45,7 +57,8 @@ def check(
     if loaded.sample:
         _say("data", _sample(loaded, asked=sample))
     if loaded.dataset.root.exists():
-        _say("data", _cases(loaded, host))
+        _check_cases(loaded, host, None if all_cases else SECONDS)
+    _say("device", _device(loaded))
 
 
 def _say(what: str, finding: str, mark: str = "ok") -> None:
@@ -77,12 +90,45 @@ def _sample(task: "Task", *, asked: bool) -> str:
     return f"{reason}: the generated sample is used, {root}" + ("" if root.exists() else " (not generated yet)")
 
 
-def _cases(task: "Task", host: "Host") -> str:
-    """Index the cases that a run would use."""
-    from medvid.data.splits import cases_of_run
+def _check_cases(task: "Task", host: "Host", seconds: float | None) -> None:
+    """Index the cases that a run would use, and open them, first some of each split.
 
-    spec = host.spec("dataset", task.dataset.name)
-    dataset = host.load(spec, spec.target)(task.dataset)
-    cases = cases_of_run(dataset, task.evaluation.split)
-    counts = (f"{len(ids)} {split}" for split, ids in cases.items())
-    return f"{task.dataset.root}: {', '.join(counts)} cases"
+    Raises:
+        DataError: a case cannot be used.
+    """
+    from medvid.data.splits import cases_of_run
+    from medvid.machine import usable_cores
+
+    spec, root = host.spec("dataset", task.dataset.name), task.dataset.root
+    dataset: Dataset = host.load(spec, spec.target)(task.dataset)
+    splits = cases_of_run(dataset, task.evaluation.split)
+    _say("data", f"{root}: {', '.join(f'{len(ids)} {split}' for split, ids in splits.items())} cases")
+    cases, opened = _spread(splits.values()), 0
+    with stage_progress() as progress:
+
+        def advance(done: int, total: int) -> None:
+            nonlocal opened
+            opened = done
+            progress("opening cases", done, total)
+
+        errors = dataset.check(cases, advance, workers=usable_cores(), seconds=seconds)
+    raise_together(list(errors.values()), f"of {opened} opened cases cannot be used")
+    rest = "" if opened == len(cases) else "; for the others: --all, or platform data check"
+    _say("data", f"{opened} of {len(cases)} cases were opened and can be used{rest}")
+
+
+def _spread(splits: "Iterable[Sequence[str]]") -> list[str]:
+    """All cases, each once, in such an order that the first ones are spread over each split."""
+    ranked = {case: (number * _GOLDEN) % 1 if number else -1 for cases in splits for number, case in enumerate(cases)}
+    return sorted(ranked, key=lambda case: ranked[case])
+
+
+def _device(task: "Task") -> str:
+    """What the run would be on.
+
+    Raises:
+        ResourceError: the task asks for devices that this machine does not have.
+    """
+    from medvid.training.device import describe_device, make_fabric
+
+    return describe_device(make_fabric(task.train))

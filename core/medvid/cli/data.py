@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from medvid.config.task import Task
-    from medvid.data.videos import VideoDataset
+    from medvid.data.dataset import Dataset
     from medvid.plugin.host import Host
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
-Workers = Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Processes; default: one per core that this process may use.", min=1)]
 
 
 @app.callback()
 def data() -> None:
-    """Check a data set of videos, or prepare it for fast reading."""
+    """Check a data set, or prepare one of videos for fast reading."""
 
 
 @app.command()
@@ -33,34 +33,35 @@ def check(
     split: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this split; may be repeated. Default: all.")
     ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Decode all frames, not only the first and last.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decode all frames of videos, not only the first and last.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
-    """Decode every video of a task's data set and list those that cannot be read. Writes nothing."""
+    """Open every case of a task's data set and list those that cannot be used, with the reasons. Writes nothing."""
     from medvid.config.load import load_task
-    from medvid.data.processes import default_workers
-    from medvid.data.video_check import check_videos
+    from medvid.machine import usable_cores
     from medvid.plugin.host import make_host
 
     host = make_host(plugins_file(context))
-    dataset = _open_videos(load_task(task, host, overrides=overrides or ()), host)
-    paths = {case: dataset.clip(case).path for case in _listed(dataset, split)}
+    dataset = _open_dataset(load_task(task, host, overrides=overrides or ()), host)
+    cases, root = _listed(dataset, split), dataset.options.root
     with stage_progress() as progress:
-        reasons = check_videos(
-            paths,
-            dataset.options.reader,
+        errors = dataset.check(
+            cases,
+            lambda done, total: progress("checking", done, total),
             deep=deep,
-            workers=workers or default_workers(),
-            progress=lambda done, total: progress("checking", done, total),
+            workers=workers or usable_cores(),
         )
-    _report(reasons)
-    if reasons:
+    for error in errors.values():
+        typer.echo(str(error))
+    if errors:
         raise DataError(
-            f"{len(reasons)} of {len(paths)} videos in {dataset.options.root} cannot be read",
-            hint="replace them, or take them out of the lists or folders",
+            f"{len(errors)} of {len(cases)} cases in {root} cannot be used",
+            hint="mend or replace them, or take them out of the lists or folders",
         )
-    what = "decoded in full" if deep else "decoded at their beginning and end"
-    typer.echo(f"all {len(paths)} videos in {dataset.options.root} can be read: {what}")
+    more = f"; --deep also {dataset.deep_check}" if dataset.deep_check and not deep else ""
+    typer.echo(f"all {len(cases)} cases in {root} can be used{more}")
 
 
 @app.command()
@@ -73,15 +74,15 @@ def prepare(
     workers: Workers = None,
 ) -> None:
     """Re-encode a folder of videos for fast reading. Run again, it goes on where it stopped."""
-    from medvid.data.processes import default_workers
     from medvid.data.reencode import Encoding, reencode
+    from medvid.machine import usable_cores
 
     with stage_progress() as progress:
         reasons = reencode(
             source,
             output,
             Encoding(side, gop, crf),
-            workers or default_workers(),
+            workers or usable_cores(),
             lambda done, total: progress("re-encoding", done, total),
         )
     _report(reasons)
@@ -93,29 +94,23 @@ def prepare(
     typer.echo(f"all videos of {source} are in {output}; use it as dataset.root")
 
 
-def _open_videos(task: "Task", host: "Host") -> "VideoDataset":
-    """The data set of a task, if it is there and one of videos."""
+def _open_dataset(task: "Task", host: "Host") -> "Dataset":
+    """The data set of a task, if it is there."""
     from medvid.config.load import data_problem
-    from medvid.data.videos import VideoDataset
 
     problem = data_problem(task)
-    if task.sample or problem:
+    if problem or (task.sample and not task.dataset.root.exists()):
         raise DataError(
             problem or "the data folder does not exist, the task would run on its generated sample",
             hint="set dataset.root to the folder of the data",
         )
     spec = host.spec("dataset", task.dataset.name)
-    dataset = host.load(spec, spec.target)(task.dataset)
-    if not isinstance(dataset, VideoDataset):
-        raise ConfigError(
-            f"{task.dataset.name!r} is no data set of videos",
-            hint="`platform run` reads every file of other data sets before it trains",
-        )
+    dataset: Dataset = host.load(spec, spec.target)(task.dataset)
     return dataset
 
 
-def _listed(dataset: "VideoDataset", splits: list[str] | None) -> tuple[str, ...]:
-    """Names of the clips of some splits, there or not, each once."""
+def _listed(dataset: "Dataset", splits: list[str] | None) -> tuple[str, ...]:
+    """Names of the cases of some splits, there or not, each once."""
     unknown = [name for name in splits or () if name not in dataset.splits]
     if unknown:
         raise ConfigError(f"there is no split {unknown[0]!r}", hint=f"there are: {', '.join(dataset.splits)}")

@@ -22,7 +22,7 @@ COMMANDS = {
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "check": "Check a task without running it.",
-    "data": "Check a data set of videos, or prepare it for fast reading.",
+    "data": "Check a data set, or prepare one of videos for fast reading.",
     "plugins": "List, show, enable and write plugins.",
     "matrix": "Show which backbone trains with which head on what kind of data.",
     "schema": "Write the JSON Schema of task files, for editors.",

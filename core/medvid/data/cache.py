@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 
 from medvid.data.dataset import Progress
@@ -32,6 +31,7 @@ from medvid.data.index import CaseFiles
 from medvid.data.preparation import Prepared, VolumePreparation, count_labels
 from medvid.data.problems import raise_together
 from medvid.errors import DataError, ResourceError
+from medvid.machine import usable_cores, usable_memory
 
 FORMAT = 1
 """Increase it when entries of older code must not be used any more."""
@@ -40,7 +40,8 @@ _ARRAYS = ("image", "label", "foreground", "background")
 _BUILDING = ".building-"
 _DAY = 86400.0
 _PARALLEL_BYTES = 64 << 20  # less than this is prepared sooner than processes start
-_PROCESS_BYTES = 3 << 30  # memory that preparing a CT scan of 512 x 512 x 150 takes, rounded up
+PROCESS_BYTES = 3 << 30
+"""Memory that preparing a CT scan of 512 x 512 x 150 takes, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,8 @@ def _hash(paths: Sequence[Path]) -> str:
 def _run(cache: VolumeCache, todo: Mapping[CaseFiles, Path]) -> Iterator[tuple[CaseFiles, DataError | None]]:
     """Build entries one after the other, or in processes where that is worth their start."""
     size = sum(path.stat().st_size for files in todo for path in files.images)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, len(todo), psutil.virtual_memory().available // _PROCESS_BYTES)
+    cores = usable_cores()
+    workers = min(cores, len(todo), usable_memory() // PROCESS_BYTES)
     if workers < 2 or size < _PARALLEL_BYTES:
         for files, path in todo.items():
             yield files, _try_build(cache, files, path)

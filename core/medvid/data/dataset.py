@@ -1,19 +1,29 @@
 """The contract of a data set: an index of cases, prepared once, sampled for training, opened for evaluation."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from medvid.config.options import DatasetOptions
 from medvid.data.grid import Grid
+from medvid.data.processes import in_processes
 from medvid.data.sample import Batch
+from medvid.errors import DataError, MedvidError
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.specs import Layout
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while work advances."""
@@ -101,6 +111,10 @@ class Dataset(ABC):
     """
 
     options: DatasetOptions
+    deep_check: ClassVar[str] = ""
+    """What `check` does besides if it is to be deep, in a few words; empty if nothing."""
+    check_here: ClassVar[float] = 2.0
+    """Seconds in which `check` opens cases in this process, before it starts others; 0 where a decoder may hang."""
 
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options
@@ -123,6 +137,67 @@ class Dataset(ABC):
             medvid.errors.DataError: there is no such split, or files are missing (all of them are listed).
         """
 
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the cases of every split that there is, whether their files are there or not.
+
+        Raises:
+            medvid.errors.DataError: the data set cannot be indexed.
+        """
+        return _find_splits(self)
+
+    def check(
+        self,
+        cases: Sequence[str],
+        progress: Progress,
+        *,
+        deep: bool = False,
+        workers: int = 1,
+        seconds: float | None = None,
+    ) -> dict[str, DataError]:
+        """Open cases as a run would, and say what is wrong with them. Writes nothing, not even to a cache.
+
+        Args:
+            cases: ids.
+            progress: told how many were opened, out of how many.
+            deep: see `deep_check`.
+            workers: processes; 1: only this one.
+            seconds: time after which no further case is opened; None: all are.
+
+        Returns:
+            What is wrong, by case, for those where something is, in their order.
+
+        Raises:
+            medvid.errors.ResourceError: memory ran out, or a process died.
+        """
+        opened = in_processes(
+            partial(_find_problem, self, deep), cases, workers, here=self.check_here, seconds=seconds, setup=_one_thread
+        )
+        errors: dict[str, DataError] = {}
+        progress(0, len(cases))
+        for done, (case, finding) in enumerate(opened, start=1):
+            for note in finding.notes:
+                log.warning("case %s: %s", case, note)
+            if finding.error:
+                errors[case] = finding.error
+            progress(done, len(cases))
+        return {case: errors[case] for case in cases if case in errors}
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (for subclasses)
+        """Open the files of one case, for `check`; nothing is written.
+
+        Returns:
+            What is odd about it and yet no error.
+
+        Raises:
+            medvid.errors.DataError: what is wrong with it.
+        """
+        opened = self.case(case)
+        opened.input()
+        if self.target_info.task == "segmentation" and case not in self.splits.get("test", ()):
+            cast(SegmentationCase, opened).native_truth()
+        return ()
+
     @abstractmethod
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Check the cases' files and build what is missing or outdated in the cache; may use several processes."""
@@ -142,3 +217,35 @@ class Dataset(ABC):
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         """New files (or folders of them) that belong to no split and need no labels, for prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a process sends of a case that it opened."""
+
+    error: DataError | None = None
+    notes: Sequence[str] = ()
+
+
+def _find_problem(dataset: Dataset, deep: bool, case: str) -> _Finding:
+    try:
+        return _Finding(notes=dataset.check_case(case, deep=deep))
+    except DataError as error:
+        return _Finding(error)
+    except (MedvidError, MemoryError):
+        raise
+    except Exception as error:  # of whatever library reads the files: the other cases are opened all the same
+        return _Finding(DataError(f"case {case}: {type(error).__name__}: {error}"))
+
+
+def _find_splits(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    splits = {}
+    for split in SPLITS:
+        with suppress(DataError):
+            splits[split] = tuple(dataset.cases(split))
+    return splits or {"train": tuple(dataset.cases("train"))}
+
+
+def _one_thread() -> None:
+    """Several processes share the cores."""
+    torch.set_num_threads(1)

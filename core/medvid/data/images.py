@@ -71,6 +71,16 @@ class ImageDataset(Dataset):
             )
         return self._splits[split]
 
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        return self._splits
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
+        """Read a case's files to their end."""
+        if isinstance(problem := self._check(case), DataError):
+            raise problem
+        return ()
+
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         errors: list[DataError] = []
         with ThreadPoolExecutor() as pool:  # hashing and decoding release the interpreter's lock

@@ -1,7 +1,8 @@
 """Doing the same with many files in processes of their own, few at a time."""
 
+import math
 import multiprocessing
-import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,13 +18,14 @@ _AHEAD = 4
 """Items per process that are handed out at once, so that none waits and little is lost at an end."""
 
 
-def default_workers() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_processes(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    *,
+    here: float = 0.0,
+    seconds: float | None = None,
+    setup: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Apply a function to items, in the order in which they get done.
 
@@ -31,6 +33,10 @@ def in_processes(
         function: can be pickled, as its items and results can.
         items: the items.
         workers: processes; 1: all in this one.
+        here: seconds in which items are done in this process, before others are started, which takes longer; not
+            counted is the first item, which has to import things. 0: none is done here.
+        seconds: time after which no further item is awaited, counted likewise; None: all are.
+        setup: called in each process first.
 
     Yields:
         Each item with its result.
@@ -38,23 +44,34 @@ def in_processes(
     Raises:
         ResourceError: a process died, naming the items that were being worked on.
     """
-    if workers == 1:
-        for item in items:
-            yield item, function(item)
-        return
     remaining = iter(items)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    if workers == 1 or here:
+        for item in islice(remaining, 1):
+            yield item, function(item)
+    began = time.monotonic()
+    end = math.inf if seconds is None else began + seconds
+    until = end if workers == 1 else min(end, began + here)
+    while time.monotonic() < until:
+        for item in islice(remaining, 1):
+            yield item, function(item)
+            break
+        else:
+            return
+    if workers == 1:
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), setup)
     running: dict[Future[Result], Item] = {}
     try:
-        while True:
+        while (left := end - time.monotonic()) > 0:
             for item in islice(remaining, workers * _AHEAD - len(running)):
                 running[pool.submit(function, item)] = item
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, None if seconds is None else left, FIRST_COMPLETED)
             for future in done:
                 yield running[future], future.result()
                 del running[future]
+        _kill(pool)
     except BrokenProcessPool:
         names = ", ".join(str(item) for item in list(running.values())[: workers * _AHEAD])
         raise ResourceError(
@@ -63,3 +80,9 @@ def in_processes(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End a pool's processes, which may hang in a library."""
+    for process in list(pool._processes.values()):
+        process.kill()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medvid.config.volumes import VolumeDatasetOptions
 from medvid.data import nifti
-from medvid.data.cache import Fingerprint, VolumeCache, fingerprint
+from medvid.data.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.grid import Grid
 from medvid.data.index import CaseFiles, Index, find_cases, find_volumes
@@ -23,6 +23,7 @@ from medvid.data.preparation import Prepared, VolumePreparation
 from medvid.data.sample import Batch
 from medvid.data.splits import check_copies, check_known, held_out_in_training
 from medvid.errors import DataError
+from medvid.machine import usable_memory
 from medvid.plugin.specs import Layout
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,27 @@ class VolumeDataset(Dataset):
                 f"the data set in {self.options.root} has no split {split!r}; it has {', '.join(self._splits)}"
             )
         return self._splits[split]
+
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        return self._splits
+
+    def check(
+        self,
+        cases: Sequence[str],
+        progress: Progress,
+        *,
+        deep: bool = False,
+        workers: int = 1,
+        seconds: float | None = None,
+    ) -> dict[str, DataError]:
+        """As `Dataset.check`, by as many processes as memory is enough for."""
+        fitting = max(1, min(workers, usable_memory() // PROCESS_BYTES))
+        return super().check(cases, progress, deep=deep, workers=fitting, seconds=seconds)
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
+        """Prepare a case, without keeping it."""
+        return self._preparation.prepare(self._files(case)).notes
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         files = [self._files(case) for case in cases]
