@@ -10,6 +10,7 @@ from mlflow.entities import Run
 
 from medvid.plugin.events import RunInfo
 from medvid.runs.folder import RunFolder, rewind_metrics
+from medvid.tracking.content import safe_key
 from medvid.tracking.mirror import Mirror, read_records
 from medvid.tracking.mlflow import run_id
 from medvid.tracking.store import tracking_uri
@@ -66,7 +67,7 @@ def test_everything_a_finished_run_has(
     assert steps(client, run, "train/loss") == [10, 20, 30, 40]
     assert steps(client, run, "perf/data_time") == [10, 20, 30, 40]
     assert steps(client, run, "validation/dice/left kidney") == [20, 40]
-    assert found.data.metrics["validation/hd95_2"] == 3.0
+    assert found.data.metrics[safe_key("validation/hd95@2")] == 3.0
     assert (found.data.metrics["best/dice"], found.data.metrics["best/step"]) == (0.4, 40)
     assert found.data.metrics["final/dice"] == 0.41
     assert "final/hd95_mm" not in found.data.metrics
@@ -118,8 +119,8 @@ def test_more_points_than_a_batch_holds(run: RunInfo, client: MlflowClient, trai
     assert len(steps(client, run, "train/loss")) == 600
 
 
-def test_a_deleted_run_or_another_store_begins_anew(
-    run: RunInfo, client: MlflowClient, train: Callable[..., None]
+def test_a_deleted_run_or_experiment_begins_anew_and_nothing_is_revived(
+    run: RunInfo, client: MlflowClient, train: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     train(run, 10, 20)
     Mirror(run, tracking_uri()).push()
@@ -128,9 +129,13 @@ def test_a_deleted_run_or_another_store_begins_anew(
     assert mirrored(client, run).info.lifecycle_stage == "active"
     assert steps(client, run, "train/loss") == [10, 20]
 
-    client.delete_experiment(mirrored(client, run).info.experiment_id)
+    deleted = mirrored(client, run).info
+    client.delete_experiment(deleted.experiment_id)
     Mirror(run, tracking_uri()).push()
-    assert client.get_experiment_by_name("abdomen").lifecycle_stage == "active"
+    assert client.get_experiment_by_name("abdomen").lifecycle_stage == "deleted"
+    assert client.get_run(deleted.run_id).info.lifecycle_stage == "deleted"
+    assert client.get_experiment(mirrored(client, run).info.experiment_id).name == "abdomen (2)"
+    assert "this run goes to 'abdomen (2)'" in caplog.text
 
 
 @pytest.mark.parametrize(("value", "stored"), [(float("inf"), "nan"), (float("nan"), "nan"), (0.5, "0.5")])

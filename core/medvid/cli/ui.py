@@ -11,7 +11,7 @@ import typer
 from medvid.errors import ConfigError
 from medvid.tracking.record import read_record
 from medvid.tracking.redaction import split_credentials
-from medvid.tracking.store import database, tracking_uri
+from medvid.tracking.store import database, ready, tracking_uri
 
 HOST = "127.0.0.1"
 """This machine only: MLflow's UI has no log-in, and whoever reaches it can delete runs."""
@@ -33,7 +33,8 @@ def ui(
             f"no runs to show: {file} does not exist",
             hint="go to the folder where `platform run` was called, or set MLFLOW_TRACKING_URI",
         )
-    _check_free(port)
+    with ready(uri):  # which finds the artifacts of a project that was moved
+        _check_free(port)
     typer.echo(f"MLflow starts at http://{HOST}:{port}{page} (Ctrl-C ends it).")
     typer.echo("If it shows pages on language models, choose 'Model training' at the top left.")
     _become_server(uri, port)

@@ -104,7 +104,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The training loss under key ``"loss"``, and its parts under their names; all scalars, not detached."""
+        """The training loss under key ``"loss"``, and its parts, logged as ``loss_<name>``; scalars, not detached."""
 
     @abstractmethod
     def evaluator(self, options: Any, input_info: InputInfo, target_info: TargetInfo) -> Evaluator:

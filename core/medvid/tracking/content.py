@@ -1,5 +1,6 @@
 """What MLflow is told about a run: names that it accepts, parameters, tags and a description, without secrets."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,14 +22,21 @@ CONTEXTS = {"train": "training"}
 
 
 def safe_key(name: str) -> str:
-    """The nearest name that MLflow takes for a metric, parameter or tag: letters, digits and ``_ - . / space``."""
+    """The name, or the nearest that MLflow takes for a metric, parameter or tag: letters, digits and ``_ - . / space``.
+
+    One that had to be changed ends in a digest of the name, so that two names never become one key.
+    """
     parts = re.sub(r"[^\w\-./ ]", "_", name).split("/")
-    return "/".join(part for part in parts if part not in {"", ".", ".."})[:MAX_KEY].rstrip("/.") or "_"
+    near = "/".join(part for part in parts if part not in {"", ".", ".."})
+    near = near.lstrip(".") if near.startswith("..") else near
+    if near == name and len(name) <= MAX_KEY and name:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=3).hexdigest()
+    return f"{near[: MAX_KEY - len(digest) - 1]}-{digest}"
 
 
-def experiment_name(run: RunInfo) -> str:
-    """The experiment of the task's tracking block, else the task's name."""
-    name = str(run.config.get("tracking", {}).get("experiment") or run.task)
+def experiment_name(name: str) -> str:
+    """The nearest name that MLflow takes for an experiment."""
     return " ".join(redact(name).split())[:MAX_EXPERIMENT]
 
 

@@ -13,14 +13,13 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
 from medvid.runs.folder import RunFolder
 from medvid.tracking import content, store
-from medvid.tracking.record import Record, read_record, write_record
-from medvid.tracking.redaction import redact, split_credentials
+from medvid.tracking.destination import OWNER, known_run, new_run
+from medvid.tracking.redaction import redact
 
 METRICS_PER_BATCH = 1000
 ENTRIES_PER_BATCH = 100
@@ -51,53 +50,22 @@ class Mirror:
 
     Raises:
         MlflowException: the store cannot be reached or used. So do all methods.
+        ConfigError: a variable of MLflow names what is not there.
     """
 
     def __init__(self, run: RunInfo, uri: str) -> None:
         self._run = run
         self._folder = RunFolder(run.folder)
-        with store.exclusive(uri):
+        with store.ready(uri):
             self._client = MlflowClient(uri)
-            tracked = self._find(split_credentials(uri)[0]) or self._create(uri)
+            tracked = known_run(self._client, run, uri) or new_run(
+                self._client, run, uri, _changed_ms(self._folder.resolved)
+            )
         self._id: str = tracked.info.run_id
         self._logged = self._last_steps(tracked)
         self._offset = 0
         self._validations: dict[int, list[Metric]] = {}
         self._describe(known=tracked.data.params)
-
-    def _find(self, clean_uri: str) -> Run | None:
-        """The MLflow run that mlflow.json names, unless it belongs to another store or was deleted."""
-        record = read_record(self._run.folder)
-        if record is None or record.tracking_uri != clean_uri:
-            return None
-        try:
-            tracked = self._client.get_run(record.run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
-        return tracked if tracked.info.lifecycle_stage == "active" else None
-
-    def _create(self, uri: str) -> Run:
-        experiment = self._experiment(content.experiment_name(self._run), store.artifact_root(uri))
-        tracked = self._client.create_run(
-            experiment, start_time=_changed_ms(self._folder.resolved), run_name=self._run.name
-        )
-        write_record(self._run.folder, Record(split_credentials(uri)[0], experiment, tracked.info.run_id))
-        return tracked
-
-    def _experiment(self, name: str, artifacts: str | None) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                return str(self._client.create_experiment(name, artifacts))
-            except MlflowException:  # another process may have been faster
-                found = self._client.get_experiment_by_name(name)
-                if found is None:
-                    raise
-        if found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
 
     def _last_steps(self, tracked: Run) -> dict[str, int]:
         """The last step that MLflow has of each metric. They are logged in order, so it has the earlier ones too."""
@@ -110,7 +78,8 @@ class Mirror:
         """Log parameters (which cannot be changed later), tags and data sets, and mark the run as running."""
         parameters = content.parameters(self._run.config).items()
         self._log(params=[Param(key, value) for key, value in parameters if key not in known])
-        self._log(tags=[RunTag(key, value) for key, value in content.tags(self._run).items()])
+        tags = {OWNER: self._run.name, **content.tags(self._run)}
+        self._log(tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.log_inputs(self._id, [_dataset_input(*item) for item in self._run.datasets.items()])
         self._client.update_run(self._id, status="RUNNING")
 

@@ -16,17 +16,27 @@ class Record:
         tracking_uri: the store, without user name and password.
         experiment_id: MLflow's id of the experiment.
         run_id: MLflow's id of the run.
+        folder: the run folder, absolute; by it a copy of the folder is told from the folder itself.
     """
 
     tracking_uri: str
     experiment_id: str
     run_id: str
+    folder: str = ""
 
 
 def read_record(folder: Path) -> Record | None:
     """The record in a run folder, or None if the run is not tracked yet."""
     values = read_json(folder / FILE)
     return Record(**values) if values else None
+
+
+def is_copy(folder: Path, record: Record) -> bool:
+    """Whether a run folder is a copy of another one, which still is where the record says."""
+    if not record.folder or Path(record.folder) == folder.absolute():
+        return False
+    other = read_record(Path(record.folder))
+    return other is not None and other.run_id == record.run_id and not Path(record.folder).samefile(folder)
 
 
 def write_record(folder: Path, record: Record) -> None:

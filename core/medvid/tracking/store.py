@@ -1,11 +1,11 @@
 """Which MLflow store runs are tracked in, and how to get at it without surprises."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medvid.tracking.database import ensure_usable, exclusive
 from medvid.tracking.record import read_record
 from medvid.tracking.redaction import split_credentials
 
@@ -27,15 +27,26 @@ DEFAULTS = {
 def tracking_uri(folder: Path | None = None) -> str:
     """The store to use: MLFLOW_TRACKING_URI, else the one a run is in already, else mlflow.db in the working directory.
 
-    The path of an sqlite file is made absolute; user name and password stay in.
+    The path of an sqlite file is made absolute; user name and password stay in. Where a run's sqlite file is gone, as
+    after its project was moved, it is looked for under the same name in the folders around the run.
 
     Args:
         folder: the folder of that run.
     """
-    record = read_record(folder) if folder else None
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or (record.tracking_uri if record else DEFAULT_URI)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder and _store_of(folder)) or DEFAULT_URI
     file = database(uri)
     return f"{SQLITE}{file}" if file else uri
+
+
+def _store_of(folder: Path) -> str | None:
+    record = read_record(folder)
+    if record is None:
+        return None
+    file = database(record.tracking_uri)
+    if file is None or file.exists():
+        return record.tracking_uri
+    candidates = (parent / file.name for parent in folder.absolute().parents)
+    return next((f"{SQLITE}{candidate}" for candidate in candidates if candidate.exists()), None)
 
 
 def database(uri: str) -> Path | None:
@@ -62,27 +73,12 @@ def hide_credentials(uri: str) -> str:
 
 
 @contextmanager
-def exclusive(uri: str) -> Iterator[None]:
-    """Keep other processes out while an sqlite store is created: two that create its tables at once fail."""
+def ready(uri: str) -> Iterator[None]:
+    """Within the block the store is there, and an sqlite file is nobody else's to make or mend."""
     file = database(uri)
     if file is None:
         yield
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            # Closing is not enough: a loader worker forked meanwhile holds the file open too.
-            fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-def artifact_root(uri: str) -> str | None:
-    """Where an sqlite store's artifacts go: mlartifacts beside it, for the owner only. A server decides itself."""
-    file = database(uri)
-    if file is None:
-        return None
-    folder = file.with_name("mlartifacts")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return str(folder)
+    with exclusive(file):
+        ensure_usable(file)
+        yield

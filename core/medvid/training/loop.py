@@ -168,7 +168,8 @@ class Trainer:
         self._share_pending()
         means = torch.stack(self._pending).double().mean(dim=0).tolist()
         self._pending = []
-        return dict(zip([*self._loss_names, "grad_norm"], means, strict=True)) | {
+        names = [*map(_loss_figure, self._loss_names), "grad_norm"]
+        return dict(zip(names, means, strict=True)) | {
             "lr": max(float(group["lr"]) for group in self.optimizer.param_groups)
         }
 
@@ -243,3 +244,8 @@ class Trainer:
         self.progress = TrainingProgress(**state["progress"])
         self._loss_names = state["loss_names"]
         self._pending = [torch.tensor(row, device=self.fabric.device) for row in state["window"]]
+
+
+def _loss_figure(name: str) -> str:
+    """What a loss is logged as: its parts ``loss_dice``, as ``dice`` is a score, of which more is better."""
+    return name if name.startswith("loss") else f"loss_{name}"

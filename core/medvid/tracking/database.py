@@ -1,0 +1,138 @@
+"""The sqlite file that runs are tracked in: made whole or not at all, and at home wherever its folder is moved to."""
+
+import fcntl
+import logging
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from medvid.files import make_folder, write_bytes, writing
+
+logger = logging.getLogger("medvid")
+
+ARTIFACTS = "mlartifacts"
+"""The folder beside the database that holds pictures and tables of runs."""
+HOME = "medvid.store"
+"""Tag of an experiment: the folder that the database was in when the experiment was made."""
+QUIET = 2.0
+"""Seconds without a change after which nobody is at work on a database any more."""
+
+
+@contextmanager
+def exclusive(file: Path) -> Iterator[None]:
+    """Keep other processes out while the tables are made or mended.
+
+    Raises:
+        ResourceError: the folder cannot be written.
+    """
+    make_folder(file.parent)
+    with writing(file), file.with_name(f"{file.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Closing is not enough: a loader worker forked meanwhile holds the file open too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def ensure_usable(file: Path) -> None:
+    """Make the database, or mend what a kill or a move has done to it; to be called within `exclusive`.
+
+    Args:
+        file: the sqlite file; its folder is there.
+    """
+    if file.exists() and file.stat().st_size and _is_half_made(file):
+        aside = file.with_name(f"{file.name}.incomplete-{time.strftime('%Y%m%d-%H%M%S')}")
+        file.rename(aside)
+        logger.warning(
+            "%s was incomplete and empty, as if who made it had been killed; it is kept as %s, a new one is made",
+            file, aside.name,
+        )  # fmt: skip
+    if not file.exists() or not file.stat().st_size:
+        _create(file)
+    _follow_move(file)
+
+
+def artifact_root(file: Path) -> str:
+    """Where artifacts go: beside the database, for the owner only."""
+    folder = file.with_name(ARTIFACTS)
+    make_folder(folder, mode=0o700)
+    return str(folder)
+
+
+def _create(file: Path) -> None:
+    """Make the tables elsewhere, which takes seconds, and put them here at once: a kill leaves no half of them."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(prefix="medvid-") as folder:
+        draft = Path(folder) / file.name
+        MlflowClient(f"sqlite:///{draft}")
+        write_bytes(file, draft.read_bytes())
+
+
+def _is_half_made(file: Path) -> bool:
+    """Whether there is no run in it, and MLflow's tables are not all there: MLflow can neither use nor finish it."""
+    deadline = time.monotonic() + 10 * QUIET
+    while time.time() - file.stat().st_mtime < QUIET and time.monotonic() < deadline:  # `mlflow server` may make it now
+        if _revision(file) == _newest_revision():
+            return False
+        time.sleep(QUIET / 10)
+    return _counts_no_runs(file) and _revision(file) != _newest_revision()
+
+
+def _counts_no_runs(file: Path) -> bool:
+    with closing(_connect(file)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
+            return True
+        return database.execute("SELECT 1 FROM runs").fetchone() is None
+
+
+def _revision(file: Path) -> str | None:
+    """How far the tables are made, by MLflow's own record."""
+    with closing(_connect(file)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        found = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        return found[0] if found else None
+
+
+def _newest_revision() -> str | None:
+    import mlflow.store.db_migrations
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(mlflow.store.db_migrations.__file__).parent)).get_current_head()
+
+
+def _follow_move(file: Path) -> None:
+    """Let experiments made where the database was before, and their runs, have their artifacts beside it again."""
+    with closing(_connect(file)) as database, database:
+        moved = database.execute(
+            "SELECT experiment_id, value FROM experiment_tags WHERE key = ? AND value != ?", (HOME, str(file.parent))
+        ).fetchall()
+        for experiment, before in moved:
+            _move_artifacts(database, experiment, f"{before}/{ARTIFACTS}", str(file.with_name(ARTIFACTS)))
+            database.execute(
+                "UPDATE experiment_tags SET value = ? WHERE experiment_id = ? AND key = ?",
+                (str(file.parent), experiment, HOME),
+            )
+    if moved:
+        logger.warning(
+            "%s was in %s before: artifacts of its runs are now looked for and written in %s",
+            file, " and ".join(sorted({before for _, before in moved})), file.with_name(ARTIFACTS),
+        )  # fmt: skip
+
+
+def _move_artifacts(database: sqlite3.Connection, experiment: int, before: str, now: str) -> None:
+    for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        database.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608 (names of our own)
+            f"WHERE experiment_id = ? AND ({column} = ? OR substr({column}, 1, ?) = ?)",
+            (now, len(before) + 1, experiment, before, len(before) + 1, f"{before}/"),
+        )
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=30)
