@@ -1,8 +1,8 @@
 """BTCV with its published split."""
 
-import re
 from collections.abc import Mapping, Sequence
 
+from medvid.data.splits import by_number
 from medvid.data.volumes import VolumeDataset
 from medvid.errors import DataError
 
@@ -16,7 +16,7 @@ class BTCV(VolumeDataset):
 
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The published 24/6, by the number at the end of each case's name."""
-        numbers = {int(match[0]): case for case in cases if (match := re.search(r"\d+$", case))}
+        numbers = by_number(cases)
         if missing := [number for number in (*TRAIN, *VALIDATION) if number not in numbers]:
             raise DataError(
                 f"the published split of BTCV needs {len(missing)} cases that are not in {self.options.root}: "

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from medvid.config.volumes import VolumeDatasetOptions
-from medvid.data.description import describe, label_names
+from medvid.data.description import Description, compare, describe, label_names
 from medvid.errors import DataError
 
 
 class NIfTIOptions(VolumeDatasetOptions):
     """NIfTI volumes with label maps, in any of the layouts (see `layout`).
 
-    Cases are split as `split` says, else as a datalist in the folder says, else at random by `validation_fraction`.
+    Cases are split as `split` or `fold` says, else as lists or folders say, else at random by `validation_fraction`.
     """
 
     name: Literal["nifti"] = "nifti"
@@ -34,6 +34,8 @@ class NIfTIOptions(VolumeDatasetOptions):
         """Take over what dataset.json says: a resolved task must be enough to predict where the data set is not."""
         if not isinstance(values, Mapping) or not isinstance(values.get("root"), str | Path):
             return values
+        if values.get("ignore_description") and values.get("labels") is not None:
+            return values
         found = describe(Path(values["root"]).expanduser(), values.get("datalist"))
         filled = {"labels": found.labels, "channels": found.channels}
         return {**values, **{key: value for key, value in filled.items() if values.get(key) is None}}
@@ -42,6 +44,10 @@ class NIfTIOptions(VolumeDatasetOptions):
     @classmethod
     def _label_ids_fit(cls, value: tuple[str, ...] | dict[str, int] | None) -> tuple[str, ...] | None:
         return None if value is None else label_names(value)
+
+    def check_description(self, found: Description) -> tuple[str, ...]:
+        """As in the base class; the names of labels have to be the same."""
+        return compare(found, self.label_names(), self.channel_count(), strict=True)
 
     def label_names(self) -> tuple[str, ...]:
         """The labels of the task or of dataset.json."""

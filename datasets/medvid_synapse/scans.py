@@ -1,6 +1,6 @@
 """The volumes as they come from BTCV: prepared once, then read from the cache slice by slice."""
 
-import re
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +14,16 @@ from torch import Tensor
 
 from medvid.data import nifti
 from medvid.data.grid import Grid
-from medvid.data.index import CaseFiles
 from medvid.data.preparation import Prepared, VolumePreparation
+from medvid.data.splits import by_number
+from medvid.data.volume_files import CaseFiles
 from medvid.data.volumes import VolumeCase, VolumeDataset
 from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
 from medvid.errors import DataError
 from medvid.plugin.specs import Layout
 from medvid_synapse.config import BTCV_LABELS, LABELS, ScanOptions, SynapseOptions
+
+log = logging.getLogger(__name__)
 
 TRAIN = (5, 6, 7, 9, 10, 21, 23, 24, 26, 27, 28, 30, 31, 33, 34, 37, 39, 40)
 TEST = (1, 2, 3, 4, 8, 22, 25, 29, 32, 35, 36, 38)
@@ -112,7 +115,7 @@ class Scans(VolumeDataset):
 
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The authors' 18/12, by the number at the end of each case's name."""
-        numbers = {int(match[0]): case for case in cases if (match := re.search(r"\d+$", case))}
+        numbers = by_number(cases)
         if missing := sorted({*TRAIN, *TEST} - numbers.keys()):
             raise DataError(
                 f"TransUNet's split needs {len(missing)} cases that are not in {self.options.root}: "
@@ -153,14 +156,14 @@ class Scans(VolumeDataset):
         """New volumes for prediction."""
         return (ScanCase(scan, self._size) for scan in self.open(paths))
 
-    @cached_property
-    def _splits(self) -> dict[str, tuple[str, ...]]:
+    def _choose_splits(self) -> dict[str, tuple[str, ...]]:
         """The task's split, else the authors': a datalist that comes with BTCV divides it in another way."""
-        asked = self.options.split
+        asked, declared = self.options.split, self._index.splits
         splits = (
             dict(self.default_split(self._index.labelled)) if asked is None else {n: ids for n, ids in asked if ids}
         )
-        self._check_splits(splits)
+        if "validation" in declared:
+            log.warning("the lists of %s do not count, but the authors' split or that of the task", self.options.root)
         return splits
 
     @cached_property

@@ -11,8 +11,9 @@ import pytest
 
 from medvid.data import cache as module
 from medvid.data.cache import VolumeCache, fingerprint
-from medvid.data.index import CaseFiles, find_cases
+from medvid.data.index import find_cases
 from medvid.data.preparation import VolumePreparation
+from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError, ResourceError
 
 SETTINGS = VolumePreparation(channels=1, labels=2, spacing=None, normalize="window", window=(0, 200), crop=True)

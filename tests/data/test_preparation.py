@@ -17,8 +17,8 @@ from monai.transforms import (
 from monai.transforms.utils import map_binary_to_indices
 
 from medvid.data.grid import Grid
-from medvid.data.index import CaseFiles
 from medvid.data.preparation import VolumePreparation, relate
+from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError
 
 BTCV = VolumePreparation(

@@ -1,4 +1,5 @@
 import gzip
+import json
 import logging
 import pickle
 import shutil
@@ -219,7 +220,7 @@ def other_affine(root: Path, write) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (remove, r"1 file is missing in .*: label/b\.nii\.gz"),
+        (remove, r"1 image has no label map in .*: img/b\.nii\.gz"),
         (truncate, r"case b: .*img/b\.nii\.gz is truncated \(got \d+ of 2272 bytes\)"),
         (truncate_plain, r"case b: .*img/b\.nii is truncated \(got 1000 of 2272 bytes\)"),
         (strange_label, r"case b has label 2 \(960 voxels\); the data set declares 0\.\.1"),
@@ -235,3 +236,63 @@ def test_bad_input_is_one_clear_error(make, root: Path, write, damage, words: st
     assert caught.value.exit_code == 4
     assert "\n" not in str(caught.value)
     assert caught.value.hint
+
+
+def write_list(root: Path, **lists: Sequence[Mapping[str, object]]) -> None:
+    (root / "dataset.json").write_text(json.dumps(lists))
+
+
+def entry(name: str, **values: object) -> dict[str, object]:
+    return {"image": f"img/{name}.nii.gz", "label": f"label/{name}.nii.gz", **values}
+
+
+def test_a_declared_validation_case_is_never_trained_on(make, root: Path) -> None:
+    write_list(root, validation=[entry("a")])
+    with pytest.raises(DataError, match="has validation cases, but none to train on"):
+        make().cases("train")
+    write_list(root, training=[entry("b"), entry("c")], validation=[entry("a")])
+    assert (make().cases("train"), make().cases("validation")) == (("b", "c"), ("a",))
+
+
+def test_folds_ask_for_a_choice(make, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_list(root, training=[entry("a", fold=0), entry("b", fold=1), entry("c", fold=1)])
+    with pytest.raises(DataError, match="gives its cases the folds 0, 1, and nothing says which") as caught:
+        make().cases("train")
+    assert caught.value.hint == "choose one: dataset.fold: 0"
+    assert (make(fold=1).cases("train"), make(fold=1).cases("validation")) == (("a",), ("b", "c"))
+    assert "left out, not in dataset.json: img/d.nii.gz, label/d.nii.gz" in caplog.text
+    split = {"train": ["a", "b"], "validation": ["c"]}
+    assert make(split=split).cases("validation") == ("c",)
+    with pytest.raises(ValueError, match="fold and split both say which cases are held out"):
+        make(fold=1, split=split)
+
+
+def test_training_entries_without_a_label_map_are_refused(make, root: Path) -> None:
+    write_list(root, training=[entry("a"), {"image": "img/b.nii.gz"}, entry("c")])
+    with pytest.raises(DataError, match="split train has 1 cases without a label map: b"):
+        make().cases("train")
+
+
+def test_cases_in_no_split_and_lists_that_are_replaced_are_said(
+    make, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_list(root, training=[entry("a"), entry("b"), entry("c")], validation=[entry("d")])
+    make(split={"train": ["a"], "validation": ["b"]}).cases("train")
+    assert "the task replaces splits that the data set declares: train, validation" in caplog.text
+    assert "in no split, and so not used: c, d" in caplog.text
+
+
+def test_copies_of_a_training_case_are_said(make, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copyfile(root / "img/a.nii.gz", root / "img/b.nii.gz")
+    dataset = make()
+    dataset.prepare(dataset.cases("train"), quiet)
+    assert "copies of one image, which count as often as there are: a = b" in caplog.text
+
+
+def test_channels_of_one_patient_are_not_predicted_as_patients(make, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    for number in range(2):
+        shutil.copyfile(root / "img/a.nii.gz", tmp_path / "new" / f"p_{number:04d}.nii.gz")
+    with pytest.raises(DataError, match="each case needs the channel 0000"):
+        make().open([tmp_path / "new"])
+    assert [case.id for case in make(layout="pairs").open([tmp_path / "new"])] == ["p_0000", "p_0001"]

@@ -95,6 +95,34 @@ def test_missing_cases_of_the_published_split_are_named(tmp_path: Path) -> None:
     assert "dataset.split" in caught.value.hint
 
 
+def test_two_cases_of_one_number_are_no_published_split(tmp_path: Path) -> None:
+    for kind in ("img", "label"):
+        (tmp_path / kind).mkdir()
+        for name in (*(f"{kind}{number:04d}" for number in NUMBERS), "scan0007"):
+            (tmp_path / kind / f"{name}.nii.gz").touch()
+    with pytest.raises(DataError, match="img0007 and scan0007 have the same number"):
+        BTCV(options(tmp_path)).cases("train")
+
+
+def test_labels_of_a_datalist_may_have_other_names_but_not_another_order(
+    sample: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = json.loads((sample / "dataset_0.json").read_text())
+    content["labels"] |= {"2": "rkid"}
+    (sample / "mine.json").write_text(json.dumps(content))
+    (sample / "dataset_0.json").rename(sample / "dataset_0.json.old")
+    try:
+        assert BTCV(options(sample, datalist="mine.json")).cases("validation")
+        assert "mine.json has other names for labels: 2 is 'rkid', not 'right_kidney'" in caplog.text
+        content["labels"] |= {"2": "left_kidney", "3": "right_kidney"}
+        (sample / "mine.json").write_text(json.dumps(content))
+        with pytest.raises(DataError, match="2 is 'left_kidney', not 'right_kidney'"):
+            BTCV(options(sample, datalist="mine.json")).cases("validation")
+    finally:
+        (sample / "dataset_0.json.old").rename(sample / "dataset_0.json")
+        (sample / "mine.json").unlink()
+
+
 def test_the_sample_goes_through_like_the_real_data(sample: Path) -> None:
     dataset = BTCV(small(sample))
     dataset.prepare([*dataset.cases("train"), *dataset.cases("validation")], lambda *_: None)

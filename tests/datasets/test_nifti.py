@@ -41,9 +41,8 @@ def test_labels_and_channels_come_from_the_task_or_from_the_folder(tmp_path: Pat
     found = options(tmp_path)
     assert found.target_info().labels == ("background", "lesion")
     assert found.input_info().channels == 2
-    named = options(tmp_path, labels={"background": 0, "tumour": 1}, channels=3)
-    assert named.target_info().labels == ("background", "tumour")
-    assert named.input_info().channels == 3
+    named = options(tmp_path, labels={"background": 0, "Lesion": 1}, channels=2)
+    assert named.target_info().labels == ("background", "Lesion")
     assert NIfTIOptions.model_validate(named.model_dump(mode="json")) == named
     resolved = found.model_dump(mode="json")
     (tmp_path / "dataset.json").unlink()
@@ -53,7 +52,31 @@ def test_labels_and_channels_come_from_the_task_or_from_the_folder(tmp_path: Pat
     assert "dataset.labels" in caught.value.hint
 
 
-@pytest.mark.parametrize("labels", [{"background": 0, "tumour": 2}, ["background"], {"a": "b"}, 3])
+@pytest.mark.parametrize(("option", "value"), [("labels", ["background", "tumour"]), ("channels", 3)])
+def test_what_dataset_json_says_counts_unless_the_task_says_that_it_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, value: object
+) -> None:
+    write_cases(tmp_path, "a", "b")
+    content = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "lesion": 1}}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"dataset\.json .*(lesion|1 channels)") as caught:
+        NIfTI(options(tmp_path, **{option: value})).cases("train")
+    assert "ignore_description" in caught.value.hint
+    overruled = {"labels": ["background", "lesion"], option: value, "ignore_description": True}
+    assert len(NIfTI(options(tmp_path, **overruled)).cases("train")) == 1
+    assert "what dataset.json says of labels and channels does not count" in caplog.text
+
+
+@pytest.mark.parametrize("labels", [{"background": 0, "lesion": 1, "ignore": 2}, {"background": 0, "lesion": [1, 2]}])
+def test_labels_that_are_not_supported_stop_a_task_even_if_it_names_its_own(tmp_path: Path, labels: dict) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(DataError, match=r"dataset\.json: labels: .*not supported"):
+        options(tmp_path, labels=["background", "lesion"])
+
+
+@pytest.mark.parametrize(
+    "labels", [{"background": 0, "tumour": 2}, ["background"], {"a": "b"}, 3, ["background", "liver", "ignore"]]
+)
 def test_unusable_labels_are_config_errors(tmp_path: Path, labels: object) -> None:
     with pytest.raises(ValidationError):
         options(tmp_path, labels=labels)

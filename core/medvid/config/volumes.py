@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from medvid.config.options import DatasetOptions, Options
+from medvid.data.description import Description, compare
 from medvid.data.index import LayoutName
 from medvid.plugin.info import InputInfo, TargetInfo
 
@@ -62,15 +72,27 @@ class SplitOptions(Options):
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
 
+    @field_validator("*")
+    @classmethod
+    def _composed(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Accents in the form that ids have, whatever form the task file has."""
+        return tuple(normalize("NFC", case) for case in ids)
+
 
 class VolumeDatasetOptions(DatasetOptions):
     """Base of the options of data sets of segmented NIfTI volumes."""
 
     layout: LayoutName = "auto"
     """How the folder is laid out: `datalist` (dataset_0.json or dataset.json), `nnunet` (imagesTr/*_0000.nii.gz and
-    labelsTr), `pairs` (img + label, imagesTr + labelsTr, images + labels), or found out."""
+    labelsTr), `pairs` (img + label, imagesTr + labelsTr, images + labels), or found out: a list goes before folders.
+    With `pairs` numbers at the end of names are those of patients, in prediction too."""
     datalist: str | None = None
     """The datalist's file name below `root`, if it has another."""
+    fold: NonNegativeInt | None = None
+    """Hold out this fold for validation and train on the others: of the cases' `fold` in the datalist, or of nnU-Net's
+    splits_final.json in `root`."""
+    ignore_description: bool = False
+    """Let the task's labels and channels count where dataset.json has others; else a difference stops the run."""
     spacing: Spacing | None = None
     """Voxel size in mm, along R, A, S, that volumes are resampled to; without, each file's own."""
     normalize: Literal["window", "percentile", "zscore"] = "percentile"
@@ -110,6 +132,23 @@ class VolumeDatasetOptions(DatasetOptions):
                 f"{list(self.patch.size)} have to be equal; or set augment.rotate90 to 0"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_split(self) -> "VolumeDatasetOptions":
+        if self.fold is not None and self.split is not None:
+            raise ValueError("fold and split both say which cases are held out: leave one of them out")
+        return self
+
+    def check_description(self, found: Description) -> tuple[str, ...]:
+        """Compare what the folder says of labels and channels with what is used.
+
+        Returns:
+            What to say about differences that do no harm.
+
+        Raises:
+            medvid.errors.DataError: they contradict each other.
+        """
+        return compare(found, self.label_names(), self.channel_count(), strict=False)
 
     def channel_count(self) -> int:
         """Channels of each case; one unless a data set says otherwise."""

@@ -27,9 +27,9 @@ import torch
 
 from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
-from medvid.data.index import CaseFiles
 from medvid.data.preparation import Prepared, VolumePreparation, count_labels
 from medvid.data.problems import raise_together
+from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError, ResourceError
 from medvid.machine import usable_cores, usable_memory
 

@@ -1,36 +1,32 @@
-"""Finding the cases of a volume data set in the folder layouts that people have. Imports nothing heavy."""
+"""Finding the cases of a volume data set in the folder layouts that people have. Imports nothing heavy.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+Every file below the folder is used, refused by name, or named as left out; what speaks of the same thing has to agree.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from medvid.data.description import read_json
+from medvid.data.listing import by_name, check_usable, find_files, identity, listed, name_key, name_left_out
+from medvid.data.volume_files import CaseFiles, channel_of, is_volume, stem
+from medvid.data.volume_folders import Naming, group_channels, label_folders, read_folders
+from medvid.data.volume_lists import (
+    DATALISTS,
+    SPLITS_FILE,
+    find_list,
+    lists_cases,
+    read_list,
+    read_splits_file,
+    split_by_fold,
+)
 from medvid.errors import DataError
 
 LayoutName = Literal["auto", "datalist", "nnunet", "pairs"]
 
-_SUFFIXES = (".nii.gz", ".nii")
-_PAIRS = (("img", "label"), ("imagesTr", "labelsTr"), ("images", "labels"), ("Training/img", "Training/label"))
-_TEST_FOLDERS = ("imagesTs", "Testing/img")
-_DATALISTS = ("dataset_0.json", "dataset.json")
-_DATALIST_KEYS = {"training": "train", "train": "train", "validation": "validation", "test": "test", "testing": "test"}
-_SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFiles:
-    """The files of one case.
-
-    Args:
-        id: name of the case, unique in its data set and usable as a file name.
-        images: one file per channel, or a single one with all channels.
-        label: the label map; None where the case has none.
-    """
-
-    id: str
-    images: tuple[Path, ...]
-    label: Path | None = None
+_OTHER_LABELS = {"mask", "masks", "seg", "segmentations", "predictions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +36,16 @@ class Index:
     Args:
         layout: the layout that was found.
         cases: every case by its id, in a fixed order.
-        splits: the ids of each split that the folder itself declares.
+        splits: the ids of each split that the folder itself declares; ``train`` alone is yet to be divided.
+        notes: what is left out or unusual, for the log.
+        folds: the folds that a list gives its cases, where nothing says yet which of them is held out.
     """
 
     layout: LayoutName
     cases: Mapping[str, CaseFiles]
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    folds: tuple[int, ...] = ()
 
     @property
     def labelled(self) -> tuple[str, ...]:
@@ -54,196 +54,241 @@ class Index:
         return tuple(case.id for case in self.cases.values() if case.label is not None and case.id not in test)
 
 
-def find_cases(root: Path, layout: LayoutName = "auto", datalist: str | None = None, channels: int = 1) -> Index:
+def find_cases(
+    root: Path, layout: LayoutName = "auto", datalist: str | None = None, channels: int = 1, fold: int | None = None
+) -> Index:
     """Index a folder in one of three layouts.
 
-    - datalist: a Decathlon-style JSON file with lists of cases under training, validation and test, looked for as
-      dataset_0.json, then as dataset.json.
-    - nnunet: ``imagesTr/CASE_0000.nii.gz`` (``_0001`` ... for further channels), ``labelsTr/CASE.nii.gz`` and
-      ``imagesTs``.
+    - datalist: a JSON file with lists of cases under training, validation and test, as the Decathlon and MONAI have
+      them, or under dataset, as nnU-Net has it; looked for as dataset_0.json and dataset.json.
+    - nnunet: ``imagesTr/CASE_0000.nii.gz`` (``_0001`` ... for further channels), ``labelsTr/CASE.nii.gz``.
     - pairs: ``img`` + ``label``, ``imagesTr`` + ``labelsTr`` or ``images`` + ``labels``, matched by file name, where
       ``img`` in the name of an image may be ``label`` in that of its label map.
 
-    Found automatically in the order dataset_0.json, nnunet, dataset.json with a training list, pairs.
+    In both of the latter ``imagesVa`` and ``imagesTs`` are validation and test images, ``labelsVa`` and ``labelsTs``
+    their label maps. A list goes before folders; between nnunet and pairs the names of images and label maps decide.
 
     Args:
         root: the folder.
         layout: one of them, or auto.
         datalist: name of the JSON file below `root`.
         channels: number of channels, each of which is a file in the nnunet layout.
+        fold: the training cases of this fold, in the list or in splits_final.json, are held out for validation.
 
     Raises:
-        DataError: the folder is missing or in none of the layouts, or files are missing (all of them are listed).
+        DataError: the folder is missing or in none of the layouts, files are missing (all of them are listed) or cannot
+            be used, two are one case's, or two sources contradict each other.
     """
     if not root.is_dir():
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
-    if layout == "auto":
-        layout = _detect(root, datalist)
-    if layout == "datalist":
-        index = _read_datalist(root, _find_datalist(root, datalist))
-    elif layout == "nnunet":
-        index = _read_folders(root, layout, "imagesTr", "labelsTr", channels)
+    path = find_list(root, datalist) if layout in {"auto", "datalist"} else None
+    if layout == "datalist" and path is None:
+        raise DataError(f"{root} has no {' or '.join(DATALISTS)}", hint="set dataset.datalist or dataset.layout")
+    if path:
+        index = _from_list(root, path, fold)
     else:
-        index = _read_folders(root, layout, *_find_pair(root), channels=0)
+        index = _from_folders(root, layout if layout in {"nnunet", "pairs"} else None, channels, fold)
     _check_files(root, index)
-    return index
+    return replace(index, notes=(*index.notes, *_account(root, index, path, fold)))
 
 
-def find_volumes(paths: Sequence[Path], channels: int = 1) -> list[CaseFiles]:
+def find_volumes(paths: Sequence[Path], channels: int = 1, layout: LayoutName = "auto") -> Index:
     """Cases without labels from files and folders of files, e.g. for prediction.
 
-    Several channels may be one file, or files named as in nnU-Net: ``CASE_0000``, ``CASE_0001`` ...
+    Several channels may be one file, or files named as in nnU-Net: ``CASE_0000``, ``CASE_0001`` ... Of a folder that
+    holds volumes those are taken; of another one, all those in the folders below it. A case is called as its file, or
+    by its folders too where two files have the same name.
+
+    Args:
+        paths: files and folders.
+        channels: number of channels of a case.
+        layout: ``pairs``: numbers at the end of names are those of patients, not of channels.
 
     Raises:
-        DataError: a path is missing, is no NIfTI file or holds none, or two files have the same name.
+        DataError: a path is missing, is not a NIfTI file or holds none, lies in a folder of label maps, or files lack
+            or have more channels than `channels`.
     """
-    cases: dict[str, CaseFiles] = {}
-    for path in paths:
-        for case in _volumes_at(path, channels):
-            other = cases.setdefault(case.id, case)
-            if other.images != case.images:
-                raise DataError(
-                    f"{other.images[0]} and {case.images[0]} have the same name, and so would their predictions",
-                    hint="predict them one after the other, into different folders",
-                )
-    return list(cases.values())
-
-
-def _detect(root: Path, datalist: str | None) -> LayoutName:
-    if datalist or (root / "dataset_0.json").is_file():
-        return "datalist"
-    if _volume_files(root / "imagesTr", "*_0000"):
-        return "nnunet"
-    if (root / "dataset.json").is_file() and read_json(root / "dataset.json").get("training"):
-        return "datalist"
-    return "pairs"
-
-
-def _find_datalist(root: Path, datalist: str | None) -> Path:
-    names = (datalist,) if datalist else _DATALISTS
-    for name in names:
-        if (root / name).is_file():
-            return _inside(root, name, "dataset.datalist")
-    raise DataError(f"{root} has no {' or '.join(names)}", hint="set dataset.datalist or dataset.layout")
-
-
-def _find_pair(root: Path) -> tuple[str, str]:
-    for images, labels in _PAIRS:
-        if (root / images).is_dir():
-            return images, labels
-    raise DataError(
-        f"no cases found in {root}: it has no dataset_0.json, no dataset.json with a training list, and none of the "
-        f"folders {', '.join(images for images, _ in _PAIRS)}",
-        hint="set dataset.root to the folder that holds one of them",
+    found = [_volumes_at(path, with_channels=channels > 1) for path in paths]
+    files = list({identity(file): file for volumes, _ in found for file in volumes}.values())
+    check_usable(Path(), files)
+    cases = _one_by_one(files) if layout == "pairs" else _by_channels(files, channels)
+    named = by_name(_unique_names(cases), "images", "predict them one after the other, into different folders")
+    return Index(
+        layout,
+        {case: CaseFiles(case, images) for case, (_, images) in zip(named, cases, strict=True)},
+        notes=tuple(note for _, notes in found for note in notes),
     )
 
 
-def _read_datalist(root: Path, path: Path) -> Index:
-    content = read_json(path)
-    listed = [(split, entry) for key, split in _DATALIST_KEYS.items() for entry in content.get(key) or ()]
-    if not listed:
-        raise DataError(f"{path} lists no cases under training, validation or test")
-    entries = [_read_entry(root, entry, f"{path.name}: {split}") for split, entry in listed]
-    by_name = len({_name(images[0]) for images, _ in entries}) == len({images[0] for images, _ in entries})
-    cases: dict[str, CaseFiles] = {}
-    splits: dict[str, tuple[str, ...]] = {}
-    for (split, _), (images, label) in zip(listed, entries, strict=True):
-        case = _name(images[0]) if by_name else _name_with_folders(root, images[0])
-        cases[case] = CaseFiles(case, images, label)
-        splits[split] = (*splits.get(split, ()), case)
-    return Index("datalist", cases, splits)
+def _from_list(root: Path, path: Path, fold: int | None) -> Index:
+    cases = read_list(root, path)
+    splits = dict(cases.splits)
+    if fold is not None:
+        sources = [split_by_fold(cases, fold)] if cases.folds else []
+        splits |= _held_out_by_fold(root, fold, sources)
+    folds = tuple(sorted(set(cases.folds.values()))) if "validation" not in splits else ()
+    return Index("datalist", cases.cases, splits, cases.notes, folds)
 
 
-def _read_entry(root: Path, entry: Any, where: str) -> tuple[tuple[Path, ...], Path | None]:
-    entry = {"image": entry} if isinstance(entry, str) else entry
-    if not isinstance(entry, dict) or not entry.get("image"):
-        raise DataError(f"{where}: an entry has to be a file name or {{image: ..., label: ...}}, got {entry!r}")
-    images = entry["image"] if isinstance(entry["image"], list) else [entry["image"]]
-    label = _inside(root, entry["label"], where) if entry.get("label") else None
-    return tuple(_inside(root, image, where) for image in images), label
+def _from_folders(root: Path, naming: Naming | None, channels: int, fold: int | None) -> Index:
+    folders = read_folders(root, channels, naming)
+    all_cases = [case for cases in folders.splits.values() for case in cases]
+    by_name(((case.id, case.images[0]) for case in all_cases), "images", "rename one of them")
+    splits = {split: tuple(case.id for case in cases) for split, cases in folders.splits.items()}
+    _check_number(root, len(splits["train"]))
+    if fold is not None:
+        if "validation" in splits:
+            raise DataError(f"{root} has a folder of validation images, and dataset.fold asks for others")
+        splits |= _held_out_by_fold(root, fold, [])
+    return Index(folders.naming, {case.id: case for case in all_cases}, splits)
 
 
-def _inside(root: Path, name: Any, where: str) -> Path:
-    """A path that an index file names; neither it nor a link may lead out of the data set's folder."""
-    path = root / str(name)
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{where}: {name} leads out of the data set's folder {root}")
-    return path
+def _held_out_by_fold(
+    root: Path, fold: int, sources: Sequence[Mapping[str, tuple[str, ...]]]
+) -> Mapping[str, tuple[str, ...]]:
+    """What a list and splits_final.json say of a fold; they have to agree."""
+    splits = read_splits_file(root, fold)
+    found = [*sources, *([splits] if splits else [])]
+    if not found:
+        raise DataError(
+            f"dataset.fold is {fold}, but {root} has no {SPLITS_FILE}, and no list with folds", hint="leave it out"
+        )
+    if any(
+        {name: set(ids) for name, ids in other.items()} != {n: set(i) for n, i in found[0].items()} for other in found
+    ):
+        raise DataError(f"the list of cases and {SPLITS_FILE} in {root} have other cases in fold {fold}")
+    return found[0]
 
 
-def _read_folders(root: Path, layout: LayoutName, images: str, labels: str, channels: int) -> Index:
-    """Index folders of images and labels; `channels` is the number of files per case, or 0 for one without a suffix."""
-    cases = {
-        case: CaseFiles(case, files, _label_of(root / labels, files)) for case, files in _group(root / images, channels)
-    }
-    if not cases:
-        raise DataError(f"no .nii.gz or .nii files in {root / images}", hint="set dataset.root or dataset.layout")
-    test = {case: CaseFiles(case, files) for folder in _TEST_FOLDERS for case, files in _group(root / folder, channels)}
-    if shared := sorted(cases.keys() & test.keys()):
-        raise DataError(f"{root}: training and test images have the same names: {', '.join(shared[:_SHOWN])}")
-    return Index(layout, cases | test, {"test": tuple(test)} if test else {})
-
-
-def _group(folder: Path, channels: int) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """Files by case: those of all channels where they are numbered, else each on its own."""
-    for file in _volume_files(folder, "*_0000" if channels else "*"):
-        yield _name(file), _channel_files(file, channels) if channels else (file,)
-
-
-def _channel_files(first: Path, channels: int) -> tuple[Path, ...]:
-    ending = first.name.removeprefix(_stem(first))
-    return tuple(first.with_name(f"{_name(first)}_{channel:04d}{ending}") for channel in range(channels))
-
-
-def _label_of(folder: Path, images: Sequence[Path]) -> Path:
-    """The label map of a case; where there is none, the path at which it is missed."""
-    case = _name(images[0])
-    names = [case.replace("img", "label", 1), case, _stem(images[0])]
-    candidates = [folder / f"{name}{suffix}" for name in names for suffix in _SUFFIXES]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+def _check_number(root: Path, count: int) -> None:
+    """nnU-Net's dataset.json says how many cases there are, so that missing ones are noticed."""
+    path = root / "dataset.json"
+    number = read_json(path).get("numTraining", count) if path.is_file() else count
+    if number != count:
+        raise DataError(
+            f"{path}: numTraining is {number}, but there are {count} training cases",
+            hint="add those that are missing, take away those that do not belong there, or correct the number",
+        )
 
 
 def _check_files(root: Path, index: Index) -> None:
     files = [path for case in index.cases.values() for path in (*case.images, case.label) if path is not None]
-    missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
+    missing = [str(path.relative_to(root)) for path in files if not path.exists() and not path.is_symlink()]
     if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         count = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
         raise DataError(
-            f"{count} missing in {root}: {', '.join(missing[:_SHOWN])}{more}",
+            f"{count} missing in {root}: {listed(missing)}",
             hint="every training image needs its label map; set dataset.layout if the folder was misread",
+        )
+    check_usable(root, files)
+
+
+def _account(root: Path, index: Index, path: Path | None, fold: int | None) -> Iterable[str]:
+    """What is to be said about all that is in the folder and not used."""
+    used = [file for case in index.cases.values() for file in (*case.images, case.label) if file is not None]
+    yield from name_left_out(root, find_files(root), used, _why_left_out(path))
+    others = [
+        name for name in sorted(file.name for file in root.glob("dataset*.json")) if _is_unused(root / name, path)
+    ]
+    if others:
+        yield f"the lists of cases in {listed(others)} are not used"
+    if fold is None and (root / SPLITS_FILE).is_file():
+        yield f"{SPLITS_FILE} is not used; dataset.fold chooses one of its folds"
+    labels: dict[object, list[str]] = {}
+    for case in index.cases.values():
+        if case.label is not None:
+            labels.setdefault(identity(case.label), []).append(case.id)
+    if shared := [" and ".join(ids) for ids in labels.values() if len(ids) > 1]:
+        yield f"cases with one label map: {listed(shared)}"
+
+
+def _why_left_out(path: Path | None) -> Callable[[Path], str]:
+    folders = label_folders()
+
+    def reason(file: Path) -> str:
+        if not is_volume(file):
+            return "not .nii.gz or .nii"
+        if path is not None:
+            return f"not in {path.name}"
+        if file.parent.name.lower() in folders:
+            return "label maps without an image"
+        return "not in the folders of images and label maps, or not named as the images there"
+
+    return reason
+
+
+def _is_unused(path: Path, used: Path | None) -> bool:
+    return path != used and lists_cases(path)
+
+
+def _volumes_at(path: Path, *, with_channels: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Volumes of a file or folder, and what is to be said about those of a folder that are not taken."""
+    if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"{path} does not exist")
+        if not is_volume(path):
+            raise DataError(f"{path} is not named .nii.gz or .nii")
+        return _with_channels(path) if with_channels else (path,), ()
+    files = find_files(path)
+    volumes = tuple(file for file in files if is_volume(file))
+    if not volumes:
+        raise DataError(f"no .nii.gz or .nii files in {path}")
+    taken = tuple(file for file in volumes if file.parent == path) or volumes
+    _check_no_labels(path, taken)
+    return taken, name_left_out(
+        path,
+        files,
+        taken,
+        lambda file: "in folders below it: give them too" if is_volume(file) else "not .nii.gz or .nii",
+    )
+
+
+def _with_channels(path: Path) -> tuple[Path, ...]:
+    """The files of all channels of a case whose first one is given."""
+    case = channel_of(stem(path))
+    if case is None or case[1]:
+        return (path,)
+    files = (file for file in find_files(path.parent, recursive=False) if is_volume(file))
+    return tuple(file for file in files if (other := channel_of(stem(file))) and other[0] == case[0])
+
+
+def _check_no_labels(path: Path, files: Sequence[Path]) -> None:
+    """Folders of studies are searched; those of a data set hold label maps too, which nobody wants to be predicted."""
+    labels = label_folders() | _OTHER_LABELS
+    below = {file.relative_to(path).parent for file in files}
+    if named := sorted({str(folder) for folder in below if labels & {part.lower() for part in folder.parts}}):
+        raise DataError(
+            f"{path} has folders that are named as those of label maps: {listed(named)}",
+            hint="give the folders of images, one by one",
         )
 
 
-def _volumes_at(path: Path, channels: int) -> list[CaseFiles]:
-    if path.is_dir():
-        numbered = channels if channels > 1 and _volume_files(path, "*_0000") else 0
-        cases = [CaseFiles(case, files) for case, files in _group(path, numbered)]
-        if not cases:
-            raise DataError(f"no .nii.gz or .nii files in {path}")
-        return cases
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if not path.name.lower().endswith(_SUFFIXES):
-        raise DataError(f"{path} is not named .nii.gz or .nii")
-    numbered = channels if channels > 1 and _stem(path).endswith("_0000") else 0
-    return [CaseFiles(_name(path), _channel_files(path, numbered) if numbered else (path,))]
+def _one_by_one(files: Sequence[Path]) -> list[tuple[str, tuple[Path, ...]]]:
+    return [(stem(file), (file,)) for file in files]
 
 
-def _volume_files(folder: Path, pattern: str = "*") -> list[Path]:
-    return sorted(file for suffix in _SUFFIXES for file in folder.glob(f"{pattern}{suffix}") if file.name[0] != ".")
+def _by_channels(files: Sequence[Path], channels: int) -> list[tuple[str, tuple[Path, ...]]]:
+    """Numbered files together, where the numbers begin at 0000; files with other names on their own."""
+    firsts = {(file.parent, parts[0]) for file in files if (parts := channel_of(stem(file))) and parts[1] == 0}
+    numbered = [file for file in files if (parts := channel_of(stem(file))) and (file.parent, parts[0]) in firsts]
+    groups = group_channels(numbered, channels)
+    cases: list[tuple[str, tuple[Path, ...]]] = []
+    for file in files:
+        parts = channel_of(stem(file))
+        key = (file.parent, parts[0] if parts else "")
+        if key not in groups:
+            cases.append((stem(file), (file,)))
+        elif parts and parts[1] == 0:
+            cases.append((parts[0], groups[key]))
+    return cases
 
 
-def _name(image: Path) -> str:
-    """Name of the case that an image file holds: the file's, without its ending and nnU-Net's ``_0000``."""
-    return _stem(image).removesuffix("_0000")
-
-
-def _name_with_folders(root: Path, image: Path) -> str:
-    return "_".join((*image.relative_to(root).parent.parts, _name(image)))
-
-
-def _stem(path: Path) -> str:
-    lower = path.name.lower()
-    suffix = next((suffix for suffix in _SUFFIXES if lower.endswith(suffix)), "")
-    return path.name[: len(path.name) - len(suffix)]
+def _unique_names(cases: Sequence[tuple[str, tuple[Path, ...]]]) -> Iterable[tuple[str, Path]]:
+    """Names of cases, with the folders below the one that all are in where two have the same."""
+    firsts = [images[0] for _, images in cases]
+    names = [name for name, _ in cases]
+    if len(set(map(name_key, names))) < len(names):
+        folders = [first.parent.absolute() for first in firsts]
+        top = os.path.commonpath(folders)
+        names = ["_".join((*folder.relative_to(top).parts, name)) for folder, name in zip(folders, names, strict=True)]
+    return zip(names, firsts, strict=True)

@@ -7,10 +7,13 @@ A data set lists what lies in its folder with `find_files`, decides what it uses
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from medvid.errors import DataError
+
+CACHE_TAG = "CACHEDIR.TAG"
+"""Marks a folder as a cache (bford.info/cachedir): backups leave it out, and so do lists of data."""
 
 _SHOWN = 10
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
@@ -19,10 +22,10 @@ _TEXTS = (".json", ".txt", ".md", ".rst", ".pdf", ".html", ".htm", ".yaml", ".ym
 
 
 def find_files(folder: Path, *, recursive: bool = True) -> tuple[Path, ...]:
-    """Everything below a folder that is not a folder, in a fixed order, without hidden folders and what `is_harmless`.
+    """Everything below a folder that is not a folder, in a fixed order.
 
-    Links are followed; a folder that is reached in two ways is listed once. Broken links, pipes and the like are listed
-    as well, see `check_usable`.
+    What `is_harmless`, hidden folders and caches are left out. Links are followed; a folder that is reached in two ways
+    is listed once. Broken links, pipes and the like are listed as well, see `check_usable`.
 
     Args:
         folder: where to look; nothing is found where it does not exist.
@@ -81,10 +84,10 @@ def name_left_out(
         used: those that are used, under this or another name (a link).
         reason: why a file is left out, to go behind "left out, "; may raise a DataError for one that must not be.
     """
-    known = {_identity(path) for path in used}
+    known = {identity(path) for path in used}
     reasons: dict[str, list[Path]] = {}
     for path in files:
-        if _identity(path) not in known:
+        if identity(path) not in known:
             reasons.setdefault(reason(path), []).append(path)
     return tuple(
         f"{_count(paths)} in {root} left out, {why}: {listed(_names(root, paths))}" for why, paths in reasons.items()
@@ -121,21 +124,29 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def find_spelled(path: Path) -> Path:
+def find_spelled(path: Path, known: dict[Path, dict[str, Path]] | None = None) -> Path:
     """The file that a list means whose accents have another form (NFC, NFD) than on disk; else the path as it is.
 
     Args:
         path: as the list has it.
+        known: folders that were read before; give the same for all files of a list, and each is read once.
     """
     if path.exists():
         return path
-    folder = find_spelled(path.parent) if path.parent != path else path
-    wanted = unicodedata.normalize("NFC", path.name)
+    folder = find_spelled(path.parent, known) if path.parent != path else path
+    known = {} if known is None else known
+    if folder not in known:
+        known[folder] = _composed_names(folder)
+    return known[folder].get(unicodedata.normalize("NFC", path.name), path)
+
+
+def identity(path: Path) -> Hashable:
+    """What is equal for a file under several names: links, hard or symbolic, and other spellings of its path."""
     try:
-        same = [other for other in folder.iterdir() if unicodedata.normalize("NFC", other.name) == wanted]
+        status = path.stat()
     except OSError:
-        same = []
-    return same[0] if len(same) == 1 else path
+        return path.absolute()
+    return status.st_dev, status.st_ino
 
 
 def listed(names: Sequence[str]) -> str:
@@ -157,6 +168,8 @@ def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator
     seen.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as entries:
         content = sorted(entries, key=lambda entry: entry.name)
+    if any(entry.name == CACHE_TAG for entry in content):
+        return
     for entry in content:
         path = folder / entry.name
         if not _is_folder(entry):
@@ -164,6 +177,14 @@ def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator
                 yield path
         elif recursive and not _is_hidden(entry.name):
             yield from _walk(path, recursive, seen)
+
+
+def _composed_names(folder: Path) -> dict[str, Path]:
+    """What is in a folder, by name in composed form; empty where it cannot be read."""
+    try:
+        return {unicodedata.normalize("NFC", path.name): path for path in folder.iterdir()}
+    except OSError:
+        return {}
 
 
 def _is_hidden(name: str) -> bool:
@@ -185,10 +206,6 @@ def _problem(path: Path) -> str:
     except OSError as error:
         return "links that lead nowhere" if path.is_symlink() else f"{error.strerror}".lower()
     return "" if stat.S_ISREG(mode) else "folders" if stat.S_ISDIR(mode) else "not regular files"
-
-
-def _identity(path: Path) -> str:
-    return os.path.realpath(path)
 
 
 def _names(root: Path, paths: Sequence[Path]) -> list[str]:

@@ -13,8 +13,8 @@ from nibabel.affines import voxel_sizes
 
 from medvid.data import nifti
 from medvid.data.grid import Grid
-from medvid.data.index import CaseFiles
 from medvid.data.nifti_file import MAX_VOXELS
+from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError
 
 _PERCENTILES = (0.5, 99.5)

@@ -1,8 +1,10 @@
 """Which cases are trained on and which are held out. Imports nothing heavy."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from medvid.data.listing import listed
 from medvid.errors import DataError
 from medvid.seeding import derive_seed
 
@@ -78,18 +80,65 @@ def check_known(splits: Mapping[str, Sequence[str]], cases: Sequence[str]) -> No
             )
 
 
+def check_repeated(splits: Mapping[str, Sequence[str]]) -> None:
+    """Refuse splits that name a case twice: it would count twice.
+
+    Raises:
+        DataError: naming them.
+    """
+    for name, ids in splits.items():
+        if len(set(ids)) < len(ids):
+            twice = dict.fromkeys(case for case in ids if ids.count(case) > 1)
+            raise DataError(f"split {name} names cases twice: {listed(list(twice))}")
+
+
+def name_unused(splits: Mapping[str, Sequence[str]], cases: Sequence[str]) -> tuple[str, ...]:
+    """What to say about cases that are in no split."""
+    used = {case for ids in splits.values() for case in ids}
+    unused = [case for case in cases if case not in used]
+    return (f"in no split, and so not used: {listed(unused)}",) if unused else ()
+
+
+def name_replaced(declared: Mapping[str, Sequence[str]], asked: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What to say about splits that the task asks for where the folder declares others."""
+    known = {name: ids for name, ids in declared.items() if name != "train" or "validation" in declared}
+    replaced = [name for name, ids in asked.items() if name in known and set(known[name]) != set(ids)]
+    return (f"the task replaces splits that the data set declares: {listed(replaced)}",) if replaced else ()
+
+
+def by_number(cases: Sequence[str]) -> dict[int, str]:
+    """Cases by the number at the end of their names; those without one are left out.
+
+    Raises:
+        DataError: two have the same number.
+    """
+    numbers: dict[int, str] = {}
+    for case in cases:
+        if match := re.search(r"\d+$", case):
+            other = numbers.setdefault(int(match[0]), case)
+            if other != case:
+                raise DataError(
+                    f"{other} and {case} have the same number, so the published split names both",
+                    hint="name your own: dataset.split: {train: [...], validation: [...]}",
+                )
+    return numbers
+
+
 def held_out_in_training(splits: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Cases that are both trained on and held out."""
     held_out = {case for name, ids in splits.items() if name != "train" for case in ids}
     return tuple(case for case in splits.get("train", ()) if case in held_out)
 
 
-def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]) -> None:
+def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]) -> tuple[str, ...]:
     """Refuse the same image under two names, one trained on and one held out.
 
     Args:
         splits: the ids.
         content: a hash of the image by case; cases without one are not looked at.
+
+    Returns:
+        What to say about copies that are on the same side, and so count twice.
 
     Raises:
         DataError: naming the pairs.
@@ -102,3 +151,8 @@ def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]
             f"{len(copies)} held-out cases are copies of training cases: {', '.join(copies[:_SHOWN])}",
             hint="take them out of one of the splits",
         )
+    groups: dict[str, list[str]] = {}
+    for case, value in content.items():
+        groups.setdefault(value, []).append(case)
+    same = [" = ".join(cases) for cases in groups.values() if len(cases) > 1]
+    return (f"copies of one image, which count as often as there are: {listed(same)}",) if same else ()

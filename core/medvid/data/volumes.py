@@ -16,12 +16,21 @@ from medvid.config.volumes import VolumeDatasetOptions
 from medvid.data import nifti
 from medvid.data.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint
 from medvid.data.dataset import Dataset, Progress
+from medvid.data.description import describe
 from medvid.data.grid import Grid
-from medvid.data.index import CaseFiles, Index, find_cases, find_volumes
+from medvid.data.index import Index, find_cases, find_volumes
 from medvid.data.patches import draw_patches
 from medvid.data.preparation import Prepared, VolumePreparation
 from medvid.data.sample import Batch
-from medvid.data.splits import check_copies, check_known, held_out_in_training
+from medvid.data.splits import (
+    check_copies,
+    check_known,
+    check_repeated,
+    held_out_in_training,
+    name_replaced,
+    name_unused,
+)
+from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError
 from medvid.machine import usable_memory
 from medvid.plugin.specs import Layout
@@ -144,9 +153,8 @@ class VolumeDataset(Dataset):
         files = [self._files(case) for case in cases]
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
             self._content.update(zip(cases, pool.map(fingerprint, files), strict=True))
-        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
-        for note in self._cache.prepare({file: self._content[file.id] for file in files}, progress):
-            log.warning(note)
+        _warn(check_copies(self._splits, {case: content.image for case, content in self._content.items()}))
+        _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
 
     def digest(self, cases: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
@@ -168,29 +176,56 @@ class VolumeDataset(Dataset):
 
     def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
         preparation = self._preparation
-        found = find_volumes(paths, preparation.channels)
-        return (VolumeCase(files, preparation.labels, partial(preparation.prepare, files)) for files in found)
+        found = find_volumes(paths, preparation.channels, self.options.layout)
+        _warn(found.notes)
+        return (
+            VolumeCase(files, preparation.labels, partial(preparation.prepare, files)) for files in found.cases.values()
+        )
 
     @cached_property
     def _index(self) -> Index:
         options = self.options
-        return find_cases(options.root, options.layout, options.datalist, self.input_info.channels)
+        found = describe(options.root, options.datalist)
+        if options.ignore_description:
+            log.warning("what %s says of labels and channels does not count, as the task asks", found.source)
+        else:
+            _warn(options.check_description(found))
+        index = find_cases(options.root, options.layout, options.datalist, self.input_info.channels, options.fold)
+        _warn(index.notes)
+        return index
 
     @cached_property
     def _splits(self) -> dict[str, tuple[str, ...]]:
+        splits = self._choose_splits()
+        self._check_splits(splits)
+        _warn(name_unused(splits, tuple(self._index.cases)))
+        return splits
+
+    def _choose_splits(self) -> dict[str, tuple[str, ...]]:
         """The task's split, else the folder's, else the data set's own."""
         declared = dict(self._index.splits)
         if self.options.split is not None:
-            splits = {**declared, **{name: ids for name, ids in self.options.split if ids}}
-        elif {"train", "validation"} <= declared.keys():
-            splits = declared
-        else:
-            splits = {**declared, **self.default_split(self._index.labelled)}
-        self._check_splits(splits)
-        return splits
+            asked = {name: ids for name, ids in self.options.split if ids}
+            _warn(name_replaced(declared, asked))
+            return {**declared, **asked}
+        if "validation" in declared:
+            if not declared.get("train"):
+                raise DataError(
+                    f"{self.options.root} has validation cases, but none to train on",
+                    hint="name your own: dataset.split: {train: [...], validation: [...]}",
+                )
+            return declared
+        if self._index.folds:
+            raise DataError(
+                f"the list in {self.options.root} gives its cases the folds {', '.join(map(str, self._index.folds))}, "
+                "and nothing says which of them is held out",
+                hint="choose one: dataset.fold: 0",
+            )
+        return {**declared, **self.default_split(declared["train"])}
 
     def _check_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
         check_known(splits, tuple(self._index.cases))
+        check_repeated(splits)
         for name in ("train", "validation"):
             if bare := [case for case in splits.get(name, ()) if self._index.cases[case].label is None]:
                 raise DataError(f"split {name} has {len(bare)} cases without a label map: {', '.join(bare[:10])}")
@@ -225,3 +260,8 @@ class VolumeDataset(Dataset):
         if case not in self._content:
             self._content[case] = fingerprint(self._files(case))
         return self._content[case]
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        log.warning(note)

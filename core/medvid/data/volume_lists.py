@@ -1,0 +1,281 @@
+"""Cases of a volume data set from lists: datalists of the Decathlon and MONAI, dataset and splits of nnU-Net."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+from medvid.data.description import read_json, read_json_value
+from medvid.data.listing import by_name, find_spelled, listed, name_key
+from medvid.data.volume_files import CaseFiles, case_name, check_distinct, ending, stem
+from medvid.data.volume_folders import find_labels
+from medvid.errors import DataError
+
+DATALISTS = ("dataset_0.json", "dataset.json")
+SPLITS_FILE = "splits_final.json"
+
+_LISTS = {
+    "training": "train",
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_CASES = "dataset"
+_KEYS = {"image", "label", "fold"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A case as a list has it.
+
+    Args:
+        split: ``train``, ``validation`` or ``test``.
+        files: its files; the id is the one that the list gives, or empty.
+        fold: the fold in which it validates; None where none is given.
+    """
+
+    split: str
+    files: CaseFiles
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseList:
+    """What a list says.
+
+    Args:
+        path: the file.
+        cases: every case by its id.
+        splits: ids by split.
+        folds: folds by id, of the cases that have one.
+        notes: what is unusual, but can be used.
+    """
+
+    path: Path
+    cases: Mapping[str, CaseFiles]
+    splits: Mapping[str, tuple[str, ...]]
+    folds: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+def find_list(root: Path, datalist: str | None = None) -> Path | None:
+    """The file that lists the cases of a folder: the one that is named, else dataset_0.json or dataset.json; if any.
+
+    Raises:
+        DataError: the one that is named is not there, or both others list cases.
+    """
+    if datalist:
+        if not (root / datalist).is_file():
+            raise DataError(f"{root} has no {datalist}", hint="set dataset.datalist or dataset.layout")
+        return _inside(root, datalist, "dataset.datalist")
+    found = [root / name for name in DATALISTS if (root / name).is_file() and lists_cases(root / name)]
+    if len(found) > 1 and len({_summary(root, path) for path in found}) > 1:
+        raise DataError(
+            f"{' and '.join(path.name for path in found)} in {root} list different cases",
+            hint="name the one to use, e.g. dataset.datalist: dataset_0.json",
+        )
+    return found[0] if found else None
+
+
+def read_list(root: Path, path: Path) -> CaseList:
+    """Read a list of cases.
+
+    Raises:
+        DataError: it cannot be read, an entry is not one, a file is listed twice or lies outside of the folder.
+    """
+    content = read_json(path)
+    known: dict[Path, dict[str, Path]] = {}
+    entries = [
+        _read_entry(root, entry, split, f"{path.name}: {key}[{number}]", known)
+        for key, split in _LISTS.items()
+        for number, entry in enumerate(_sequence(path, content, key))
+    ]
+    entries += [_read_case(root, case, entry, path, known) for case, entry in _mapping(path, content, _CASES).items()]
+    if not entries:
+        raise DataError(f"{path} lists no cases under training, validation or test")
+    check_distinct([entry.files for entry in entries], str(path))
+    named = by_name(_name(root, entries), f"{path}: images", "rename one of them")
+    # Decathlon lists test images alone; whoever has their label maps puts them beside.
+    labels = find_labels(root, [e.files.images[0] for e in entries if e.split == "test" and e.files.label is None])
+    cases = {
+        case: CaseFiles(case, entry.files.images, entry.files.label or labels.get(entry.files.images[0]))
+        for case, entry in zip(named, entries, strict=True)
+    }
+    splits: dict[str, list[str]] = {}
+    for case, entry in zip(named, entries, strict=True):
+        splits.setdefault(entry.split, []).append(case)
+    return CaseList(
+        path,
+        cases,
+        {split: tuple(ids) for split, ids in splits.items()},
+        {case: entry.fold for case, entry in zip(named, entries, strict=True) if entry.fold is not None},
+        tuple(_notes(path, content, splits)),
+    )
+
+
+def read_splits_file(root: Path, fold: int) -> dict[str, tuple[str, ...]] | None:
+    """The train and validation cases of a fold in nnU-Net's splits_final.json; None where there is no such file.
+
+    Raises:
+        DataError: it cannot be read, or has no such fold.
+    """
+    path = root / SPLITS_FILE
+    if not path.is_file():
+        return None
+    folds = read_json_value(path)
+    if not isinstance(folds, list) or not all(_is_fold(each) for each in folds):
+        raise DataError(f"{path} has to hold a list of {{train: [...], val: [...]}}")
+    if fold >= len(folds):
+        raise DataError(
+            f"{path} has the folds 0 to {len(folds) - 1}, not {fold}", hint="set dataset.fold to one of them"
+        )
+    return {
+        split: tuple(normalize("NFC", case) for case in folds[fold][key])
+        for split, key in (("train", "train"), ("validation", "val"))
+    }
+
+
+def split_by_fold(cases: CaseList, fold: int) -> dict[str, tuple[str, ...]]:
+    """Hold out the training cases of a fold.
+
+    Raises:
+        DataError: no case has this fold, or the list names validation cases itself.
+    """
+    if "validation" in cases.splits:
+        raise DataError(
+            f"{cases.path} lists validation cases, and dataset.fold asks for others", hint="leave out dataset.fold"
+        )
+    train = cases.splits.get("train", ())
+    held_out = tuple(case for case in train if cases.folds.get(case) == fold)
+    if not held_out:
+        there = ", ".join(map(str, sorted({cases.folds[case] for case in train if case in cases.folds})))
+        raise DataError(f"{cases.path} has the folds {there}, not {fold}", hint="set dataset.fold to one of them")
+    return {"train": tuple(case for case in train if cases.folds.get(case) != fold), "validation": held_out}
+
+
+def lists_cases(path: Path) -> bool:
+    """Whether a JSON file has a list of cases; raises as `read_list`."""
+    content = read_json(path)
+    return any(content.get(key) for key in (*_LISTS, _CASES))
+
+
+def _summary(root: Path, path: Path) -> Any:
+    """What two lists have to agree on."""
+    cases = read_list(root, path)
+    files = frozenset((case.images, case.label) for case in cases.cases.values())
+    return files, frozenset((split, frozenset(ids)) for split, ids in cases.splits.items())
+
+
+def _sequence(path: Path, content: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = content.get(key) or []
+    if not isinstance(value, list):
+        raise DataError(f"{path}: {key} has to be a list of cases, got {value!r:.80}")
+    return value
+
+
+def _mapping(path: Path, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = content.get(key) or {}
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: {key} has to hold {{case: {{images: [...], label: ...}}}}, got {value!r:.80}")
+    return value
+
+
+def _read_entry(root: Path, entry: Any, split: str, where: str, known: dict[Path, dict[str, Path]]) -> Entry:
+    entry = {"image": entry} if isinstance(entry, str) else entry
+    if not isinstance(entry, dict) or not entry.get("image"):
+        raise DataError(f"{where}: an entry has to be a file name or {{image: ..., label: ...}}, got {entry!r}")
+    files = _read_files(root, "", entry["image"], entry.get("label"), where, known)
+    return Entry(split, files, _read_fold(entry.get("fold"), where))
+
+
+def _read_case(root: Path, case: str, entry: Any, path: Path, known: dict[Path, dict[str, Path]]) -> Entry:
+    where = f"{path.name}: {_CASES}.{case}"
+    if not isinstance(entry, dict) or not entry.get("images"):
+        raise DataError(f"{where}: an entry has to be {{images: [...], label: ...}}, got {entry!r}")
+    return Entry("train", _read_files(root, case, entry["images"], entry.get("label"), where, known))
+
+
+def _read_files(
+    root: Path, case: str, images: Any, label: Any, where: str, known: dict[Path, dict[str, Path]]
+) -> CaseFiles:
+    names = images if isinstance(images, list) else [images]
+    paths = [file for name in names for file in _locate(root, name, where, known, single=len(names) == 1)]
+    return CaseFiles(case, tuple(paths), _locate(root, label, where, known)[0] if label else None)
+
+
+def _locate(
+    root: Path, name: Any, where: str, known: dict[Path, dict[str, Path]], *, single: bool = False
+) -> tuple[Path, ...]:
+    """The file that is meant; or a file per channel, where nnU-Net 1 lists a case without its channels' numbers."""
+    path = find_spelled(_inside(root, name, where), known)
+    if path.exists() or not single:
+        return (path,)
+    channels: list[Path] = []
+    while (channel := _channel(path, len(channels), known)).exists():
+        channels.append(channel)
+    return tuple(channels) or (path,)
+
+
+def _channel(path: Path, number: int, known: dict[Path, dict[str, Path]]) -> Path:
+    return find_spelled(path.with_name(f"{stem(path)}_{number:04d}{ending(path)}"), known)
+
+
+def _inside(root: Path, name: Any, where: str) -> Path:
+    """A path that an index file names; neither it nor a link may lead out of the data set's folder."""
+    if not isinstance(name, str):
+        raise DataError(f"{where}: {name!r} is not the name of a file")
+    path = root / name
+    resolved, top = path.resolve(), root.resolve()
+    if not resolved.is_relative_to(top):
+        raise DataError(
+            f"{where}: {name} leads out of the data set's folder {root}", hint="set dataset.root to a folder above both"
+        )
+    return root / resolved.relative_to(top) if Path(name).is_absolute() or ".." in path.parts else path
+
+
+def _read_fold(value: Any, where: str) -> int | None:
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise DataError(f"{where}: a fold has to be a number, got {value!r}")
+
+
+def _name(root: Path, entries: Sequence[Entry]) -> Iterable[tuple[str, Path]]:
+    """Ids: those of the list, else the first files' names; with the folders they are in, where names are not unique."""
+    firsts = [entry.files.images[0] for entry in entries]
+    numbered = all(stem(first).endswith("_0000") for first in firsts)
+    names = [case_name(first) if numbered else stem(first) for first in firsts]
+    if len(set(map(name_key, names))) < len(names):
+        names = [
+            "_".join((*first.relative_to(root).parent.parts, name)) for first, name in zip(firsts, names, strict=True)
+        ]
+    ids = [entry.files.id or name for entry, name in zip(entries, names, strict=True)]
+    return zip(ids, firsts, strict=True)
+
+
+def _notes(path: Path, content: Mapping[str, Any], splits: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    others = [key for key, value in content.items() if key not in _LISTS and _holds_entries(value)]
+    if others:
+        yield f"{path.name}: the lists {listed(others)} are not read"
+    listed_entries = (entry for key in _LISTS for entry in content.get(key) or () if isinstance(entry, dict))
+    if keys := sorted({key for entry in listed_entries for key in entry} - _KEYS):
+        yield f"{path.name}: these keys of entries are not read: {listed(keys)}"
+    for key, split in (("numTraining", "train"), ("numTest", "test")):
+        count = len(splits.get(split, ()))
+        if key in content and content[key] != count and split in splits:
+            yield f"{path.name}: {key} is {content[key]}, but {count} cases are listed; the list counts"
+
+
+def _holds_entries(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(entry, dict) and entry.get("image") for entry in value)
+
+
+def _is_fold(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), list) and all(isinstance(case, str) for case in value[key])
+        for key in ("train", "val")
+    )
