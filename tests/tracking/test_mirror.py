@@ -72,6 +72,14 @@ def test_everything_a_finished_run_has(
     assert found.data.metrics["final/dice"] == 0.41
     assert "final/hd95_mm" not in found.data.metrics
 
+    assert found.data.tags["mlflow.source.name"] == "unetr + unetr_decoder: dice 0.41", "a column of the list of runs"
+    view = client.get_experiment(found.info.experiment_id).tags["mlflow.sharedViewState.medvid"]
+    assert json.loads(view) == {
+        "selectedColumns": [
+            "params.`backbone.name`", "params.`head.name`", "metrics.`final/dice`", "metrics.`best/dice`",
+        ]
+    }  # fmt: skip
+
     inputs = {entry.tags[0].value: entry.dataset for entry in found.inputs.dataset_inputs}
     assert set(inputs) == {"training", "validation"}
     assert (inputs["validation"].name, inputs["validation"].digest) == ("btcv", "b" * 32)

@@ -1,14 +1,18 @@
 """`platform ui` serves the runs to this machine only, and a server takes a run as well as a file does."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -22,15 +26,15 @@ from medvid.tracking.record import Record, write_record
 from medvid.tracking.sync import sync
 
 
-@pytest.fixture
-def server(workdir: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+@contextmanager
+def serving(workdir: Path, arguments: str = "") -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`platform ui` in the working directory, once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = f"from medvid.cli.ui import ui; ui(port={port})"
+    program = f"from medvid.cli.ui import ui; ui(port={port}{arguments})"
     process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=workdir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-c", program], cwd=workdir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         for _ in range(600):
@@ -46,8 +50,41 @@ def server(workdir: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         process.communicate()
 
 
+@pytest.fixture
+def server(workdir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with serving(workdir) as started:
+        yield started
+
+
+def said_at_start(process: subprocess.Popen[str], lines: int = 3) -> str:
+    assert process.stdout
+    return "".join(islice(process.stdout, lines))
+
+
+def test_a_log_in_for_shared_machines(workdir: Path) -> None:
+    with serving(workdir, ", auth=True") as (process, port):
+        password = re.search(r"as admin with the password (\S+) \(of this start only\)", said_at_start(process))
+        assert password
+
+        def status(path: str, given: str) -> int:
+            request = Request(f"http://127.0.0.1:{port}{path}")
+            if given:
+                request.add_header("Authorization", "Basic " + b64encode(f"admin:{given}".encode()).decode())
+            try:
+                with urlopen(request) as answer:
+                    return int(answer.status)
+            except HTTPError as error:
+                return error.code
+
+        for path in ("/", "/api/2.0/mlflow/experiments/get?experiment_id=0"):
+            assert [status(path, given) for given in ("", "wrong", password[1])] == [401, 401, 200]
+    assert (workdir / ".mlflow-auth").stat().st_mode & 0o077 == 0
+    files = [path for path in workdir.rglob("*") if path.is_file()]
+    assert not [path for path in files if password[1].encode() in path.read_bytes()]
+
+
 def test_server(
-    server: tuple[subprocess.Popen[bytes], int],
+    server: tuple[subprocess.Popen[str], int],
     run: RunInfo,
     train: Callable[..., None],
     close: Callable[..., None],
@@ -55,6 +92,7 @@ def test_server(
     workdir: Path,
 ) -> None:
     process, port = server
+    assert "Every user of this machine can open it" in said_at_start(process)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     listening = {c.laddr for each in family for c in each.net_connections("inet") if c.status == psutil.CONN_LISTEN}
     assert {(address.ip, address.port) for address in listening} == {("127.0.0.1", port)}

@@ -1,9 +1,10 @@
 """The task file as validated, frozen options. Components bring their own models; everything else is here."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from medvid.config.evaluation import EvaluationOptions
 from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options
@@ -151,6 +152,10 @@ class TrainOptions(Options):
     """On GPUs, use deterministic implementations; an operation that has none is named in a warning."""
 
 
+OWN_TAGS = re.compile(r"(task|data|seed|device)$|(medvid|plugins?|checkpoint)\.")
+"""Tags that medvid sets itself."""
+
+
 class TrackingOptions(Options):
     """Where runs are tracked."""
 
@@ -158,6 +163,13 @@ class TrackingOptions(Options):
     """MLflow experiment; default: the task's name."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Further tags of the run."""
+
+    @field_validator("tags")
+    @classmethod
+    def _own_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        if own := [name for name in tags if OWN_TAGS.match(name)]:
+            raise ValueError(f"medvid sets the tag {own[0]!r} itself: choose another name")
+        return tags
 
 
 class AppliedSample(Options):

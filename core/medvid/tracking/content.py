@@ -17,6 +17,9 @@ MAX_PARAMETER = 6000
 MAX_TAG = 8000
 MAX_EXPERIMENT = 500
 
+SOURCE = "mlflow.source.name"
+"""The tag that the list of runs shows by itself; it stands for the program, which here is always the same."""
+
 CONTEXTS = {"train": "training"}
 """MLflow's word for the use of a split, where it is not the split's own name."""
 
@@ -71,11 +74,16 @@ def tags(run: RunInfo) -> dict[str, str]:
         **{f"plugin.{name}": installed for name, installed in run.plugins.items()},
         "plugins.unverified": ", ".join(run.unverified),
         **{f"mlflow.source.git.{name}": value for name, value in git.items()},
-        "mlflow.source.name": "medvid",
+        SOURCE: parts(run),
         "mlflow.note.content": describe(run),
         **run.config.get("tracking", {}).get("tags", {}),
     }
     return {safe_key(key): _text(key, value)[:MAX_TAG] for key, value in values.items() if value not in (None, "")}
+
+
+def parts(run: RunInfo) -> str:
+    """The networks of a run, e.g. ``unetr + unetr_decoder``."""
+    return f"{run.config['backbone']['name']} + {run.config['head']['name']}"
 
 
 def describe(run: RunInfo) -> str:

@@ -56,6 +56,15 @@ def ensure_usable(file: Path) -> None:
     _follow_move(file)
 
 
+def newest_experiment(file: Path) -> str | None:
+    """The id of the experiment of the run that began last; None where there are no runs."""
+    with closing(_connect(file)) as database:
+        found = database.execute(
+            "SELECT experiment_id FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time DESC LIMIT 1"
+        ).fetchone()
+    return str(found[0]) if found else None
+
+
 def artifact_root(file: Path) -> str:
     """Where artifacts go: beside the database, for the owner only."""
     folder = file.with_name(ARTIFACTS)

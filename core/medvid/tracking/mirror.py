@@ -17,7 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
 from medvid.runs.folder import RunFolder
-from medvid.tracking import content, store
+from medvid.tracking import content, store, view
 from medvid.tracking.destination import OWNER, known_run, new_run
 from medvid.tracking.redaction import redact
 
@@ -62,6 +62,7 @@ class Mirror:
                 self._client, run, uri, _changed_ms(self._folder.resolved)
             )
         self._id: str = tracked.info.run_id
+        self._experiment: str = tracked.info.experiment_id
         self._logged = self._last_steps(tracked)
         self._offset = 0
         self._validations: dict[int, list[Metric]] = {}
@@ -82,6 +83,7 @@ class Mirror:
         self._log(tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.log_inputs(self._id, [_dataset_input(*item) for item in self._run.datasets.items()])
         self._client.update_run(self._id, status="RUNNING")
+        view.show(self._client, self._experiment, ())
 
     def push(self, best_step: int | None = None) -> None:
         """Log what metrics.jsonl has beyond what MLflow has.
@@ -111,10 +113,19 @@ class Mirror:
         if "step" in summary:
             final = {name: value for name, value in summary["metrics"].items() if value is not None}
             self._log_new(_points({"split": "final", "step": summary["step"], "time": now / 1000, "values": final}))
+            self._show_headline(final)
         checkpoints = {which: summary.get(which) for which in ("best", "last")}
         self._log(tags=[RunTag(f"checkpoint.{which}", path) for which, path in checkpoints.items() if path])
         self._copy(artifacts)
         self._client.set_terminated(self._id, status.upper(), now)
+
+    def _show_headline(self, final: Mapping[str, float]) -> None:
+        """Have the first figure over all labels in the list of runs: in columns, and beside the parts of the run."""
+        for name in [name for name in final if "/" not in name][:1]:
+            view.show(
+                self._client, self._experiment, [content.safe_key(f"{split}/{name}") for split in ("final", "best")]
+            )
+            self._client.set_tag(self._id, content.SOURCE, f"{content.parts(self._run)}: {name} {final[name]:.4g}")
 
     def _log_new(self, points: Iterable[Metric]) -> None:
         reached = dict(self._logged)

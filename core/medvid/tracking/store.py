@@ -11,6 +11,8 @@ from medvid.tracking.redaction import split_credentials
 
 SQLITE = "sqlite:///"
 DEFAULT_URI = f"{SQLITE}mlflow.db"
+VIEW = "medvid"
+"""Name of the view of a list of runs, see `medvid.tracking.view`."""
 
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
