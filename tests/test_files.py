@@ -1,14 +1,19 @@
 """Files and folders that are whole or not there."""
 
+import json
+import math
 import os
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medvid.errors import DataError, ResourceError
 from medvid.files import (
     free_space,
+    json_text,
     make_folder,
     read_json,
     remove_drafts,
@@ -116,3 +121,23 @@ def test_only_old_drafts_are_removed(tmp_path):
     os.utime(old, (time.time() - 100,) * 2)
     remove_drafts(tmp_path, age=50)
     assert names(tmp_path) == [".b-2.draft", "c.draft"]
+
+
+VALUES = st.recursive(
+    st.floats() | st.integers() | st.text() | st.none() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+)
+
+
+@given(VALUES)
+def test_json_holds_finite_numbers_only(value):
+    def compare(found, wanted):
+        if isinstance(wanted, dict):
+            assert found.keys() == wanted.keys()
+            [compare(found[key], item) for key, item in wanted.items()]
+        elif isinstance(wanted, list | tuple):
+            [compare(*pair) for pair in zip(found, wanted, strict=True)]
+        else:
+            assert found == (None if isinstance(wanted, float) and not math.isfinite(wanted) else wanted)
+
+    compare(json.loads(json_text(value), parse_constant=pytest.fail), value)

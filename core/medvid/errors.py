@@ -42,7 +42,7 @@ class DataError(MedvidError):
 
 
 class NumericError(MedvidError):
-    """A loss or gradient that is not finite; the weights were not touched by it."""
+    """A loss, gradient, weight or model output that is not finite; nothing was trained, saved or scored with it."""
 
     exit_code = 5
     kind = "NUMERIC"

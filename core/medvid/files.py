@@ -6,6 +6,7 @@ refuses becomes one error that names the path, see `writing`. Imports nothing he
 
 import errno
 import json
+import math
 import os
 import secrets
 import shutil
@@ -145,12 +146,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object, complete or not at all; what JSON does not know is written as text.
+    """Write a JSON object, see `json_text`, complete or not at all.
 
     Raises:
         ResourceError: as `writing`.
     """
-    write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON: NaN and infinities, which JSON does not have, are null; what else it does not know is text."""
+    return json.dumps(_without_non_finite(value), indent=indent, default=str, allow_nan=False)
+
+
+def _without_non_finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_non_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from medvid.config.evaluation import ClassificationEvaluationOptions
@@ -120,6 +122,26 @@ def test_accuracies_count_cases(rows: list[Any]) -> None:
         ("all", "5", "3", "0.600", ""),
     )
     assert "4 of 6 classes have no case in this split" in summary.notes
+
+
+@given(st.lists(st.integers(-3, 3).map(float), min_size=6, max_size=6), st.integers(0, 5), st.floats(-1e30, 1e30))
+def test_ties_count_against_the_model(logits: list[float], label: int, shift: float) -> None:
+    scoring = evaluator()
+    [row] = score(scoring, [Clip("a", label, [logits])], Path())
+    assert row["rank"] == sum(other >= logits[label] for other in logits)
+    assert row["ties"] == logits.count(logits[label]) - 1
+    assert (row["predicted"] == LABELS[label]) == (row["rank"] == 1)
+    metrics = scoring.summarise([row]).metrics
+    assert metrics["top1"] == metrics["mean_class"] == metrics[f"top1/{LABELS[label]}"] == float(row["rank"] == 1)
+    assert any("as likely as others" in note for note in scoring.summarise([row]).notes) == (row["ties"] > 0)
+    [constant] = score(scoring, [Clip("a", label, [[shift] * 6] * 2)], Path())
+    assert scoring.summarise([constant]).metrics["top5"] == 0
+
+
+def test_unlikely_classes_are_not_rounded_to_one_score() -> None:
+    """Probabilities of exp(-1000) are 0 in any floating type."""
+    [row] = score(evaluator(), [Clip("a", 3, [[1000.0, 3.0, 2.0, 1.0, 0.0, -1.0]] * 2)], Path())
+    assert (row["rank"], row["ties"]) == (4, 0)
 
 
 def test_nothing_scored_is_no_accuracy() -> None:

@@ -4,11 +4,12 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from medvid.config.task import AdamW, Freeze, TrainOptions, WarmupCosine
+from medvid.config.task import AdamW, Constant, Freeze, TrainOptions, WarmupCosine
 from medvid.data.dataset import Dataset
 from medvid.errors import ConfigError, NumericError
 from medvid.models.build import Model
 from medvid.training.batches import training_batches
+from medvid.training.checkpoint import load_checkpoint
 from medvid.training.loop import Trainer
 
 OPTIONS = TrainOptions(
@@ -119,11 +120,48 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
 
 def test_nan_is_never_the_best_and_an_equal_figure_does_not_replace_it(tiny_model: Model) -> None:
     trainer = make_trainer(tiny_model)
-    for step, value in enumerate([float("nan"), 0.3, 0.3, 0.2, 0.4], start=1):
+    for step, value in enumerate([float("nan"), 0.3, 0.3, 0.2, 0.4, float("inf")], start=1):
         trainer.progress.step = step
         trainer.observe_validation(value)
     assert (trainer.progress.best_step, trainer.progress.best_value) == (5, 0.4)
-    assert trainer.progress.validated_step == 5
+    assert trainer.progress.validated_step == 6
+
+
+@pytest.mark.parametrize("what", ["backbone.stem.weight", "backbone.norm.running_var"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_and_statistics_that_are_not_finite_are_not_saved(
+    tiny_model: Model, images: Dataset, tmp_path: Path, what: str, value: float
+) -> None:
+    trainer, record = make_trainer(tiny_model, accumulate=1), Record()
+    fit(trainer, images, 1, record)
+    trainer.save(tmp_path, record)
+    trainer.model.state_dict()[what].view(-1)[0] = value
+    with pytest.raises(NumericError, match=f"after step 1, model/{what} have values that are not finite"):
+        trainer.save(tmp_path, record)
+    assert record.saves == [(1, False)]
+
+
+def test_a_rate_that_blows_weights_up_within_one_step(tiny_model: Model, images: Dataset, tmp_path: Path) -> None:
+    options = AdamW(name="adamw", lr=3e38, weight_decay=0)
+    trainer = make_trainer(tiny_model, optimizer=options, schedule=Constant(name="constant"), ema=None, clip_norm=None)
+
+    def go_on(stop: int) -> None:
+        fit(trainer, images, stop, Record())
+        trainer.save(tmp_path, Record())
+
+    go_on(0)
+    with pytest.raises(NumericError):
+        go_on(1)
+    for path in tmp_path.iterdir():
+        assert all(value.isfinite().all() for value in load_checkpoint(path).tensors["model"].values())
+
+
+def test_a_constant_with_infinities_is_saved(tiny_model: Model, images: Dataset, tmp_path: Path) -> None:
+    tiny_model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    trainer, record = make_trainer(tiny_model), Record()
+    fit(trainer, images, 1, record)
+    trainer.save(tmp_path, record)
+    assert record.saves == [(1, False)]
 
 
 def test_averaged_weights_are_only_in_place_within_the_block(tiny_model: Model, images: Dataset) -> None:

@@ -9,9 +9,9 @@ from medvid.plugin.info import InputInfo, TargetInfo
 
 
 class Options(BaseModel):
-    """A block of a task file. Unknown keys are errors, values cannot be changed once validated."""
+    """A block of a task file. Unknown keys and numbers that are not finite are errors; values cannot be changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ComponentOptions(Options):

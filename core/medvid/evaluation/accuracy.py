@@ -85,3 +85,14 @@ def class_table(classes: Sequence[ClassSummary]) -> Table:
         ),
         ("all", str(cases), str(correct), f"{correct / cases:.3f}" if cases else "-", ""),
     )
+
+
+def tie_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence on the cases whose true class was as likely as others, if there are any."""
+    tied = sum(row["ties"] > 0 for row in rows)
+    if not tied:
+        return []
+    return [
+        f"in {tied} of {len(rows)} cases the true class is exactly as likely as others, and ranked behind them; scores "
+        "in bf16 are coarse, train.precision=fp32 gives finer ones"
+    ]

@@ -70,6 +70,12 @@ def headline(summaries: Sequence[LabelSummary]) -> dict[str, float]:
     return figures
 
 
+def undefined_notes(figures: Mapping[str, float]) -> list[str]:
+    """A sentence on the headline figures that are not defined, if there are any."""
+    names = [name for name, value in figures.items() if not math.isfinite(value)]
+    return [f"not defined in any case, and null in files: {', '.join(names)}"] if names else []
+
+
 def state_notes(summaries: Sequence[LabelSummary], scores: Mapping[State, str]) -> list[str]:
     """Sentences on the (case, label) pairs with an empty mask, naming the labels; none where nothing is empty.
 

@@ -1,5 +1,6 @@
 """How whole inputs are classified and scored, case by case, each from several views."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from medvid.config.evaluation import ClassificationEvaluationOptions
 from medvid.data.dataset import Case, ClassificationCase, Placement
 from medvid.errors import DataError
-from medvid.evaluation.accuracy import SHOWN_CLASSES, accuracies, class_rows, class_table, per_class
+from medvid.evaluation.accuracy import SHOWN_CLASSES, accuracies, class_rows, class_table, per_class, tie_notes
 from medvid.evaluation.report import PICTURES, file_name, write_cases
 from medvid.models.head import Prediction, Summary
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -36,10 +37,13 @@ class Protocol:
     average: str
 
     def combine(self, logits: Tensor) -> Tensor:
-        """Reduce the logits of all views (V, labels) to probabilities (labels,)."""
+        """Reduce the logits of all views (V, labels) to log-probabilities (labels,).
+
+        Unlike probabilities, those of unlikely classes are not rounded to one number.
+        """
         if self.average == "logits":
-            return logits.mean(dim=0).softmax(dim=0)
-        return logits.softmax(dim=1).mean(dim=0)
+            return logits.mean(dim=0).log_softmax(dim=0)
+        return logits.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(logits))
 
 
 PROTOCOLS = {
@@ -89,7 +93,10 @@ class ClassificationEvaluator:
 
         Returns:
             One row: case, label, label_id, predicted, probability (of the predicted class), rank (of the true one,
-            from 1), probability_true and, if final, top5 in words.
+            from 1), ties (other classes as likely as the true one), probability_true and, if final, top5 in words.
+
+            Ties count against the model: the rank is the last of equals, and a true class that shares the first place
+            was not predicted. Whoever gives all classes one score has told nothing apart.
 
         Raises:
             DataError: the case has no label.
@@ -97,28 +104,32 @@ class ClassificationEvaluator:
         case = loaded.case
         if case.label is None:
             raise DataError(f"case {case.id} has no label", hint="evaluation needs one for each case")
-        probabilities = self._infer(model, loaded.views)
-        true = float(probabilities[case.label])
-        best = int(probabilities.argmax())
+        scores = self._infer(model, loaded.views)
+        true = scores[case.label]
+        rank = len(scores) - int((scores < true).sum())
+        best = case.label if rank == 1 else _likeliest_but(case.label, scores)
         row: dict[str, Any] = {
             "case": case.id,
             "label": self._labels[case.label],
             "label_id": case.label,
             "predicted": self._labels[best],
-            "probability": float(probabilities[best]),
-            "rank": 1 + int((probabilities > true).sum()),
-            "probability_true": true,
+            "probability": float(scores[best].exp()),
+            "rank": rank,
+            "ties": int((scores == true).sum()) - 1,
+            "probability_true": float(true.exp()),
         }
         if final:
-            row["top5"] = "; ".join(f"{name} {value:.3f}" for name, value in self._top(probabilities))
-            self._keep_if_hard(true, case, self._labels[best])
+            row["top5"] = "; ".join(f"{name} {value:.3f}" for name, value in self._top(scores))
+            self._keep_if_hard(row["probability_true"], case, self._labels[best])
         return [row]
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
         """Reduce the rows of all cases to accuracies, see `medvid.evaluation.accuracy.accuracies`."""
         classes = per_class(rows)
         return Summary(
-            metrics=accuracies(rows, classes, len(self._labels)), table=class_table(classes), notes=self._notes(classes)
+            metrics=accuracies(rows, classes, len(self._labels)),
+            table=class_table(classes),
+            notes=(*self._notes(classes), *tie_notes(rows)),
         )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
@@ -160,16 +171,17 @@ class ClassificationEvaluator:
         return Prediction(tuple(files), tuple(f"{value:6.1%}  {name}" for name, value in top))
 
     def _infer(self, model: nn.Module, views: Tensor) -> Tensor:
-        """Probabilities (labels,) of a case on the CPU, from its views (V, C, *S)."""
+        """Log-probabilities (labels,) of a case on the CPU, from its views (V, C, *S)."""
         self._size = tuple(views.shape[2:])
         device = next(model.parameters()).device
         pieces = torch.split(views, self._options.window_batch)
         logits = torch.cat([model(piece.to(device, non_blocking=True)) for piece in pieces])
         return self._protocol.combine(logits.double()).cpu()
 
-    def _top(self, probabilities: Tensor) -> list[tuple[str, float]]:
-        values, indices = probabilities.topk(min(TOP, len(self._labels)))
-        return [(self._labels[index], value) for index, value in zip(indices.tolist(), values.tolist(), strict=True)]
+    def _top(self, scores: Tensor) -> list[tuple[str, float]]:
+        values, indices = scores.sort(descending=True, stable=True)  # of equals, the first label first
+        best = zip(indices[:TOP].tolist(), values[:TOP].exp().tolist(), strict=True)
+        return [(self._labels[index], value) for index, value in best]
 
     def _keep_if_hard(self, probability: float, case: ClassificationCase, predicted: str) -> None:
         hardest = sorted([*self._hardest, (probability, case, predicted)], key=lambda item: item[0])
@@ -187,3 +199,9 @@ class ClassificationEvaluator:
         if missing := len(self._labels) - len(classes):
             notes.append(f"{missing} of {len(self._labels)} classes have no case in this split")
         return tuple(notes)
+
+
+def _likeliest_but(label: int, scores: Tensor) -> int:
+    others = scores.clone()
+    others[label] = -math.inf
+    return int(others.argmax())

@@ -27,7 +27,7 @@ def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: "" if _is_nan(value) else value for key, value in row.items()} for row in rows)
+        writer.writerows({key: "" if _is_undefined(value) else value for key, value in row.items()} for row in rows)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -62,5 +62,5 @@ def file_name(case: str) -> str:
     return quote(case, safe=" ")
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _is_undefined(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

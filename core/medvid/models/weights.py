@@ -1,7 +1,7 @@
 """Import of published checkpoints: every tensor of file and model is either matched or explained."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from medvid.errors import CheckpointError
+from medvid.models.finite import abridged, names_of_non_finite
 
 if TYPE_CHECKING:
     from medvid.models.build import Model
@@ -78,8 +79,8 @@ class ImportReport:
     def __str__(self) -> str:
         lines = [f"weights from {self.path} ({self.source}): {self.matched} tensors loaded"]
         lines += [f"  resized {key}: {list(old)} to {list(new)}" for key, (old, new) in self.resized.items()]
-        lines += [f"  dropped {_abridged(keys)}: {reason}" for reason, keys in _by_reason(self.dropped)]
-        lines += [f"  initialised anew {_abridged(keys)}: {reason}" for reason, keys in _by_reason(self.fresh)]
+        lines += [f"  dropped {abridged(keys)}: {reason}" for reason, keys in _by_reason(self.dropped)]
+        lines += [f"  initialised anew {abridged(keys)}: {reason}" for reason, keys in _by_reason(self.fresh)]
         return "\n".join(lines)
 
 
@@ -192,6 +193,7 @@ def _check_complete(model: "Model", translation: Translation, path: Path) -> Non
         "in the model, but not in the file": [
             name for name in state if not (name in tensors or name in translation.fresh)
         ],
+        "with values that are not finite": names_of_non_finite(tensors),
         "of different shapes in file and model": [
             f"{name} ({list(tensor.shape)}, {list(state[name].shape)})"
             for name, tensor in tensors.items()
@@ -199,7 +201,7 @@ def _check_complete(model: "Model", translation: Translation, path: Path) -> Non
         ],
     }
     if any(problems.values()):
-        texts = [f"{what}: {_abridged(names, 10)}" for what, names in problems.items() if names]
+        texts = [f"{what}: {abridged(names, 10)}" for what, names in problems.items() if names]
         raise CheckpointError(
             f"{path} does not fit the model; " + "; ".join(texts),
             hint="set the options of backbone and head to those that the published weights were trained with",
@@ -212,8 +214,3 @@ def _by_reason(reasons: Mapping[str, str]) -> Iterable[tuple[str, list[str]]]:
     for name, reason in reasons.items():
         names[reason].append(name)
     return names.items()
-
-
-def _abridged(names: Sequence[str], shown: int = 3) -> str:
-    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + rest

@@ -164,6 +164,7 @@ class Run:
 
         Raises:
             ConfigError: the predictions would be written over the inputs, or `output` is a file.
+            NumericError: the model's output for a case is not finite; nothing is written for it.
             DataError: files are missing; or some could not be read, and all others are written.
         """
         check_output(output)
@@ -179,6 +180,7 @@ class Run:
         errors: list[DataError] = []
         for case in session.dataset.open(paths):
             count += 1
+            model.case = case.id
             output.mkdir(parents=True, exist_ok=True)
             try:
                 prediction = session.evaluator.predict(model, case, output)

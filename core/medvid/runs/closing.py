@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from medvid.data.dataset import Progress
+from medvid.evaluation.aggregate import undefined_notes
 from medvid.evaluation.report import write_cases
 from medvid.plugin.events import Evaluation
 from medvid.runs.session import Session
@@ -57,5 +58,5 @@ def close_evaluation(
         rows=tuple(rows),
         table=summary.table,
         figures=tuple(figures),
-        notes=summary.notes,
+        notes=(*summary.notes, *undefined_notes(summary.metrics)),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medvid.errors import ConfigError, LockedError
-from medvid.files import write_text
+from medvid.files import json_text, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +168,10 @@ def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
 
 
 def append_metrics(path: Path, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Append one line to metrics.jsonl."""
+    """Append one line to metrics.jsonl; a figure that is not defined is null."""
     record = {"step": step, "split": split, "time": round(time.time(), 3), "values": dict(values)}
     with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(json_text(record) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

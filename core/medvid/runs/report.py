@@ -1,6 +1,5 @@
 """What a run tells while it runs: figures to its folder, events to the plugins. Only the first process tells."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -132,7 +131,7 @@ class Report:
                 "task": self._task.name,
                 "run": self._folder.name,
                 "data": "sample" if self._task.sample else "real",
-                "metrics": {name: None if math.isnan(value) else value for name, value in result.metrics.items()},
+                "metrics": result.metrics,
                 "best": result.best and str(result.best.relative_to(self._folder.path)),
                 "last": result.last and str(result.last.relative_to(self._folder.path)),
                 "seconds": round(result.seconds, 1),

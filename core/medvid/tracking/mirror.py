@@ -170,15 +170,16 @@ def read_records(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def _points(record: Mapping[str, Any]) -> list[Metric]:
-    """The figures of one record as MLflow metrics. MLflow stores an infinity as a huge number, so it becomes NaN."""
+    """The figures of one record as MLflow metrics, without those that are not defined (null)."""
     return [
         Metric(
             key=content.safe_key(f"{record['split']}/{name}"),
-            value=value if math.isfinite(value) else math.nan,
+            value=value,
             timestamp=int(record["time"] * 1000),
             step=record["step"],
         )
         for name, value in record["values"].items()
+        if value is not None and math.isfinite(value)
     ]
 
 

@@ -11,27 +11,52 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from medvid.data.dataset import Dataset, Progress
+from medvid.errors import NumericError
+from medvid.models.finite import abridged, names_of_non_finite
 from medvid.models.head import Evaluator
 from medvid.training.batches import load_in_order
 
 
 class InferenceModel(nn.Module):
-    """A model as evaluators call it: in eval mode, cast as in training, with float32 logits.
+    """A model as evaluators call it: in eval mode, cast as in training, with float32 logits, all of them finite.
 
     Only the model itself runs under autocast, so that metrics and resampling around it keep float32. It is not
     wrapped for distributed training either: processes may infer different numbers of windows.
+
+    Args:
+        fabric: launched.
+        model: on its device.
     """
 
     def __init__(self, fabric: Fabric, model: nn.Module) -> None:
         super().__init__()
         self.model = model.eval()
         self.autocast = fabric.autocast
+        self.case = ""
+        """The case that is being inferred, for the error that names it."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Logits of input (B, C, *S)."""
+        """Logits of input (B, C, *S).
+
+        Raises:
+            NumericError: one is NaN or infinite, which would be scored, or written, as some label.
+        """
         with self.autocast():
-            logits: Tensor = self.model(input)
-        return logits.float()
+            output: Tensor = self.model(input)
+        logits = output.float()
+        if not bool(torch.isfinite(logits).all()):
+            raise NumericError(f"the model's output for case {self.case} is not finite", hint=self._reason(input))
+        return logits
+
+    def _reason(self, input: Tensor) -> str:
+        if not bool(torch.isfinite(input).all()):
+            return "the case itself has values that are NaN or infinite: repair or remove it"
+        if names := names_of_non_finite(self.model.state_dict()):
+            return f"the weights are not finite either ({abridged(names)}): use an earlier checkpoint, or train anew"
+        return (
+            "case and weights are finite, so a number became too large on the way: try train.precision=fp32; if the "
+            "training diverged, train anew with a lower train.optimizer.lr or train.clip_norm=1"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,9 @@ def evaluate_cases(
 
     Returns:
         The rows of all processes, in the order of the cases.
+
+    Raises:
+        NumericError: the model's output for a case is not finite.
     """
     inference = InferenceModel(fabric, model)
     mine = cases[fabric.global_rank :: fabric.world_size]
@@ -84,7 +112,8 @@ def evaluate_cases(
     # Closed also where an error, which is kept for a debugger, would keep the loader processes alive.
     ahead = workers if evaluator.loads_ahead else 0
     with closing(load_in_order(_CaseLoader(dataset, evaluator), mine, workers=ahead, timeout=timeout)) as loaded:
-        for number, case in enumerate(loaded, start=1):
+        for number, (name, case) in enumerate(zip(mine, loaded, strict=True), start=1):
+            inference.case = name
             with torch.inference_mode():
                 rows += evaluator.evaluate(inference, case, final=final, folder=folder)
             progress(min(number * fabric.world_size, len(cases)), len(cases))

@@ -1,5 +1,6 @@
 """The training loop: the one truth of what a step is. Observers are told; nothing can change it from outside."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from medvid.config.task import TrainOptions
 from medvid.data.sample import Batch
 from medvid.errors import NumericError
 from medvid.models.build import Model
+from medvid.models.finite import abridged, names_of_non_finite
 from medvid.models.memory_format import CHANNELS_LAST
 from medvid.seeding import derive_seed
 from medvid.training.checkpoint import (
@@ -35,6 +37,12 @@ from medvid.training.optim import (
     scaled_rate,
 )
 from medvid.training.schedule import rate_factor
+
+logger = logging.getLogger("medvid")
+
+_CALMER = (
+    "the last checkpoint is from before it. Try a lower train.optimizer.lr, train.clip_norm=1, or train.precision=fp32"
+)
 
 
 class TrainingObserver(Protocol):
@@ -89,6 +97,8 @@ class Trainer:
             checkpoint_layers(self.model.backbone)
         compiled = cast(nn.Module, torch.compile(self.model)) if options.compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(compiled, self.optimizer)
+        # Such as masks with -inf; loaded weights are finite.
+        self._constants = frozenset(f"model/{name}" for name in names_of_non_finite(dict(model.named_buffers())))
         self.average = WeightAverage(self.model, options.ema) if options.ema else None
         self.progress = TrainingProgress()
         # Set once a loss or gradient is not finite, and never cleared: fused optimizers read it on the device and
@@ -183,15 +193,16 @@ class Trainer:
         at = self.progress.step - len(finite) + 1 + finite.index(False)
         raise NumericError(
             f"the loss or a gradient of step {at} is not finite; that step and later ones were refused",
-            hint="the last checkpoint is from before it. Try a lower train.optimizer.lr, train.clip_norm=1, or "
-            "train.precision=fp32; `platform check` looks for NaN in the data",
+            hint=f"{_CALMER}; `platform check` looks for NaN in the data",
         )
 
     def observe_validation(self, value: float) -> None:
-        """Take note of the validation figure of the current step, higher is better; NaN is never the best."""
+        """Take note of the validation figure of the current step, higher is better; only a finite one can be best."""
         progress = self.progress
         progress.validated_step = progress.step
-        if not math.isnan(value) and (progress.best_value is None or value > progress.best_value):
+        if not math.isfinite(value):
+            logger.warning("the figure that chooses the best weights is not defined for step %d", progress.step)
+        elif progress.best_value is None or value > progress.best_value:
             progress.best_step, progress.best_value = progress.step, value
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -202,16 +213,26 @@ class Trainer:
         """Write a checkpoint of the current step and drop those no longer needed; all ranks wait for it.
 
         Raises:
-            NumericError: as `fit`; nothing is saved then.
+            NumericError: as `fit`, or the step made something that is not finite; nothing is saved then.
             ResourceError: the disk is full; earlier checkpoints are intact.
         """
         self._share_pending()
-        progress = self.progress
+        progress, checkpoint = self.progress, self._checkpoint()
+        self._refuse_to_keep(checkpoint)
         if self.fabric.is_global_zero:
-            path = save_checkpoint(folder, progress.step, self._checkpoint())
+            path = save_checkpoint(folder, progress.step, checkpoint)
             prune_checkpoints(folder, self.options.keep_checkpoints, progress.best_step)
             observer.saved(path, progress.step, progress.step == progress.best_step)
         self.fabric.barrier()
+
+    def _refuse_to_keep(self, checkpoint: Checkpoint) -> None:
+        """Stop where a finite gradient and a large rate made weights, statistics or averages that are not finite."""
+        state = {f"{kind}/{name}": value for kind, group in checkpoint.tensors.items() for name, value in group.items()}
+        if bad := [name for name in names_of_non_finite(state) if name not in self._constants]:
+            raise NumericError(
+                f"after step {self.progress.step}, {abridged(bad)} have values that are not finite; they are not saved",
+                hint=_CALMER,
+            )
 
     def _checkpoint(self) -> Checkpoint:
         tensors = {
