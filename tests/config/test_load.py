@@ -263,3 +263,39 @@ def test_a_broken_task_is_refused_before_anything_heavy_is_imported() -> None:
     assert shown[0].endswith("train.stepz: unknown key; did you mean 'steps'?")
     assert heavy == []
     assert float(seconds) < 2
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "inf", "1e999"])
+def test_numbers_have_to_be_finite(load: Load, value: str) -> None:
+    [problem] = problems(load, TASK.replace("lr: 1e-4", f"lr: {value}"))
+    assert "train.optimizer.lr: should be a finite number" in problem
+    [problem] = problems(load, overrides=[f"train.optimizer.lr={value}"])
+    assert "should be a finite number" in problem
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda path: path.stem)
+def test_every_number_of_every_shipped_task_has_to_be_finite(
+    task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medvid.plugin.host import make_host
+
+    monkeypatch.chdir(tmp_path)
+    dumped = load_task(task, make_host()).model_dump(mode="json")
+    blocks = ("dataset", "backbone", "head", "train", "evaluation")
+    floats = {path for block in blocks for path in _floats(dumped[block], block)}
+    assert "train.optimizer.lr" in floats
+    with pytest.raises(ConfigError) as caught:
+        load_task(task, make_host(), overrides=dict.fromkeys(floats, float("inf")))
+    refused = {line.strip().split(": ")[1] for line in str(caught.value).splitlines() if "finite" in line}
+    assert refused == floats
+
+
+def _floats(block: dict[str, Any], path: str) -> list[str]:
+    """Keys of the floats in a block, without those in lists, which cannot be overridden one by one."""
+    found = []
+    for key, value in block.items():
+        if isinstance(value, dict):
+            found += _floats(value, f"{path}.{key}")
+        elif isinstance(value, float):
+            found.append(f"{path}.{key}")
+    return found

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +12,8 @@ import torch
 
 from medvid.cli.main import main
 from medvid.runs.api import Run
+from medvid.runs.folder import RunFolder
+from medvid.training.checkpoint import checkpoint_step, checkpoints, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -101,6 +104,36 @@ def test_a_learning_rate_that_blows_up(tiny_task: Path, capfd: pytest.CaptureFix
     error = capfd.readouterr().err
     assert "error[NUMERIC]" in error
     assert "is not finite" in error
+
+
+@pytest.fixture
+def broken(finished: Run, tmp_path: Path) -> RunFolder:
+    """A run whose weights hold NaN, with an intact checkpoint, as one of another program may."""
+    folder = RunFolder(Path(shutil.copytree(finished.folder.path, tmp_path / "runs" / "tiny" / "broken")))
+    for path in checkpoints(folder.checkpoints):
+        checkpoint = load_checkpoint(path)
+        weights = dict(checkpoint.tensors["ema"])
+        weights[min(weights)].view(-1)[0] = torch.nan
+        save_checkpoint(
+            folder.checkpoints,
+            checkpoint_step(path),
+            replace(checkpoint, tensors={**checkpoint.tensors, "ema": weights}),
+        )
+    return folder
+
+
+def test_outputs_that_are_not_finite_are_neither_scored_nor_written(
+    broken: RunFolder, finished: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scan = next((finished.task().dataset.root / "img").iterdir())
+    assert main(["predict", str(broken.path), str(scan), "-o", str(tmp_path / "out")]) == 5
+    error = capfd.readouterr().err
+    assert f"output for case {scan.name.removesuffix('.nii.gz')} is not finite" in error
+    assert "the weights are not finite either (backbone." in error
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert main(["evaluate", str(broken.path), "-o", str(tmp_path / "scores")]) == 5
+    assert "output for case img0004 is not finite" in capfd.readouterr().err
+    assert not [path for path in (tmp_path / "scores").rglob("*") if path.is_file()]
 
 
 def test_neither_a_task_nor_a_run(capfd: pytest.CaptureFixture[str]) -> None:
