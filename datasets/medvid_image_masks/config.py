@@ -30,7 +30,7 @@ class GlaSOptions(ImageDatasetOptions):
     @classmethod
     def _recognise_archive(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and values.get("root") and (Path(values["root"]) / "train_1_anno.bmp").is_file():
-            return {"images": ".", "masks": ".", "mask_suffix": "_anno", "threshold": 0, **values}
+            return {"images": ".", "masks": ".", "mask_suffix": "_anno", "mask_values": "nonzero", **values}
         return values
 
 

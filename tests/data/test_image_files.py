@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medvid.data.image_files import read_image, read_mask, scale, write_mask
+from medvid.data.image_files import read_head, read_image, scale, turn, turn_back
 from medvid.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -48,6 +48,57 @@ def test_sixteen_bit_colours_are_refused_rather_than_halved(tmp_path):
         read_image(tmp_path / "a.png", "a")
 
 
+@pytest.mark.parametrize("bands", [3, 4])
+def test_sixteen_bit_colours_of_a_tiff_are_refused_too(tmp_path, bands):
+    # Little-endian, one strip: width, height, bits, photometric (RGB), offset, samples per pixel, rows, bytes.
+    pixels = RANDOM.integers(0, 65536, (11, 17, bands), np.uint16)
+    tags = [
+        (256, 4, 1, 17),
+        (257, 4, 1, 11),
+        (258, 3, bands, 8),
+        (262, 3, 1, 2),
+        (273, 4, 1, 16 + 16),
+        (277, 3, 1, bands),
+    ]
+    tags += [(278, 4, 1, 11), (279, 4, 1, pixels.nbytes), *([(338, 3, 1, 2)] if bands == 4 else [])]
+    content = b"II*\0" + struct.pack("<I", 32 + pixels.nbytes) + struct.pack("<4H", *[16] * 4) + bytes(16)
+    content += pixels.tobytes() + struct.pack("<H", len(tags))
+    content += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(DataError, match="16 bits per colour"):
+        read_image(tmp_path / "a.tif", "a")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_may_have_white_as_zero(tmp_path, bits):
+    array = {8: GRAY, 16: DEEP}[bits]
+    path = save(tmp_path / "a.tif", array)
+    entry = struct.pack("<HHII", 262, 3, 1, 1)
+    assert path.read_bytes().count(entry) == 1
+    path.write_bytes(path.read_bytes().replace(entry, struct.pack("<HHII", 262, 3, 1, 0)))
+    np.testing.assert_array_equal(read_image(path, "a"), np.iinfo(array.dtype).max - array)
+    wide = save(tmp_path / "b.tif", GRAY.astype(np.float32))
+    wide.write_bytes(wide.read_bytes().replace(entry, struct.pack("<HHII", 262, 3, 1, 0)))
+    with pytest.raises(DataError, match="stores white as 0 in 32 bits"):
+        read_image(wide, "b")
+
+
+def test_colours_for_printing_are_refused(tmp_path):
+    for suffix in ("jpg", "tif"):
+        with pytest.raises(DataError, match="is in CMYK"):
+            read_image(save(tmp_path / f"a.{suffix}", COLOUR, "CMYK"), "a")
+
+
+def test_an_animation_is_refused_and_a_burst_of_a_camera_is_its_first_picture(tmp_path):
+    frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="has 2 pages"):
+        read_image(tmp_path / "a.png", "a")
+    smooth = [Image.new("L", (32, 32), value) for value in (40, 200)]
+    smooth[0].save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=smooth[1:])
+    assert abs(int(read_image(tmp_path / "b.jpg", "b").mean()) - 40) < 2
+
+
 def test_palette_images_show_their_colours(tmp_path):
     image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8))
     image.putpalette(bytes((10, 20, 30, 255, 0, 0, 0, 0, 255)))
@@ -63,6 +114,19 @@ def test_other_kinds_of_pixels(tmp_path):
     smooth = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (32, 1))
     jpeg = read_image(save(tmp_path / "c.jpg", smooth, quality=95), "c")
     assert np.abs(jpeg.astype(int) - smooth).max() < 10
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_turned_and_turned_back_as_pillow_does(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40, np.ones((16, 16), np.uint8))
+    path = save(tmp_path / f"a.{suffix}", stored, exif=exif)
+    upright = read_image(path, "a")
+    np.testing.assert_allclose(upright, turn(stored, orientation), atol=3)
+    np.testing.assert_array_equal(turn_back(turn(stored, orientation), orientation), stored)
+    assert read_head(path) == (upright.shape, 8)
 
 
 def test_a_photo_is_turned_as_its_orientation_says(tmp_path):
@@ -83,66 +147,6 @@ def test_values_are_scaled_by_bit_depth_or_window():
         scale(np.zeros((2, 2), np.float32), 1, None)
 
 
-def test_binary_masks_in_all_their_disguises(tmp_path):
-    truth = (GRAY > 127).astype(np.uint8)
-    files = [
-        save(tmp_path / "gray.png", truth * np.uint8(255)),
-        save(tmp_path / "bit.png", truth.astype(bool)),
-        save(tmp_path / "colour.bmp", np.dstack([truth * np.uint8(255)] * 3)),
-        save(tmp_path / "deep.tif", truth * np.uint16(65535)),
-        write_palette(tmp_path / "palette.png", truth, (0, 0, 0, 128, 0, 0)),  # dark red, as PASCAL VOC has it
-    ]
-    for file in files:
-        np.testing.assert_array_equal(read_mask(file, "a", 2, 127), truth, err_msg=file.name)
-
-
-def write_palette(path: Path, labels: np.ndarray, palette: tuple[int, ...]) -> Path:
-    image = Image.fromarray(labels)
-    image.putpalette(bytes(palette))
-    image.save(path)
-    return path
-
-
-def test_the_threshold_is_the_published_one(tmp_path):
-    mask = save(tmp_path / "a.png", np.array([[0, 127, 128, 255]], np.uint8))
-    assert read_mask(mask, "a", 2, 127).tolist() == [[0, 0, 1, 1]]
-
-
-def test_a_mask_of_zeros_and_ones_is_not_taken_for_an_empty_one(tmp_path):
-    mask = save(tmp_path / "a.png", (GRAY > 127).astype(np.uint8))
-    with pytest.raises(DataError, match=r"case a: .*a\.png has values up to 1 of 255, none above .* 127") as caught:
-        read_mask(mask, "a", 2, 127)
-    assert "threshold: 0" in caught.value.hint
-    np.testing.assert_array_equal(read_mask(mask, "a", 2, 0), GRAY > 127)
-    assert not read_mask(save(tmp_path / "b.png", np.zeros((4, 4), np.uint8)), "b", 2, 127).any()
-
-
-@pytest.mark.parametrize("make", [np.uint8, np.uint16])
-def test_indexed_masks_hold_label_ids(tmp_path, make):
-    labels = RANDOM.integers(0, 5, (11, 17)).astype(make)
-    np.testing.assert_array_equal(read_mask(save(tmp_path / "a.png", labels), "a", 5, None), labels)
-
-
-def test_label_ids_out_of_range_are_named_and_counted(tmp_path):
-    labels = np.zeros((4, 5), np.uint8)
-    labels[0, :2], labels[1, 0] = 255, 7
-    with pytest.raises(
-        DataError, match=r"the values 7 \(1 px\), 255 \(2 px\); the data set declares the labels 0\.\.4"
-    ):
-        read_mask(save(tmp_path / "a.png", labels), "a", 5, None)
-    with pytest.raises(DataError, match="in colours"):
-        read_mask(save(tmp_path / "b.png", COLOUR), "b", 5, None)
-
-
-def test_a_written_mask_is_read_back_and_has_colours(tmp_path):
-    labels = RANDOM.integers(0, 256, (11, 17)).astype(np.uint8)
-    write_mask(tmp_path / "new" / "a.png", labels)
-    np.testing.assert_array_equal(read_mask(tmp_path / "new" / "a.png", "a", 256, None), labels)
-    shown = np.asarray(Image.open(tmp_path / "new" / "a.png").convert("RGB"))
-    assert shown[labels == 1][0].tolist() == [0xE6, 0x19, 0x4B]
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
-
-
 def png() -> bytes:
     content = io.BytesIO()
     Image.fromarray(COLOUR).save(content, "PNG")
@@ -150,8 +154,8 @@ def png() -> bytes:
 
 
 BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
-    "empty": (lambda: b"", r"\(0 bytes\) is no PNG"),
-    "text": (lambda: b"<html>not found</html>", "is no PNG, TIFF, BMP or JPEG"),
+    "empty": (lambda: b"", r"\(0 bytes\) is not a PNG"),
+    "text": (lambda: b"<html>not found</html>", "is not a PNG, TIFF, BMP or JPEG"),
     "cut": (lambda: png()[: len(png()) // 2], "cannot be read"),
     "damaged": (lambda: png()[:200] + bytes([png()[200] ^ 1]) + png()[201:], "cannot be read"),
 }

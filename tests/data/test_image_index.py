@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medvid.data.image_index import find_images, find_pairs
 from medvid.errors import DataError
@@ -19,7 +21,7 @@ def test_the_layout_of_medt_has_a_folder_for_each_split(tmp_path):
     index = find_pairs(tmp_path)
     assert index.splits == {"train": ("01", "02"), "validation": ("03",), "test": ("04",)}
     assert index.cases["04"].image == tmp_path / "Test/img/04.png"
-    assert index.cases["04"].mask == tmp_path / "Test/labelcol/04.png"
+    assert index.cases["04"].masks == (tmp_path / "Test/labelcol/04.png",)
 
 
 def test_names_that_recur_in_another_split_get_its_name(tmp_path):
@@ -33,7 +35,7 @@ def test_a_plain_pair_of_folders_has_no_splits(tmp_path, images, masks):
     touch(tmp_path, f"{images}/a.tif", f"{images}/B.JPG", f"{masks}/a.png", f"{masks}/B.bmp", f"{images}/.hidden.png")
     index = find_pairs(tmp_path)
     assert index.splits == {}
-    assert {case: (files.image.name, files.mask.name) for case, files in index.cases.items()} == {
+    assert {case: (files.image.name, files.masks[0].name) for case, files in index.cases.items()} == {
         "a": ("a.tif", "a.png"),
         "B": ("B.JPG", "B.bmp"),
     }
@@ -42,8 +44,11 @@ def test_a_plain_pair_of_folders_has_no_splits(tmp_path, images, masks):
 def test_folders_and_suffix_of_ones_own(tmp_path):
     touch(tmp_path, "x/scans/a.png", "x/truth/a_seg.png", "x/truth/b_seg.png", "x/truth/a.png")
     index = find_pairs(tmp_path, "x/scans", "x/truth", "_seg")
-    assert index.cases["a"].mask == tmp_path / "x/truth/a_seg.png"
-    assert [path.name for path in index.strangers] == ["b_seg.png"]
+    assert index.cases["a"].masks == (tmp_path / "x/truth/a_seg.png",)
+    assert index.notes == (
+        f"1 file in {tmp_path} left out, as masks without _seg behind their name: x/truth/a.png",
+        f"1 file in {tmp_path} left out, as masks without an image: x/truth/b_seg.png",
+    )
 
 
 def test_images_and_masks_side_by_side(tmp_path):
@@ -69,16 +74,107 @@ def test_folders_that_cannot_be_indexed(tmp_path):
     with pytest.raises(DataError, match="no images"):
         find_pairs(tmp_path)
     touch(tmp_path, "img/a.png", "img/a.jpg")
-    with pytest.raises(DataError, match="two images are called a"):
+    with pytest.raises(DataError, match=r"images of one name: .*a\.jpg and .*a\.png"):
         find_pairs(tmp_path)
 
 
 def test_images_to_predict_are_files_and_folders(tmp_path):
     touch(tmp_path, "new/a.png", "new/b.TIF", "new/readme.md", "c.jpg")
-    assert [files.id for files in find_images([tmp_path / "new", tmp_path / "c.jpg"])] == ["a", "b", "c"]
-    for path, reason in ((tmp_path / "new/readme.md", "is no image"), (tmp_path / "d.png", "does not exist")):
+    assert list(find_images([tmp_path / "new", tmp_path / "c.jpg"]).cases) == ["a", "b", "c"]
+    for path, reason in ((tmp_path / "new/readme.md", "is not an image"), (tmp_path / "d.png", "does not exist")):
         with pytest.raises(DataError, match=reason):
             find_images([path])
     touch(tmp_path, "other/a.png")
-    with pytest.raises(DataError, match="two images are called a"):
+    with pytest.raises(DataError, match="images of one name"):
         find_images([tmp_path / "new", tmp_path / "other"])
+
+
+def mask_names(root: Path, *arguments: str) -> dict[str, list[str]]:
+    return {case: [path.name for path in files.masks] for case, files in find_pairs(root, *arguments).cases.items()}
+
+
+def test_several_masks_of_an_image_belong_to_it_as_in_busi(tmp_path):
+    names = (
+        "benign (1)",
+        "benign (1)_mask",
+        "benign (1)_mask_1",
+        "benign (1)_mask_2",
+        "benign (11)",
+        "benign (11)_mask",
+    )
+    touch(tmp_path, *(f"benign/{name}.png" for name in names))
+    assert mask_names(tmp_path, "benign", "benign", "_mask") == {
+        "benign (1)": ["benign (1)_mask.png", "benign (1)_mask_1.png", "benign (1)_mask_2.png"],
+        "benign (11)": ["benign (11)_mask.png"],
+    }
+
+
+@pytest.mark.parametrize("further", ["a_mask1", "a_mask-2", "a_mask (3)", "a_mask_04"])
+def test_a_number_behind_the_suffix_may_be_written_in_several_ways(tmp_path, further):
+    touch(tmp_path, "img/a.png", "masks/a_mask.png", f"masks/{further}.png")
+    assert mask_names(tmp_path, "img", "masks", "_mask")["a"] == sorted(["a_mask.png", f"{further}.png"])
+
+
+def test_numbered_masks_without_a_suffix_belong_to_images_without_numbers(tmp_path):
+    touch(tmp_path, "img/a.png", "img/b.png", "masks/a_1.png", "masks/a_2.png", "masks/b.png")
+    assert mask_names(tmp_path) == {"a": ["a_1.png", "a_2.png"], "b": ["b.png"]}
+    touch(tmp_path / "numbered", "img/c_0003.png", "masks/c_0003_1.png")
+    assert mask_names(tmp_path / "numbered") == {"c_0003": ["c_0003_1.png"]}
+    touch(tmp_path, "img/a_7.png", "masks/a.png", "masks/a_7.png")
+    index = find_pairs(tmp_path)  # numbers are parts of names here
+    assert [path.name for path in index.cases["a"].masks] == ["a.png"]
+    assert f"2 files in {tmp_path} left out, as masks without an image: masks/a_1.png, masks/a_2.png" in index.notes
+
+
+def test_what_can_be_meant_in_two_ways_is_refused(tmp_path):
+    touch(tmp_path, "one/img/a.png", "one/masks/a.png", "one/masks/a.tif")
+    with pytest.raises(DataError, match=r"masks of one name: .*a\.png and .*a\.tif"):
+        find_pairs(tmp_path / "one")
+    touch(tmp_path, "two/img/a.png", "two/masks/a.png", "two/labels/a.png")
+    with pytest.raises(DataError, match="several folders of masks: masks, labels") as caught:
+        find_pairs(tmp_path / "two")
+    assert "dataset.masks" in caught.value.hint
+    assert mask_names(tmp_path / "two", None, "labels") == {"a": ["a.png"]}
+    for split in ("val", "validation"):
+        touch(tmp_path, f"three/{split}/img/{split}.png", f"three/{split}/masks/{split}.png")
+    with pytest.raises(DataError, match=r"val, validation in .* are all folders of the validation split"):
+        find_pairs(tmp_path / "three")
+
+
+def test_accents_may_be_written_in_either_form(tmp_path):
+    touch(tmp_path, "img/Caf\u00e9.png", "masks/Cafe\u0301.png")
+    assert list(mask_names(tmp_path)) == ["Caf\u00e9"]
+
+
+def test_masks_beside_images_are_not_predicted_unless_named(tmp_path):
+    touch(tmp_path, *(f"{name}.png" for name in ("x", "x_mask", "x_mask_1", "y_mask", "z")), "sub/a.png", "b.gif")
+    index = find_images([tmp_path])
+    assert list(index.cases) == ["x", "y_mask", "z"]
+    assert [note.split(" left out, ")[1] for note in index.notes] == [
+        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg are read: b.gif",
+        "as they are in folders of it; to predict them, name these folders: sub/a.png",
+        "as masks of images beside them; to predict them nevertheless, name the files: x_mask.png, x_mask_1.png",
+    ]
+    assert list(find_images([tmp_path / "x_mask.png"]).cases) == ["x_mask"]
+    assert list(find_images([tmp_path], "_seg").cases) == ["x", "x_mask", "x_mask_1", "y_mask", "z"]
+    assert list(find_images([tmp_path, tmp_path / "z.png"]).cases) == ["x", "y_mask", "z"]
+
+
+FOLDERS = ("", "img/", "masks/", "img/sub/", "other/", "train/img/", "train/masks/", "val/img/", "labels/")
+NAMES = ("a.png", "b.JPG", "a_1.png", "a.tif", "c.bmp", "d.gif", "e.webp", "f.dcm", "g", "n\u0303.png")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FOLDERS), st.sampled_from(NAMES)), max_size=6, unique=True))
+def test_every_file_is_used_refused_or_named(tmp_path_factory, extra):
+    root = tmp_path_factory.mktemp("set")
+    touch(root, "img/x.png", "img/y.png", "masks/x.png", "masks/y.png", *(folder + name for folder, name in extra))
+    files = {path for path in root.rglob("*") if path.is_file()}
+    try:
+        index = find_pairs(root)
+    except DataError:  # which stops the run
+        return
+    used = {path for case in index.cases.values() for path in (case.image, *case.masks)}
+    assert used <= files
+    told = "\n".join(index.notes)
+    assert all(str(path.relative_to(root)) in told for path in files - used)

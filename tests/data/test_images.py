@@ -1,5 +1,6 @@
 """An image data set from its files to batches and cases."""
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.config.images import ImageDatasetOptions
+from medvid.data.image_files import turn, turn_back
 from medvid.data.images import ImageDataset
 from medvid.errors import DataError
 from medvid.evaluation.segmentation import SegmentationEvaluator
@@ -147,7 +149,7 @@ def test_preparing_finds_every_unusable_case_at_once(root):
     message = str(caught.value)
     assert "a.png cannot be read" in message
     assert "b.png has 40 x 24 pixels, its mask b.png 41 x 24" in message
-    assert "none above the threshold" in message
+    assert "c.png is neither black nor white in 960 pixels: 1 (960 px)" in message
 
 
 def test_preparing_counts_and_the_digest_follows_the_content(root):
@@ -217,12 +219,182 @@ def test_masks_come_back_at_the_size_of_the_file_from_a_smaller_model(tmp_path):
     assert prepared["voxels_true"] == data.case("a").prepared_truth().sum() < row["voxels_true"]
 
 
+def save(
+    path: Path, array: np.ndarray, palette: list[tuple[int, int, int]] | None = None, orientation: int = 1
+) -> None:
+    image, exif = Image.fromarray(array), Image.Exif()
+    if palette:
+        image.putpalette(np.array(palette, np.uint8).tobytes())
+    exif[0x0112] = orientation
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, exif=exif)
+
+
+BLACK, RED, BLUE = (0, 0, 0), (200, 0, 0), (0, 0, 200)
+TWO = {"mask_values": "indexed", "labels": ("background", "red", "blue")}
+
+
+def test_palettes_that_number_labels_differently_are_refused(root):
+    labels = np.random.default_rng(0).integers(0, 3, (24, 40)).astype(np.uint8)
+    for name in "abcde":
+        save(root / "labelcol" / f"{name}.png", labels, [BLACK, RED, BLUE])
+    data = dataset(root, **TWO)
+    data.prepare("abc", nothing)
+    assert data.describe("ab")["palette"] == {"0": [0, 0, 0], "1": [200, 0, 0], "2": [0, 0, 200]}
+    save(root / "labelcol" / "d.png", labels, [BLACK, BLUE, RED])
+    with pytest.raises(DataError, match=r"case d: .*palette index 1 is \[0, 0, 200\], but \[200, 0, 0\] in that of a"):
+        dataset(root, **TWO).prepare("abcde", nothing)
+    later = dataset(root, **TWO)
+    later.remember(json.loads(json.dumps(data.describe("ab"))))
+    assert list(later.check("ed", nothing)) == ["d"]
+    for name, index in (("c", 1), ("e", 2)):
+        save(root / "labelcol" / f"{name}.png", (labels > 0) * np.uint8(index), [BLACK, RED, RED])
+    assert "this colour is 1 in that of c" in str(dataset(root, **TWO).check("ce", nothing)["e"])
+    save(root / "labelcol" / "c.png", labels, [BLACK, RED, BLUE])
+    colours = {"background": BLACK, "red": RED, "blue": BLUE}
+    by_colour = dataset(root, labels=TWO["labels"], mask_values="colours", mask_colours=colours, size=(24, 40))
+    by_colour.prepare("abcd", nothing)
+    assert by_colour.case("a").native_truth().tolist() == labels.tolist()
+    assert by_colour.case("d").native_truth().tolist() == np.array([0, 2, 1])[labels].tolist()
+
+
+def test_several_masks_of_one_image_are_united_and_said_so(root, caplog):
+    parts = np.zeros((2, 24, 40), np.uint8)
+    parts[0, 2:5, 3:9], parts[1, 10:20, 30:35] = 255, 255
+    (root / "labelcol" / "a.png").unlink()
+    for number, part in enumerate(parts, start=1):
+        save(root / "labelcol" / f"a_{number}.png", part)
+    data = dataset(root)
+    data.prepare("ab", nothing)
+    assert data.case("a").native_truth().tolist() == (parts.max(axis=0) > 0).tolist()
+    assert "1 of 2 cases: several masks are united: a (2)" in caplog.text
+    with pytest.raises(DataError, match=r"case a has several masks: a_1\.png, a_2\.png"):
+        dataset(root, **TWO).prepare("a", nothing)
+
+
+def photo(
+    root: Path, orientation: int, mask_orientation: int, *, stored: bool, size: tuple[int, int] = (24, 40)
+) -> np.ndarray:
+    """A photo with an orientation, and a mask drawn on its pixels as stored or as shown; returns the truth as shown."""
+    image = np.random.default_rng(orientation).integers(0, 256, (*size, 3), np.uint8)
+    save(root / "img" / "p.png", image, orientation=orientation)
+    shown = turn((image[..., 0] > 127) * np.uint8(255), orientation)
+    drawn = turn_back(shown, orientation) if stored else shown
+    save(root / "labelcol" / "p.png", turn_back(drawn, mask_orientation), orientation=mask_orientation)
+    return shown > 0
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_mask_fits_a_turned_photo_or_the_photo_is_refused(root, orientation):
+    data = dataset(root)
+    for mask_orientation, stored in ((1, True), (1, False), (orientation, False)):
+        truth = photo(root, orientation, mask_orientation, stored=stored)
+        if orientation < 5 and mask_orientation == 1:  # sizes do not tell
+            with pytest.raises(DataError, match="as it is stored, or as it is shown"):
+                data.case("p").native_truth()
+        else:
+            assert data.case("p").native_truth().tolist() == truth.tolist()
+    photo(root, orientation, 1, stored=True, size=(24, 24))
+    with pytest.raises(DataError, match="EXIF orientation"):
+        data.case("p").native_truth()
+
+
+def test_what_is_odd_about_images_is_told_once(root, caplog):
+    caplog.set_level("INFO")
+    save(root / "img" / "a.png", np.full((24, 40, 3), 7, np.uint8))
+    save(root / "img" / "b.png", np.random.default_rng(0).integers(0, 256, (24, 40, 4), np.uint8))
+    for name in "cde":
+        save(root / "labelcol" / f"{name}.png", np.full((24, 40), 255 * (name != "c"), np.uint8))
+    dataset(root).prepare("abcde", nothing)
+    for sentence in (
+        "1 of 5 cases: the image has only one colour: a",
+        "1 of 5 cases: transparent pixels are taken in the colour that is stored for them: b",
+        "1 masks have background only: c",
+        "2 masks have no background: d, e",
+        "masks of 5 cases: background",
+    ):
+        assert sentence in caplog.text
+    for name in "abcde":
+        save(root / "img" / f"{name}.png", np.full((24, 40), 4095 - ord(name) + ord("a"), np.uint16))
+    dataset(root).prepare("abcde", nothing)
+    assert "no image is brighter than 6.2 %" in caplog.text
+    assert "dataset.window: [0, 4095]" in caplog.text
+
+
+class Blobs(torch.nn.Module):
+    """Labels discs of a radius of 6 pixels and nothing else: it knows one scale."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        offsets = torch.arange(-8.0, 9)
+        disc = (offsets[:, None] ** 2 + offsets**2 <= 36).float()
+        kernel = disc / disc.sum() - (1 - disc) / (1 - disc).sum()
+        found = torch.nn.functional.conv2d(input[:, :1], kernel[None, None], padding=8)
+        near = torch.nn.functional.conv2d((found > 0.95).float(), disc[None, None], padding=8).clamp(max=1)
+        return torch.cat([0.5 - near, near - 0.5], dim=1)
+
+
+def discs(size: int) -> np.ndarray:
+    """Bright discs of a radius of 6 pixels on a grid."""
+    rows, columns = np.mgrid[:size, :size] % 32 - 16
+    return (rows**2 + columns**2 <= 36) * np.uint8(255)
+
+
+def test_the_scale_of_training_is_kept_at_prediction(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in "abc":
+        save(tmp_path / "img" / f"{name}.png", discs(64) + np.eye(64, k=50 + ord(name) - ord("a"), dtype=np.uint8))
+        save(tmp_path / "labelcol" / f"{name}.png", discs(64))
+    data = dataset(tmp_path, size=(64, 64), channels=1)
+    data.prepare("abc", nothing)
+    later = dataset(tmp_path / "elsewhere", size=(64, 64), channels=1)
+    later.remember(json.loads(json.dumps(data.describe("abc"))))
+    save(tmp_path / "new" / "large.png", discs(256))
+    save(tmp_path / "new" / "small.png", discs(32))
+    save(tmp_path / "new" / "same.png", discs(64))
+    scoring = SegmentationEvaluator(SegmentationEvaluationOptions(figures=0), data.input_info, data.target_info)
+    for each in (data, later):
+        caplog.clear()
+        for case in each.open([tmp_path / "new"]):
+            [written] = scoring.predict(Blobs(), case, tmp_path / "out").files
+            truth, found = discs(case.grid.native_shape[0]) > 0, np.asarray(Image.open(written)) > 0
+            assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.9
+        assert (
+            "2 of 3 images are not as those of training (64 x 64): large (256 x 256), small (32 x 32); they are "
+            "resized by the same factor as those, and inferred in windows of 64 x 64"
+        ) in caplog.text
+    forgetful = dataset(tmp_path / "elsewhere", size=(64, 64))
+    assert next(iter(forgetful.open([tmp_path / "new"]))).grid.prepared_shape == (64, 64)
+    assert "nothing is known of the sizes of the training images" in caplog.text
+
+
+def test_where_training_had_many_scales_others_are_named(tmp_path, caplog):
+    for name, side in (("a", 60), ("b", 90), ("c", 150)):
+        write(tmp_path, name, (side, side))
+    data = dataset(tmp_path, size=(64, 64), split={"train": ["a", "b", "c"], "validation": ["a", "b", "c"]})
+    data.prepare("abc", nothing)
+    assert "training images of 60 to 150 x 60 to 150 pixels are all resized to 64 x 64" in caplog.text
+    assert "scales from 0.43 to 1.1" in caplog.text
+    for name, side in (("fits", 100), ("not", 600)):
+        save(tmp_path / "new" / f"{name}.png", discs(side))
+    assert [case.grid.prepared_shape for case in data.open([tmp_path / "new"])] == [(64, 64)] * 2
+    assert "1 of 2 images are not as those of training (60 to 150 x 60 to 150): not (600 x 600)" in caplog.text
+    assert "results may be worse" in caplog.text
+
+
+def test_other_bit_depths_than_those_of_training_are_named(root, caplog):
+    data = dataset(root, channels=1)
+    data.remember(data.describe("ab"))
+    save(root / "new" / "x.png", np.full((24, 40), 4000, np.uint16))
+    next(iter(data.open([root / "new"])))
+    assert "1 of 1 images have other bit depths than those of training (8 bits): x (16 bits)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"size": None}, "both null"),
         ({"crop": (200, 64)}, "larger than size"),
-        ({"labels": ("background", "a", "b")}, "set mask_values: indexed"),
+        ({"labels": ("background", "a", "b")}, "set mask_values: indexed or colours"),
         ({"labels": ("background", "background")}, "different names"),
         ({"window": (5, 5)}, "has to be the lower"),
         ({"size": (64, 32), "augment": {"rotate90": 0.5}}, "needs square inputs"),

@@ -32,7 +32,7 @@ def test_the_specs_resolve() -> None:
 def test_the_published_recipes_are_the_defaults() -> None:
     glas, monuseg = GlaSOptions(root="x"), MoNuSegOptions(root="x")
     assert (glas.size, monuseg.size) == ((128, 128), (512, 512))
-    assert (glas.threshold, glas.channels) == (127, 3)
+    assert (glas.mask_threshold, glas.channels) == (127, 3)
     assert glas.augment.model_dump(exclude_defaults=True) == {}
     assert glas.augment.horizontal_flip == 0.5
     assert (glas.labels[1], monuseg.labels[1]) == ("gland", "nucleus")

@@ -9,6 +9,7 @@ from medvid.config.volumes import Probability, SplitOptions
 from medvid.plugin.info import InputInfo, TargetInfo
 
 Size2D = tuple[PositiveInt, PositiveInt]
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class ImageAugmentOptions(Options):
@@ -42,11 +43,14 @@ class ImageDatasetOptions(DatasetOptions):
     """Folder of the masks; default: labelcol, masks, mask, labels or label. May be that of the images."""
     mask_suffix: str = ""
     """What the name of a mask has beyond that of its image: `_mask` if a.tif belongs to a_mask.png."""
-    mask_values: Literal["binary", "indexed"] = "binary"
-    """binary: foreground where a mask is brighter than `threshold`. indexed: gray values or palette indices are label
-    ids."""
-    threshold: Annotated[int, Field(ge=0, lt=255)] = 127
-    """Brightest value that is still background, out of 255."""
+    mask_values: Literal["binary", "nonzero", "indexed", "colours"] = "binary"
+    """binary: white is foreground, black is background. nonzero: all that is not black is foreground, such as numbered
+    instances. indexed: gray values or palette indices are label ids. colours: as `mask_colours` says."""
+    threshold: Annotated[int, Field(ge=0, lt=255)] | None = None
+    """Brightest value that is background in binary masks, out of 255. By default 127, but then nothing may lie between
+    black and white except along edges."""
+    mask_colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
+    """Red, green and blue (0 to 255) of each of the `labels` in masks of colours: {background: [0, 0, 0], ...}."""
     labels: tuple[str, ...] = ("background", "foreground")
     """Names of the labels by id, the background first."""
     channels: Literal[1, 3] = 3
@@ -70,10 +74,24 @@ class ImageDatasetOptions(DatasetOptions):
     def _labels_fit(self) -> "ImageDatasetOptions":
         if not 2 <= len(self.labels) <= 256 or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels: 2 to 256 different names are needed, the background first; got {self.labels}")
-        if self.mask_values == "binary" and len(self.labels) != 2:
+        if self.mask_values in {"binary", "nonzero"} and len(self.labels) != 2:
             raise ValueError(
-                f"mask_values is binary, but there are {len(self.labels)} labels; set mask_values: indexed"
+                f"mask_values is {self.mask_values}, but there are {len(self.labels)} labels; set mask_values: indexed "
+                "or colours"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mask_options_fit(self) -> "ImageDatasetOptions":
+        if (self.mask_values == "colours") != (self.mask_colours is not None):
+            raise ValueError("mask_values: colours and mask_colours belong together, but only one of them is given")
+        if self.mask_colours is not None:
+            if set(self.mask_colours) != set(self.labels):
+                raise ValueError(f"mask_colours has to give each of the labels a colour: {', '.join(self.labels)}")
+            if len(set(self.mask_colours.values())) < len(self.mask_colours):
+                raise ValueError("mask_colours has two labels of the same colour")
+        if self.threshold is not None and self.mask_values != "binary":
+            raise ValueError(f"threshold is for binary masks, but mask_values is {self.mask_values}")
         return self
 
     @model_validator(mode="after")
@@ -100,9 +118,9 @@ class ImageDatasetOptions(DatasetOptions):
         return size
 
     @property
-    def mask_threshold(self) -> int | None:
-        """The threshold of binary masks; None where masks hold label ids."""
-        return self.threshold if self.mask_values == "binary" else None
+    def mask_threshold(self) -> int:
+        """The brightest value that is background in binary masks, out of 255."""
+        return 127 if self.threshold is None else self.threshold
 
     def input_info(self) -> InputInfo:
         """Images as the model gets them, see `DatasetOptions.input_info`."""

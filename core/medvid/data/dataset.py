@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -197,6 +197,20 @@ class Dataset(ABC):
         if self.target_info.task == "segmentation" and case not in self.splits.get("test", ()):
             cast(SegmentationCase, opened).native_truth()
         return ()
+
+    def describe(self, cases: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 (for subclasses)
+        """What a later evaluation or prediction has to know of the training cases, where these may not be at hand.
+
+        Args:
+            cases: prepared ones.
+
+        Returns:
+            A few JSON values, which the run keeps and gives to `remember`.
+        """
+        return {}
+
+    def remember(self, description: Mapping[str, Any]) -> None:  # noqa: B027 (nothing to remember by default)
+        """Take what `describe` said of the training cases of a run; empty for a run that kept nothing."""
 
     @abstractmethod
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:

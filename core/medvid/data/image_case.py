@@ -1,5 +1,7 @@
 """A case of an image data set."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,10 +13,29 @@ from torchvision.transforms.v2 import functional as transforms
 
 from medvid.config.images import ImageDatasetOptions
 from medvid.data.grid import Grid
-from medvid.data.image_files import read_image, read_mask, scale, write_mask
+from medvid.data.image_files import Picture, has_hidden_pixels, open_picture, pixels, scale, turn, turn_back
 from medvid.data.image_index import ImageFiles
+from medvid.data.image_scale import TrainingSizes
+from medvid.data.mask_files import Colour, Mask, read_mask, write_mask
 from medvid.errors import DataError
 from medvid.plugin.specs import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in the files of a case.
+
+    Args:
+        remarks: what people have to know, and by how much, e.g. a number of pixels, or an empty text.
+        labels: pixels per label id.
+        palette: colour of each palette index that its masks use.
+        brightest: the largest value of the image as a share of what its type can hold.
+    """
+
+    remarks: Mapping[str, str]
+    labels: np.ndarray
+    palette: Mapping[int, Colour]
+    brightest: float
 
 
 class ImageCase:
@@ -23,11 +44,13 @@ class ImageCase:
     Args:
         files: its files.
         options: how they are read.
+        sizes: of the training images, whose scale is kept; None resizes to the size of the options.
     """
 
-    def __init__(self, files: ImageFiles, options: ImageDatasetOptions) -> None:
+    def __init__(self, files: ImageFiles, options: ImageDatasetOptions, sizes: TrainingSizes | None = None) -> None:
         self._files = files
         self._options = options
+        self._sizes = sizes
 
     @property
     def id(self) -> str:
@@ -42,6 +65,8 @@ class ImageCase:
         """Pixels of the file to those of the resized image: areas that cover one another, as in torchvision."""
         height, width = self.native_input().shape[:2]
         prepared = self._options.size or (height, width)
+        if self._options.size and self._sizes:
+            prepared = self._sizes.prepared((height, width), self._options.size)
         scales = (prepared[0] / height, prepared[1] / width)
         return Grid(
             native_shape=(height, width),
@@ -64,39 +89,94 @@ class ImageCase:
         image = torch.from_numpy(np.ascontiguousarray(scaled))
         if self._options.size is None:
             return image
-        resized: Tensor = transforms.resize(image, list(self._options.size), antialias=True)
+        resized: Tensor = transforms.resize(image, list(self.grid.prepared_shape), antialias=True)
         return resized
 
     def native_input(self) -> np.ndarray:
-        return self._image
+        return self._pixels
 
     def native_truth(self) -> np.ndarray:
-        if self._files.mask is None:
-            raise DataError(f"case {self.id} has no mask")
-        labels = len(self._options.labels)
-        truth = read_mask(self._files.mask, self.id, labels, self._options.mask_threshold)
-        if truth.shape != self._image.shape[:2]:
-            height, width = self._image.shape[:2]
-            raise DataError(
-                f"case {self.id}: {self._files.image.name} has {width} x {height} pixels, its mask "
-                f"{self._files.mask.name} {truth.shape[1]} x {truth.shape[0]}",
-                hint="a mask has to be of the size of its image",
-            )
-        return truth
+        return self._truth(self._masks())
 
     def prepared_truth(self) -> np.ndarray:
         truth = self.native_truth()
         if self._options.size is None:
             return truth
         nearest = InterpolationMode.NEAREST_EXACT
-        resized: Tensor = transforms.resize(torch.from_numpy(truth)[None], list(self._options.size), nearest)
+        resized: Tensor = transforms.resize(torch.from_numpy(truth)[None], list(self.grid.prepared_shape), nearest)
         return resized[0].numpy()
 
     def write(self, labels: np.ndarray, folder: Path) -> Path:
         path = folder / f"{self.id}_mask.png"
-        write_mask(path, labels)
+        write_mask(path, labels, len(self._options.labels))
         return path
 
+    def inspect(self) -> Findings:
+        """Read all of its files to their end, and say what is odd about them."""
+        prepared, masks = self.input(), self._masks()
+        truth, remarks = self._truth(masks), {}
+        if self._picture.orientation != 1:
+            remarks["turned upright, as its EXIF orientation says, and label maps are as well"] = ""
+            if any(mask.orientation != self._picture.orientation for mask in masks):
+                remarks["only one of image and mask has an EXIF orientation; how they fit, their sizes tell"] = ""
+        if has_hidden_pixels(self._picture):
+            remarks["transparent pixels are taken in the colour that is stored for them"] = ""
+        if prepared.min() == prepared.max():
+            remarks["the image has only one colour"] = ""
+        if len(masks) > 1:
+            remarks["several masks are united"] = f"{len(masks)}"
+        if edges := sum(mask.edges for mask in masks):
+            threshold = self._options.mask_threshold
+            remarks[f"pixels of masks between black and white are foreground above {threshold}"] = f"{edges} px"
+        palette = {index: colour for mask in masks for index, colour in mask.palette.items()}
+        limit = np.iinfo(self._pixels.dtype).max if self._pixels.dtype.kind == "u" else np.inf
+        counts = np.bincount(truth.ravel(), minlength=len(self._options.labels))
+        return Findings(remarks, counts, palette, float(self._pixels.max() / limit))
+
+    def _masks(self) -> list[Mask]:
+        if not self._files.masks:
+            raise DataError(f"case {self.id} has no mask")
+        if len(self._files.masks) > 1 and self._options.mask_values not in {"binary", "nonzero"}:
+            names = ", ".join(path.name for path in self._files.masks)
+            raise DataError(
+                f"case {self.id} has several masks: {names}",
+                hint="unite them, or set dataset.mask_values: binary, where each is a part of the foreground",
+            )
+        return [read_mask(path, self.id, self._options) for path in self._files.masks]
+
+    def _truth(self, masks: list[Mask]) -> np.ndarray:
+        fitting = [self._fitted(mask, path) for mask, path in zip(masks, self._files.masks, strict=True)]
+        return np.ascontiguousarray(np.maximum.reduce(fitting))
+
+    def _fitted(self, mask: Mask, path: Path) -> np.ndarray:
+        """The labels of a mask on the pixels of the upright image.
+
+        Where one of the two has an EXIF orientation, the mask is as upright as the image, or as the image is stored.
+        """
+        shape, orientation = self._pixels.shape[:2], self._picture.orientation
+        ways = [mask.labels]
+        if mask.orientation != orientation:
+            ways.append(turn(turn_back(mask.labels, mask.orientation), orientation))
+        fitting = [labels for labels in ways if labels.shape == shape]
+        if not fitting:
+            raise DataError(
+                f"case {self.id}: {self._files.image.name} has {shape[1]} x {shape[0]} pixels, its mask {path.name} "
+                f"{mask.labels.shape[1]} x {mask.labels.shape[0]}",
+                hint="a mask has to be of the size of its image",
+            )
+        if len(fitting) > 1 and (fitting[0] != fitting[1]).any():
+            raise DataError(
+                f"case {self.id}: {self._files.image.name} has the EXIF orientation {orientation}, its mask "
+                f"{path.name} {mask.orientation}; is the mask for the picture as it is stored, or as it is shown?",
+                hint="change copies of the images: exiftool -Orientation= FILES if masks are for the stored pixels, "
+                "ImageMagick's mogrify -auto-orient FILES if they are for the picture as shown",
+            )
+        return fitting[0]
+
     @cached_property
-    def _image(self) -> np.ndarray:
-        return read_image(self._files.image, self.id)
+    def _picture(self) -> Picture:
+        return open_picture(self._files.image, self.id)
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return pixels(self._picture, self._files.image, self.id)

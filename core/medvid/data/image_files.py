@@ -1,51 +1,136 @@
-"""Images and masks as files: read whole and checked, masks written with a palette."""
+"""Images as files: decoded whole and checked."""
 
-import os
 import struct
-import tempfile
 import zlib
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from medvid.data.palette import png_palette
 from medvid.errors import DataError
 
 _FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
 _PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112
+_GRAY = {"1", "L", "LA", "La"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601, as Pillow and OpenCV weight colours
 
 
-def read_image(path: Path, case: str) -> np.ndarray:
-    """Read an image in its own bit depth, turned upright as its EXIF orientation says.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded file.
+
+    Args:
+        image: upright, as its EXIF orientation says.
+        orientation: what that was, 1 to 8; 1: stored upright.
+        bits: per pixel and channel in the file; Pillow spreads 2 and 4 bits of gray over 0 to 255.
+        lossy: whether its values are approximate, as it is a JPEG or a TIFF compressed as one.
+    """
+
+    image: Image.Image
+    orientation: int
+    bits: int
+    lossy: bool
+
+
+def open_picture(path: Path, case: str) -> Picture:
+    """Decode a file to its end.
 
     Args:
         path: the file.
+        case: the case that the error names.
+
+    Raises:
+        DataError: the file is missing, damaged, not a PNG, TIFF, BMP or JPEG image, or has several pages or frames, 16
+            bits per colour, or gray values of 16 or more bits that are not as Pillow takes them.
+    """
+    try:
+        # Not by name: Pillow 13 maps such files into memory, and mixes up the pixels of a TIFF that is turned by 90°.
+        with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+            pages = getattr(image, "n_frames", 1) if image.format in {"TIFF", "PNG"} else 1
+            orientation = image.getexif().get(_ORIENTATION, 1)  # before loading, which turns a TIFF
+            bits, white_is_zero = _bits(image, path), _white_is_zero(image)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise DataError(f"case {case}: {path} does not exist") from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"case {case}: {path} ({path.stat().st_size} bytes) is not a PNG, TIFF, BMP or JPEG image that can be read",
+            hint="download or convert it again; of images with 16 or 32 bits only gray ones can be read",
+        ) from None
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        raise DataError(f"case {case}: {path} cannot be read: {error}", hint="download or convert it again") from error
+    if pages > 1:
+        raise DataError(f"case {case}: {path} has {pages} pages", hint="store each image in a file of its own")
+    if bits > 8 and len(image.getbands()) > 1:
+        raise DataError(
+            f"case {case}: {path} has 16 bits per colour, of which Pillow reads 8",
+            hint="convert it to 8 bits per colour, or to 16-bit gray",
+        )
+    if white_is_zero and bits > 8:
+        upright = _inverted(upright, bits, path, case)
+    lossy = image.format in {"JPEG", "MPO"} or image.info.get("compression") == "jpeg"
+    return Picture(upright, orientation if orientation in range(1, 9) else 1, bits, lossy)
+
+
+def read_image(path: Path, case: str) -> np.ndarray:
+    """Read an image in its own bit depth, turned upright as its EXIF orientation says; see `pixels`."""
+    return pixels(open_picture(path, case), path, case)
+
+
+def pixels(picture: Picture, path: Path, case: str) -> np.ndarray:
+    """The pixels of an image.
+
+    Args:
+        picture: decoded.
+        path: its file, for errors.
         case: the case that the error names.
 
     Returns:
         (H, W) gray, or (H, W, 3) red, green and blue; uint8, uint16, int32 or float32. Transparency is dropped.
 
     Raises:
-        DataError: the file is missing, damaged, no PNG, TIFF, BMP or JPEG image, has several pages, 16 bits per colour,
-            or values that are NaN or infinite.
+        DataError: its colours are for printing (CMYK), or it has values that are NaN or infinite.
     """
-    image = _open(path, case)
-    if _has_deep_colours(path):
-        raise DataError(
-            f"case {case}: {path} has 16 bits per colour, of which Pillow reads 8",
-            hint="convert it to 8 bits per colour, or to 16-bit gray",
-        )
+    image = picture.image
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
+    if image.mode in _GRAY | _COLOUR:
+        return np.asarray(image.convert("L" if image.mode in _GRAY else "RGB"))
     if image.mode not in {"I", "F"}:
-        return np.asarray(image.convert("L" if image.mode in {"1", "L", "LA", "La"} else "RGB"))
+        raise DataError(
+            f"case {case}: {path} is in {image.mode}, whose colours are not red, green and blue",
+            hint="convert it to RGB with its colour profile",
+        )
     array = np.asarray(image)
     if not np.isfinite(array).all():
         raise DataError(f"case {case}: {path} has values that are NaN or infinite", hint="replace them, e.g. by 0")
     return array
+
+
+def has_hidden_pixels(picture: Picture) -> bool:
+    """Whether pixels are more or less transparent."""
+    image = picture.image
+    return image.has_transparency_data and bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
+
+
+def read_head(path: Path) -> tuple[tuple[int, int], int]:
+    """Height and width of the upright image, and bits per pixel and channel, from the start of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size
+            turned = not isinstance(image, TiffImageFile) and image.getexif().get(_ORIENTATION, 1) in range(5, 9)
+            return (width, height) if turned else (height, width), _bits(image, path)
+    except (SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        raise OSError(str(error)) from error
 
 
 def scale(array: np.ndarray, channels: int, window: tuple[float, float] | None) -> np.ndarray:
@@ -71,107 +156,38 @@ def scale(array: np.ndarray, channels: int, window: tuple[float, float] | None) 
     return np.moveaxis(scaled, 2, 0) if channels == 3 else (scaled @ _LUMINANCE)[None]
 
 
-def read_mask(path: Path, case: str, labels: int, threshold: int | None) -> np.ndarray:
-    """Read a mask as label ids.
-
-    Args:
-        path: the file.
-        case: the case that the error names.
-        labels: number of labels.
-        threshold: brightest value out of 255 that is background; of a mask with a palette, all but its first colour is
-            foreground. None: gray values, or palette indices, are label ids.
-
-    Returns:
-        (H, W) uint8.
-
-    Raises:
-        DataError: as `read_image`; or a value is no label id; or the mask has values, but none above the threshold.
-    """
-    image = _open(path, case)
-    if threshold is None:
-        return _label_ids(image, path, case, labels)
-    if image.mode == "P":
-        return (np.asarray(image) > 0).astype(np.uint8)
-    gray = _gray(image)
-    foreground = gray > threshold
-    if gray.max() > 0 and not foreground.any():
-        raise DataError(
-            f"case {case}: mask {path} has values up to {gray.max():g} of 255, none above the threshold {threshold}",
-            hint="set dataset.threshold: 0, or dataset.mask_values: indexed if the values are label ids",
-        )
-    return foreground.astype(np.uint8)
+def turn(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn stored pixels (H, W, ...) upright, as an EXIF orientation (1 to 8) says."""
+    turned = array.swapaxes(0, 1) if orientation >= 5 else array
+    if orientation in {2, 3, 6, 7}:
+        turned = turned[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        turned = turned[::-1]
+    return turned
 
 
-def write_mask(path: Path, labels: np.ndarray) -> None:
-    """Write label ids (H, W) uint8 as a PNG with a palette, whose indices are the ids; at once or not at all."""
-    image = Image.fromarray(labels)
-    image.putpalette(png_palette())
-    content = BytesIO()
-    image.save(content, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
-        try:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+def turn_back(array: np.ndarray, orientation: int) -> np.ndarray:
+    """The inverse of `turn`."""
+    return turn(array, {6: 8, 8: 6}.get(orientation, orientation))
 
 
-def _open(path: Path, case: str) -> Image.Image:
-    """Decode a file to its end."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise DataError(f"case {case}: {path} does not exist") from None
-    except UnidentifiedImageError:
-        raise DataError(
-            f"case {case}: {path} ({path.stat().st_size} bytes) is no PNG, TIFF, BMP or JPEG image that can be read",
-            hint="download or convert it again; of 16-bit images only gray ones can be read",
-        ) from None
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
-        raise DataError(f"case {case}: {path} cannot be read: {error}", hint="download or convert it again") from error
-    if pages > 1:
-        raise DataError(f"case {case}: {path} has {pages} pages", hint="store each image in a file of its own")
-    return upright
-
-
-def _has_deep_colours(path: Path) -> bool:
-    """Whether a file is a PNG of 16 bits per colour; Pillow refuses such TIFFs itself."""
+def _bits(image: Image.Image, path: Path) -> int:
+    """Bits per pixel and channel in the file."""
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(BITSPERSAMPLE, (1,))))
+    if image.mode == "1":
+        return 1
     with path.open("rb") as file:
-        head = file.read(26)  # signature, length and type of the first chunk, width, height, bit depth, kind of colour
-    return head.startswith(_PNG) and head[24] == 16 and head[25] != 0
+        head = file.read(25)  # signature, length and type of the first chunk, width, height, bit depth
+    return head[24] if head.startswith(_PNG) else 8
 
 
-def _gray(image: Image.Image) -> np.ndarray:
-    """Brightness out of 255."""
-    if image.mode.startswith("I;16"):
-        return np.asarray(image) / 257
-    return np.asarray(image if image.mode in {"I", "F"} else image.convert("L"))
+def _white_is_zero(image: Image.Image) -> bool:
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
-def _label_ids(image: Image.Image, path: Path, case: str, labels: int) -> np.ndarray:
-    values = np.asarray(image)
-    if values.ndim == 3:
-        gray = values[..., :1]
-        if (values[..., :3] != gray).any():
-            raise DataError(
-                f"case {case}: mask {path} is in colours, which say no label ids",
-                hint="store label ids as gray values or palette indices, or set dataset.mask_values: binary",
-            )
-        values = gray[..., 0]
-    ids, counts = np.unique(values, return_counts=True)
-    strange = (ids < 0) | (ids >= labels) | (ids != ids.astype(np.int64))
-    if strange.any():
-        found = ", ".join(f"{i:g} ({n} px)" for i, n in zip(ids[strange][:5], counts[strange], strict=False))
-        more = f" and {strange.sum() - 5} more" if strange.sum() > 5 else ""
-        raise DataError(
-            f"case {case}: mask {path} has the values {found}{more}; the data set declares the labels 0..{labels - 1}",
-            hint="correct the mask, name all dataset.labels, or set dataset.mask_values: binary",
-        )
-    return values.astype(np.uint8)
+def _inverted(image: Image.Image, bits: int, path: Path, case: str) -> Image.Image:
+    """Of a TIFF whose 0 is white, which Pillow minds up to 8 bits only."""
+    if not image.mode.startswith("I;16"):
+        raise DataError(f"case {case}: {path} stores white as 0 in {bits} bits", hint="convert it to black as 0")
+    return Image.fromarray((2**bits - 1 - np.asarray(image)).astype(np.uint16))

@@ -1,10 +1,14 @@
-"""Finding the cases of an image data set: images and masks with matching names. Imports nothing heavy."""
+"""Finding the cases of an image data set: images and masks with matching names. Imports nothing heavy.
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+Every file is used, refused by name, or named as left out.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
 from medvid.errors import DataError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
@@ -12,7 +16,8 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 _SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 _IMAGES = ("img", "images", "image")
 _MASKS = ("labelcol", "masks", "mask", "labels", "label")
-_SHOWN = 10
+_NUMBER = r"(?:[ _-]?\d+|[ _-]?\(\d+\))"
+_SEPARATE_NUMBER = re.compile(r"(?P<image>.+)[_-]\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,12 @@ class ImageFiles:
     Args:
         id: name of the case, unique in its data set and usable as a file name.
         image: the image.
-        mask: its mask; None where the case has none.
+        masks: its mask, or several of which each holds a part; none where the case has none.
     """
 
     id: str
     image: Path
-    mask: Path | None = None
+    masks: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +42,34 @@ class ImageIndex:
     Args:
         cases: every case by its id, in a fixed order.
         splits: the ids of each split that has a folder of its own.
-        strangers: masks without an image.
+        notes: sentences on what is left out.
     """
 
     cases: Mapping[str, ImageFiles]
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    strangers: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One folder of images and one of masks, which may be the same.
+
+    Args:
+        images: folder of the images.
+        masks: folder of the masks.
+        files: the files of each image, by its name.
+    """
+
+    images: Path
+    masks: Path
+    files: Mapping[str, ImageFiles]
 
 
 def find_pairs(root: Path, images: str | None = None, masks: str | None = None, mask_suffix: str = "") -> ImageIndex:
     """Index images and masks in `root`, or in its folders train, val (or validation) and test.
 
-    A case is called as its image, or ``<split>_<image>`` where images of two splits have the same name.
+    A case is called as its image, or ``<split>_<image>`` where images of two splits have the same name. The mask of
+    ``a`` is called ``a``, with the suffix behind it; further ones have a number behind that.
 
     Args:
         root: the folder.
@@ -57,51 +78,76 @@ def find_pairs(root: Path, images: str | None = None, masks: str | None = None, 
         mask_suffix: what the name of a mask has beyond that of its image.
 
     Raises:
-        DataError: the folders are not there, an image has no mask (all of them are listed), or two images of a folder
-            have the same name.
+        DataError: the folders are not there or there are several, an image has no mask (all of them are listed), two
+            images or masks of a folder have the same name, or a file is not one.
     """
     if not root.is_dir():
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
     groups = {
         split: _find_group(folder, images, masks, mask_suffix) for split, folder in _split_folders(root, images).items()
     }
-    _check_masks(root, [pair for pairs, _ in groups.values() for pair in pairs.values()])
-    clash = len({name for pairs, _ in groups.values() for name in pairs}) < sum(
-        len(pairs) for pairs, _ in groups.values()
-    )
+    names = [name for group in groups.values() for name in group.files]
+    clash = len(set(names)) < len(names)
     cases: dict[str, ImageFiles] = {}
     splits: dict[str, tuple[str, ...]] = {}
-    for split, (pairs, _) in groups.items():
-        named = {f"{split}_{name}" if clash else name: pair for name, pair in pairs.items()}
-        cases |= {case: ImageFiles(case, *pair) for case, pair in named.items()}
+    for split, group in groups.items():
+        named = {f"{split}_{name}" if clash else name: files for name, files in group.files.items()}
+        cases |= {case: ImageFiles(case, files.image, files.masks) for case, files in named.items()}
         splits[split] = tuple(named)
-    strangers = tuple(path for _, extra in groups.values() for path in extra)
-    return ImageIndex(cases, {split: ids for split, ids in splits.items() if split}, strangers)
+    used = [path for files in cases.values() for path in (files.image, *files.masks)]
+    _check_masks(root, list(cases.values()))
+    check_usable(root, used)
+    notes = name_left_out(root, find_files(root), used, _reason(list(groups.values()), mask_suffix))
+    return ImageIndex(cases, {split: ids for split, ids in splits.items() if split}, notes)
 
 
-def find_images(paths: Sequence[Path]) -> list[ImageFiles]:
+def find_images(paths: Sequence[Path], mask_suffix: str = "") -> ImageIndex:
     """Cases without masks from files and folders of files, for prediction.
 
+    In a folder, masks that lie beside their images are left out, and so is what lies in folders of it.
+
+    Args:
+        paths: files and folders.
+        mask_suffix: what the name of a mask has beyond that of its image; default: _mask.
+
     Raises:
-        DataError: a path is missing, is no image or holds none, or two images have the same name.
+        DataError: a path is missing, is not an image or holds none, or two images have the same name.
     """
-    found = [file for path in paths for file in _images_at(path)]
-    by_name = _by_name(found, "predict them one after the other, into different folders")
-    return [ImageFiles(name, file) for name, file in by_name.items()]
+    found: list[Path] = []
+    notes: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            images, lines = _images_in(path, mask_suffix or "_mask")
+            found += images
+            notes += lines
+        else:
+            found.append(_image_at(path))
+    check_usable(Path(), found)
+    named = by_name(
+        ((file.stem, file) for file in dict.fromkeys(found)),
+        "images",
+        "predict them one after the other, into different folders",
+    )
+    return ImageIndex({name: ImageFiles(name, file) for name, file in named.items()}, notes=tuple(notes))
 
 
 def _split_folders(root: Path, images: str | None) -> dict[str, Path]:
     """Folders by split; `root` itself, under an empty name, where it is not divided into splits."""
-    found = {folder.name.lower(): folder for folder in sorted(root.iterdir()) if folder.is_dir()}
-    folders = {split: found[name] for name, split in _SPLIT_FOLDERS.items() if name in found}
-    divided = any(_first(folder, images, _IMAGES) is not None for folder in folders.values())
-    return folders if divided else {"": root}
+    folders: dict[str, list[Path]] = {}
+    for folder in sorted(root.iterdir()):
+        split = _SPLIT_FOLDERS.get(folder.name.lower())
+        if split and folder.is_dir() and _present(folder, images, _IMAGES):
+            folders.setdefault(split, []).append(folder)
+    for split, same in folders.items():
+        if len(same) > 1:
+            raise DataError(
+                f"{listed([path.name for path in same])} in {root} are all folders of the {split} split",
+                hint="put their images into one of them",
+            )
+    return {split: folders[split][0] for split in ("train", "validation", "test") if split in folders} or {"": root}
 
 
-def _find_group(
-    folder: Path, images: str | None, masks: str | None, mask_suffix: str
-) -> tuple[dict[str, tuple[Path, Path]], list[Path]]:
-    """Image and mask by name, and the masks that are left over."""
+def _find_group(folder: Path, images: str | None, masks: str | None, mask_suffix: str) -> _Group:
     image_folder = _folder(folder, images, _IMAGES, "images")
     mask_folder = _folder(folder, masks, _MASKS, "masks")
     together = image_folder.resolve() == mask_folder.resolve()
@@ -110,66 +156,119 @@ def _find_group(
             f"images and masks are both in {image_folder}",
             hint="set dataset.mask_suffix to tell them apart, e.g. _mask",
         )
-    files = list(_image_files(image_folder))
-    if together:
-        files = [file for file in files if not file.stem.endswith(mask_suffix)]
+    is_mask = _mask_pattern(mask_suffix)
+    files = [file for file in _image_files(image_folder) if not (together and is_mask.fullmatch(file.stem))]
     if not files:
         raise DataError(f"no images ({', '.join(SUFFIXES)}) in {image_folder}", hint="set dataset.images")
-    found = {file.stem: file for file in _image_files(mask_folder) if file.stem.endswith(mask_suffix)}
-    pairs = {
-        name: (file, found.pop(name + mask_suffix, mask_folder / f"{name}{mask_suffix}.png"))
-        for name, file in _by_name(files, "rename one of them").items()
-    }
-    return pairs, list(found.values())
+    named = by_name(((file.stem, file) for file in files), "images", "rename one of them")
+    found = _masks_by_image(mask_folder, named, mask_suffix)
+    missed = {name: (mask_folder / f"{name}{mask_suffix}.png",) for name in named}
+    pairs = {name: ImageFiles(name, file, found.get(name, missed[name])) for name, file in named.items()}
+    return _Group(image_folder, mask_folder, pairs)
+
+
+def _masks_by_image(folder: Path, images: Mapping[str, Path], mask_suffix: str) -> dict[str, tuple[Path, ...]]:
+    """The masks of each image that has any."""
+    is_mask = _mask_pattern(mask_suffix)
+    files = [file for file in _image_files(folder) if is_mask.fullmatch(file.stem)]
+    named = by_name(((file.stem, file) for file in files), "masks", "keep one of them; which is right, no name tells")
+    # Where there is an image a_2 beside an image a, a mask a_1 may well be that of an image a_1.
+    numbers = () if mask_suffix else filter(None, map(_SEPARATE_NUMBER.fullmatch, images))
+    numbered = any(match["image"] in images for match in numbers)
+    found: dict[str, list[Path]] = {}
+    for name, file in named.items():
+        image = name.removesuffix(mask_suffix)
+        if image not in images and not numbered:
+            further = (is_mask if mask_suffix else _SEPARATE_NUMBER).fullmatch(name)
+            image = further["image"] if further else image
+        if image in images:
+            found.setdefault(image, []).append(file)
+    return {image: tuple(masks) for image, masks in found.items()}
+
+
+def _mask_pattern(mask_suffix: str) -> re.Pattern[str]:
+    """Names of masks; the suffix may have a number behind it."""
+    return re.compile(rf"(?P<image>.+){re.escape(mask_suffix)}{_NUMBER}?" if mask_suffix else "(?P<image>.+)")
 
 
 def _folder(folder: Path, name: str | None, names: Sequence[str], option: str) -> Path:
-    found = _first(folder, name, names)
-    if found is None:
+    found = _present(folder, name, names)
+    if not found:
         raise DataError(
             f"{folder} has no folder {name or ', '.join(names)}", hint=f"set dataset.root or dataset.{option}"
         )
-    return found
+    filled = [path for path in found if _image_files(path)] or found
+    if len(filled) > 1:
+        raise DataError(
+            f"{folder} has several folders of {option}: {listed([path.name for path in filled])}",
+            hint=f"say which is meant: dataset.{option}",
+        )
+    return filled[0]
 
 
-def _first(folder: Path, name: str | None, names: Sequence[str]) -> Path | None:
+def _present(folder: Path, name: str | None, names: Sequence[str]) -> list[Path]:
     candidates = (folder / candidate for candidate in ((name,) if name else names))
-    return next((candidate for candidate in candidates if candidate.is_dir()), None)
+    return [candidate for candidate in candidates if candidate.is_dir()]
 
 
-def _by_name(files: Sequence[Path], hint: str) -> dict[str, Path]:
-    by_name: dict[str, list[Path]] = defaultdict(list)
-    for file in files:
-        by_name[file.stem].append(file)
-    for name, same in by_name.items():
-        if len(same) > 1:
-            raise DataError(f"two images are called {name}: {same[0]} and {same[1]}", hint=hint)
-    return {name: same for name, (same,) in by_name.items()}
-
-
-def _check_masks(root: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
-    missing = [str(mask.relative_to(root).with_suffix("")) for _, mask in pairs if not mask.is_file()]
+def _check_masks(root: Path, cases: Sequence[ImageFiles]) -> None:
+    missing = [
+        str(mask.relative_to(root).with_suffix(""))
+        for files in cases
+        for mask in files.masks
+        if not mask.exists() and not mask.is_symlink()
+    ]
     if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         count = "1 mask is" if len(missing) == 1 else f"{len(missing)} masks are"
         raise DataError(
-            f"{count} missing in {root}: {', '.join(missing[:_SHOWN])}{more}",
+            f"{count} missing in {root}: {listed(missing)}",
             hint="every image needs a mask of its name; see dataset.masks and dataset.mask_suffix",
         )
 
 
-def _images_at(path: Path) -> list[Path]:
-    if path.is_dir():
-        files = list(_image_files(path))
-        if not files:
-            raise DataError(f"no images ({', '.join(SUFFIXES)}) in {path}")
-        return files
+def _reason(groups: Sequence[_Group], mask_suffix: str) -> Callable[[Path], str]:
+    """Why a file below the data set's folder is left out."""
+    images, masks = {group.images for group in groups}, {group.masks for group in groups}
+    read = ", ".join(sorted({folder.name or str(folder) for folder in images | masks}))
+
+    def reason(path: Path) -> str:
+        if path.parent not in images | masks:
+            return f"as they are not directly in a folder that is read ({read})"
+        if path.suffix.lower() not in SUFFIXES:
+            return f"as only {', '.join(SUFFIXES)} are read"
+        if mask_suffix and not _mask_pattern(mask_suffix).fullmatch(path.stem):
+            return f"as masks without {mask_suffix} behind their name"
+        return "as masks without an image"
+
+    return reason
+
+
+def _images_in(folder: Path, mask_suffix: str) -> tuple[list[Path], tuple[str, ...]]:
+    """Images of a folder to predict, and sentences on what is left out."""
+    files = _image_files(folder)
+    names, is_mask = {file.stem for file in files}, _mask_pattern(mask_suffix)
+    masks = {file for file in files if (match := is_mask.fullmatch(file.stem)) and match["image"] in names}
+    images = [file for file in files if file not in masks]
+    if not images:
+        raise DataError(f"no images ({', '.join(SUFFIXES)}) in {folder}", hint="name the folder that holds them itself")
+
+    def reason(path: Path) -> str:
+        if path in masks:
+            return "as masks of images beside them; to predict them nevertheless, name the files"
+        if path.parent != folder:
+            return "as they are in folders of it; to predict them, name these folders"
+        return f"as only {', '.join(SUFFIXES)} are read"
+
+    return images, name_left_out(folder, find_files(folder), images, reason)
+
+
+def _image_at(path: Path) -> Path:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path} is no image: {', '.join(SUFFIXES)} can be read")
-    return [path]
+        raise DataError(f"{path} is not an image: {', '.join(SUFFIXES)} can be read")
+    return path
 
 
-def _image_files(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != ".")
+def _image_files(folder: Path) -> list[Path]:
+    return [file for file in find_files(folder, recursive=False) if file.suffix.lower() in SUFFIXES]

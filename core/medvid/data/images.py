@@ -8,21 +8,30 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import torch
 
-from medvid.config.images import ImageDatasetOptions
+from medvid.config.images import ImageDatasetOptions, Size2D
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.image_augment import augment
-from medvid.data.image_case import ImageCase
+from medvid.data.image_case import Findings, ImageCase
+from medvid.data.image_files import read_head
+from medvid.data.image_findings import check_palettes, tell_findings, tell_sizes, tell_training_sizes
 from medvid.data.image_index import ImageFiles, ImageIndex, find_images, find_pairs
+from medvid.data.image_scale import TrainingSizes
+from medvid.data.listing import listed
+from medvid.data.mask_files import Colour
 from medvid.data.problems import raise_together
 from medvid.data.sample import Batch
 from medvid.data.splits import check_copies, check_known, held_out_in_training, hold_out
 from medvid.errors import DataError
+from medvid.machine import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +64,8 @@ class ImageDataset(Dataset):
     def __init__(self, options: ImageDatasetOptions) -> None:
         super().__init__(options)
         self._content: dict[str, _Content] = {}
+        self._palette: dict[int, Colour] = {}
+        self._remembered: Mapping[str, Any] = {}
 
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """Split the cases where neither the task nor folders do: at random, but always the same way.
@@ -75,23 +86,36 @@ class ImageDataset(Dataset):
     def splits(self) -> Mapping[str, tuple[str, ...]]:
         return self._splits
 
-    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
-        """Read a case's files to their end."""
-        if isinstance(problem := self._check(case), DataError):
-            raise problem
-        return ()
+    def check(
+        self,
+        cases: Sequence[str],
+        progress: Progress,
+        *,
+        deep: bool = False,  # noqa: ARG002 (nothing is left out)
+        workers: int = 1,
+        seconds: float | None = None,
+    ) -> dict[str, DataError]:
+        return self._read(cases, progress, workers, seconds)[1]
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
-        errors: list[DataError] = []
-        with ThreadPoolExecutor() as pool:  # hashing and decoding release the interpreter's lock
-            for done, (case, result) in enumerate(zip(cases, pool.map(self._check, cases), strict=True), start=1):
-                if isinstance(result, DataError):
-                    errors.append(result)
-                else:
-                    self._content[case] = result
-                progress(done, len(cases))
-        raise_together(errors)
+        content, errors = self._read(cases, progress, usable_cores())
+        raise_together(list(errors.values()))
+        self._content |= content
         check_copies(self._splits, {case: content.image for case, content in self._content.items()})
+
+    def describe(self, cases: Sequence[str]) -> dict[str, Any]:
+        """Sizes of the images and bits of their pixels, and what the masks' palette indices look like."""
+        heads = self._heads({case: self._files(case).image for case in cases})
+        return {
+            "sizes": TrainingSizes.of([size for size, _ in heads.values()]).to_json(),
+            "bits": sorted({bits for _, bits in heads.values()}),
+            "palette": {str(index): list(colour) for index, colour in sorted(self._palette.items())},
+        }
+
+    def remember(self, description: Mapping[str, Any]) -> None:
+        self._remembered = description
+        red_green_blue = description.get("palette", {}).items()
+        self._palette = {int(index): (colour[0], colour[1], colour[2]) for index, colour in red_green_blue}
 
     def digest(self, cases: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
@@ -101,29 +125,40 @@ class ImageDataset(Dataset):
         return digest.hexdigest()
 
     def sample(self, case: str, seed: int) -> Batch:
-        opened = self.case(case)
+        opened = ImageCase(self._unchanged(case), self.options)
         image, mask = opened.input(), torch.from_numpy(opened.prepared_truth())
         image, mask = augment(image, mask, self.options.augment, self.options.crop, seed)
         return Batch(image[None].contiguous(), mask[None].long(), (case,))
 
     def case(self, case: str) -> ImageCase:
-        files = self._files(case)
-        if case in self._content and _state(files) != self._content[case].state:
-            raise DataError(f"case {case}: its files changed since they were checked", hint="start the run again")
-        return ImageCase(files, self.options)
+        return ImageCase(self._unchanged(case), self.options, self._trained_sizes)
 
     def open(self, paths: Sequence[Path]) -> Iterator[ImageCase]:
-        for files in find_images(paths):
-            yield ImageCase(files, self.options)
+        index = find_images(paths, self.options.mask_suffix)
+        for note in index.notes:
+            log.warning("%s", note)
+        self._tell_differences({case: files.image for case, files in index.cases.items()})
+        for files in index.cases.values():
+            yield ImageCase(files, self.options, self._trained_sizes)
 
     @cached_property
     def _index(self) -> ImageIndex:
         options = self.options
         index = find_pairs(options.root, options.images, options.masks, options.mask_suffix)
-        if index.strangers:
-            names = ", ".join(path.name for path in index.strangers[:_SHOWN])
-            log.warning("%d masks have no image and are left out: %s", len(index.strangers), names)
+        for note in index.notes:
+            log.warning("%s", note)
         return index
+
+    @cached_property
+    def _trained_sizes(self) -> TrainingSizes | None:
+        """Sizes of the training images: as the run remembers them, else of the files; None if none is there."""
+        with suppress(KeyError):
+            return TrainingSizes.from_json(self._remembered["sizes"])
+        try:
+            heads = self._heads({case: self._files(case).image for case in self.cases("train")})
+        except DataError:
+            return None
+        return TrainingSizes.of([size for size, _ in heads.values()])
 
     @cached_property
     def _splits(self) -> Mapping[str, tuple[str, ...]]:
@@ -140,16 +175,80 @@ class ImageDataset(Dataset):
             log.warning("training cases are held out too, as the task asks: figures show fit, not generalisation")
         return splits
 
-    def _check(self, case: str) -> "_Content | DataError":
+    def _read(
+        self, cases: Sequence[str], progress: Progress, workers: int, seconds: float | None = None
+    ) -> tuple[dict[str, _Content], dict[str, DataError]]:
+        """Read the files of cases to their end, as many as there is time for, and tell what is odd.
+
+        Returns:
+            What is in the files of those that can be used, and what is wrong with the others.
+        """
+        content: dict[str, _Content] = {}
+        findings: dict[str, Findings] = {}
+        errors: dict[str, DataError] = {}
+        start, pool = monotonic(), ThreadPoolExecutor(workers)  # hashing and decoding release the interpreter's lock
+        try:
+            for done, (case, read) in enumerate([(case, pool.submit(self._inspect, case)) for case in cases]):
+                if seconds is not None and monotonic() - start > seconds:
+                    break
+                try:
+                    content[case], findings[case] = read.result()
+                except DataError as error:
+                    errors[case] = error
+                progress(done + 1, len(cases))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        palettes = {case: finding.palette for case, finding in findings.items()}
+        disagreeing, self._palette = check_palettes(palettes, self._palette)
+        tell_findings(findings, self.options)
+        if trained := self._trained_sizes:
+            tell_training_sizes(trained, self.options)
+        self._tell_differences({case: self._files(case).image for case in findings})
+        errors |= disagreeing
+        return content, {case: errors[case] for case in cases if case in errors}
+
+    def _inspect(self, case: str) -> tuple[_Content, Findings]:
         """Read a case's files to their end and check that they fit together."""
         files = self._files(case)
-        try:
-            opened = ImageCase(files, self.options)
-            opened.input()
-            opened.native_truth()
-            return _Content.of(files)
-        except DataError as error:
-            return error
+        return _Content.of(files), ImageCase(files, self.options).inspect()
+
+    def _tell_differences(self, images: Mapping[str, Path]) -> None:
+        """Log in what images differ from those of training; those that cannot be read are named elsewhere."""
+        heads = self._heads(images, skip=True)
+        tell_sizes({case: size for case, (size, _) in heads.items()}, self.options, self._trained_sizes)
+        known = self._remembered.get("bits")
+        others = [f"{case} ({bits} bits)" for case, (_, bits) in heads.items() if known and max(bits, 8) not in known]
+        if others and self.options.window is None:
+            log.warning(
+                "%d of %d images have other bit depths than those of training (%s bits): %s; each is scaled by the "
+                "largest value of its own",
+                len(others),
+                len(heads),
+                ", ".join(map(str, known or ())),
+                listed(others),
+            )
+
+    def _heads(self, images: Mapping[str, Path], *, skip: bool = False) -> dict[str, tuple[Size2D, int]]:
+        """Size and bits of images, without decoding them.
+
+        Raises:
+            DataError: one cannot be read, and is not to be skipped.
+        """
+        heads: dict[str, tuple[Size2D, int]] = {}
+        for case, path in images.items():
+            try:
+                heads[case] = read_head(path)
+            except OSError as error:
+                if not skip:
+                    raise DataError(f"case {case}: {path} cannot be read: {error}") from error
+        return heads
+
+    def _unchanged(self, case: str) -> ImageFiles:
+        """The files of a case, which are as they were when they were checked."""
+        files = self._files(case)
+        if case in self._content and _state(files) != self._content[case].state:
+            raise DataError(f"case {case}: its files changed since they were checked", hint="start the run again")
+        return files
 
     def _files(self, case: str) -> ImageFiles:
         if case not in self._index.cases:
@@ -158,7 +257,7 @@ class ImageDataset(Dataset):
 
 
 def _paths(files: ImageFiles) -> tuple[Path, ...]:
-    return (files.image,) if files.mask is None else (files.image, files.mask)
+    return (files.image, *files.masks)
 
 
 def _state(files: ImageFiles) -> tuple[tuple[int, int], ...]:

@@ -12,6 +12,7 @@ def label_colour(label: int) -> str:
     return COLOURS[(label - 1) % len(COLOURS)]
 
 
-def png_palette() -> bytes:
-    """Red, green and blue of label ids 0 to 255; the background is black."""
-    return bytes(3) + b"".join(bytes.fromhex(label_colour(label)[1:]) for label in range(1, 256))
+def png_palette(labels: int) -> bytes:
+    """Red, green and blue of label ids 0 to 255; the background is black, and a single foreground is white."""
+    colours = ["#ffffff"] if labels == 2 else [label_colour(label) for label in range(1, 256)]
+    return bytes(3) + b"".join(bytes.fromhex(colour[1:]) for colour in colours)

@@ -1,0 +1,148 @@
+"""What an image data set tells about its files once all of them are read, and what none of them shows alone."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from medvid.config.images import ImageDatasetOptions, Size2D
+from medvid.data.image_case import Findings
+from medvid.data.image_scale import TrainingSizes
+from medvid.data.listing import listed
+from medvid.data.mask_files import Colour
+from medvid.errors import DataError
+
+log = logging.getLogger(__name__)
+
+DARK = 0.25
+"""Share of its type's range that the brightest 16-bit value has to reach, or the images are as good as black."""
+
+
+def check_palettes(
+    found: Mapping[str, Mapping[int, Colour]], known: Mapping[int, Colour]
+) -> tuple[dict[str, DataError], dict[int, Colour]]:
+    """Refuse masks whose palettes disagree on the colour of a label id, or on the id of a colour.
+
+    Args:
+        found: by case, the colour of each palette index that occurs in its masks.
+        known: the same of masks that were seen before.
+
+    Returns:
+        What is wrong, by case, and the colours of all indices.
+    """
+    errors: dict[str, DataError] = {}
+    colours = dict(known)
+    first = dict.fromkeys(known, "the training masks")
+    for case, palette in found.items():
+        ids = {colour: index for index, colour in colours.items()}
+        for index, colour in palette.items():
+            other = colours.setdefault(index, colour)
+            if other != colour or ids.get(colour, index) != index:
+                errors[case] = DataError(
+                    f"case {case}: in its mask the palette index {index} is {list(colour)}, but "
+                    + (
+                        f"{list(other)} in that of {first[index]}"
+                        if other != colour
+                        else f"this colour is {ids[colour]} in that of {first[ids[colour]]}"
+                    ),
+                    hint="palettes that differ from file to file do not number the labels: set dataset.mask_values: "
+                    "colours, and in dataset.mask_colours which colour is which label",
+                )
+                break
+            first.setdefault(index, case)
+    return errors, colours
+
+
+def tell_findings(findings: Mapping[str, Findings], options: ImageDatasetOptions) -> None:
+    """Log what is odd about the files, each kind once, and how much of the masks has which label."""
+    remarks: dict[str, list[str]] = {}
+    for case, finding in findings.items():
+        for remark, amount in finding.remarks.items():
+            remarks.setdefault(remark, []).append(f"{case} ({amount})" if amount else case)
+    for remark, cases in remarks.items():
+        log.warning("%d of %d cases: %s: %s", len(cases), len(findings), remark, listed(cases))
+    brightest = max((finding.brightest for finding in findings.values()), default=1.0)
+    if options.window is None and 0 < brightest < DARK:
+        log.warning(
+            "no image is brighter than %.1f %% of what its bits can hold, so all of them are nearly black; say which "
+            "value is white, e.g. dataset.window: [0, %d]",
+            100 * brightest,
+            round(brightest * 65535),
+        )
+    if findings:
+        _tell_labels({case: finding.labels for case, finding in findings.items()}, options.labels)
+
+
+def tell_sizes(sizes: Mapping[str, Size2D], options: ImageDatasetOptions, trained: TrainingSizes | None) -> None:
+    """Log which images differ from those of training in size or shape, and what is done about it.
+
+    Args:
+        sizes: height and width of images, by case.
+        options: of the data set.
+        trained: what is known of the training images.
+    """
+    if options.size is None or not sizes:
+        return
+    to = _shown(options.size)
+    if trained is None:
+        log.warning("nothing is known of the sizes of the training images; all images are resized to %s", to)
+        return
+    others = {case: size for case, size in sizes.items() if not trained.cover(size)}
+    if not others:
+        return
+    done = (
+        f"they are resized to {to} as those were, so their scale or shape is not one that the model has learnt, and "
+        "results may be worse"
+        if trained.mixed
+        else f"they are resized by the same factor as those, and inferred in windows of {_shown(options.input_size)}"
+    )
+    names = listed([f"{case} ({_shown(size)})" for case, size in others.items()])
+    level = logging.WARNING if trained.mixed else logging.INFO
+    log.log(
+        level,
+        "%d of %d images are not as those of training (%s): %s; %s",
+        len(others),
+        len(sizes),
+        trained,
+        names,
+        done,
+    )
+
+
+def tell_training_sizes(trained: TrainingSizes, options: ImageDatasetOptions) -> None:
+    """Log what becomes of training images of several sizes, and of those smaller than a crop."""
+    if options.size is not None and trained.mixed:
+        log.warning(
+            "training images of %s pixels are all resized to %s, so they are seen at scales from %.2g to %.2g; for one "
+            "scale set dataset.size: null and a dataset.crop",
+            trained,
+            _shown(options.size),
+            min(options.size[0] / trained.height[2], options.size[1] / trained.width[2]),
+            max(options.size[0] / trained.height[0], options.size[1] / trained.width[0]),
+        )
+    height, width = options.input_size
+    if options.size is None and (height > trained.height[1] or width > trained.width[1]):
+        log.warning(
+            "dataset.crop %s is larger than most images (median %g x %g): zeros are put around them",
+            _shown(options.input_size),
+            trained.width[1],
+            trained.height[1],
+        )
+
+
+def _tell_labels(counts: Mapping[str, np.ndarray], labels: Sequence[str]) -> None:
+    total = np.sum(list(counts.values()), axis=0)
+    shares = ", ".join(f"{name} {100 * count / total.sum():.3g} %" for name, count in zip(labels, total, strict=True))
+    empty = [case for case, count in counts.items() if not count[1:].any()]
+    full = [case for case, count in counts.items() if not count[0]]
+    log.info("masks of %d cases: %s of all pixels", len(counts), shares)
+    if empty:
+        log.info("%d masks have background only: %s", len(empty), listed(empty))
+    if full:
+        log.warning("%d masks have no background: %s", len(full), listed(full))
+    if absent := [name for name, count in zip(labels, total, strict=True) if not count]:
+        log.warning("no mask of these cases has the labels %s", ", ".join(absent))
+
+
+def _shown(size: Size2D) -> str:
+    return f"{size[1]} x {size[0]}"
