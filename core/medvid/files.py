@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EIO: "the disk failed",
+    errno.ENOTDIR: "a file is in the way",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "its links lead in a circle",
     errno.EMFILE: "too many files are open",
     errno.ENFILE: "too many files are open",
 }
@@ -71,7 +75,33 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
         ResourceError: as `writing`.
     """
     with writing(path):
-        path.mkdir(mode=mode, parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that cannot be written, or be made where it is not there yet; leaves nothing behind.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if _exists(folder))
+    with writing(path):
+        try:
+            Path(tempfile.mkdtemp(prefix=".", suffix=DRAFT, dir=there)).rmdir()  # permissions do not tell all
+        except FileNotFoundError:  # /proc and the like
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there)) from None
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; a link that leads nowhere too."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @contextmanager

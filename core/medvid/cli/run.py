@@ -1,12 +1,15 @@
 """`platform run`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medvid.cli.common import Overrides, plugins_file
 from medvid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def run(
@@ -24,9 +27,23 @@ def run(
             "--set and --sample do not go with --resume: a resumed run must equal the uninterrupted one",
             hint="start a new run to change options: platform run TASK.yaml --set ...",
         )
-    from medvid.runs import api
-
     if resume:
+        from medvid.runs import api
+
         api.resume(resume, plugins=plugins_file(context))
     elif task:
-        api.run(task, overrides or (), sample=sample, plugins=plugins_file(context))
+        _run(task, plugins_file(context), overrides or (), sample=sample)
+
+
+def _run(path: Path, plugins: Path | None, overrides: "Sequence[str]", *, sample: bool) -> None:
+    """As `medvid.run`, but torch is imported only for a task that can be run."""
+    from medvid.config.early import refuse_early
+    from medvid.config.load import load_task
+    from medvid.plugin.host import make_host
+
+    host = make_host(plugins)
+    task = load_task(path, host, overrides=overrides, sample=sample)
+    refuse_early(task, host)
+    from medvid.runs.execute import run_task
+
+    run_task(task, host, path.read_text())

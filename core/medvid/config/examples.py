@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import ValidationError
-
 from medvid.config.components import options_of
-from medvid.config.explain import explain
+from medvid.config.explain import validate
 from medvid.config.layout import SLICES, Adaptation, find_adaptation
 from medvid.config.options import BackboneOptions, Options
 from medvid.errors import ConfigError
@@ -37,14 +35,11 @@ def read_options(host: Host, spec: ComponentSpec, block: Mapping[str, Any]) -> O
     if inner and isinstance(block.get(inner), Mapping):
         block[inner] = read_options(host, host.spec("backbone", str(block[inner].get("name"))), block[inner])
     model = options_of(host, spec)
-    try:
-        return model.model_validate(block)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem.path))}: {problem.message}".removeprefix(": ")
-            for problem in explain(error, model, block)
-        )
-        raise ConfigError(f"the options of {spec.kind} {spec.name!r} are wrong: {problems}") from error
+    options, problems = validate(model, block)
+    if options is None:
+        text = "; ".join(f"{'.'.join(map(str, one.path))}: {one.message}".removeprefix(": ") for one in problems)
+        raise ConfigError(f"the options of {spec.kind} {spec.name!r} are wrong: {text}")
+    return options
 
 
 def example_input(spec: BackboneSpec, example: Example, layout: Layout) -> InputInfo:

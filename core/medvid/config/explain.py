@@ -2,24 +2,81 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from medvid.config.yaml import KeyPath, Problem
+from medvid.similar import suggest
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_PLAIN = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "bytes_type": "text",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "multiple_of": "a multiple of {multiple_of}",
+    "none_required": "left out",
+    "path_type": "a path",
+    "string_pattern_mismatch": "text of the form {pattern}",
+    "string_too_long": "text of at most {max_length} characters",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_type": "text",
+    "too_long": "a list of at most {max_length} values",
+    "too_short": "a list of at least {min_length} values",
+}
+"""What should have been given, by pydantic's type of error."""
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: object, prefix: KeyPath = ()) -> list[Problem]:
-    """The problems of a block.
+def validate(model: type[_Model], block: object, prefix: KeyPath = ()) -> tuple[_Model | None, list[Problem]]:
+    """Validate a block, and say in plain words what is wrong with it.
 
     Args:
-        error: from validating the block.
-        model: the class it was validated by.
-        data: the block.
+        model: the class of its options.
+        block: as it was read.
         prefix: key path of the block.
+
+    Returns:
+        The options, None where something is wrong; and all that is.
     """
+    try:
+        options = model.model_validate(block)
+    except ValidationError as error:
+        return None, _explain(error, model, block, prefix)
+    # Pydantic takes true for 1 where a number is wanted.
+    problems = [
+        Problem(prefix + path, f"should not be {as_written(given)}") for path, given in _lost_truths(block, options, ())
+    ]
+    return None if problems else options, problems
+
+
+def _lost_truths(given: object, taken: object, path: KeyPath) -> Iterator[tuple[KeyPath, bool]]:
+    """Where true or false was given, and taken as something else."""
+    if isinstance(given, bool) and not isinstance(taken, bool):
+        yield path, given
+    elif isinstance(given, Mapping) and isinstance(taken, Mapping | BaseModel):
+        found = taken if isinstance(taken, Mapping) else dict(taken)
+        for key in given.keys() & found.keys():
+            yield from _lost_truths(given[key], found[key], (*path, key))
+    elif isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        for index, pair in enumerate(zip(given, taken, strict=False)):
+            yield from _lost_truths(*pair, (*path, index))
+
+
+def _explain(error: ValidationError, model: type[BaseModel], data: object, prefix: KeyPath) -> list[Problem]:
     messages: dict[KeyPath, list[str]] = {}
     branches: set[KeyPath] = set()
     for detail in error.errors():
@@ -35,12 +92,6 @@ def explain(error: ValidationError, model: type[BaseModel], data: object, prefix
     ]
 
 
-def suggest(value: str, known: Sequence[str]) -> str:
-    """``"; did you mean 'x'?"``, or nothing if no known name is close."""
-    close = get_close_matches(value, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 def _path_in(data: object, detail: ErrorDetails) -> KeyPath:
     """The key path of an error. Its `loc` also holds tags of unions and names of types, which are not in the data."""
     path: list[str | int] = []
@@ -51,7 +102,7 @@ def _path_in(data: object, detail: ErrorDetails) -> KeyPath:
         if isinstance(here, Mapping) and element in here:
             path.append(element)
             here = here[element]
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):  # of a list, the whole list is wrong
         path.append(detail["loc"][-1])
     elif detail["type"].startswith("union_tag"):
         path.append(_discriminator(detail))
@@ -59,28 +110,81 @@ def _path_in(data: object, detail: ErrorDetails) -> KeyPath:
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    context, value = detail.get("ctx", {}), detail["input"]
+    context, value, loc = detail.get("ctx", {}), detail["input"], detail["loc"]
+    got = f", got {as_written(value)}"
     match detail["type"]:
-        case "missing":
+        case "missing" if isinstance(loc[-1], int):
+            text = f"should be {_list_text(model, loc[:-1], value)}{got}"
+        case "missing" | "union_tag_not_found":
             text = "missing"
         case "extra_forbidden":
-            text = "unknown key" + suggest(str(detail["loc"][-1]), _fields_at(model, detail["loc"][:-1]))
-        case "union_tag_not_found":
-            text = "missing"
+            known = _fields_at(model, loc[:-1])
+            text = "unknown key" + (suggest(str(loc[-1]), known, parts=True) or f"; there are: {', '.join(known)}")
         case "union_tag_invalid":
-            expected = str(context["expected_tags"])
-            text = f"should be one of {expected}, got {context['tag']!r}" + _suggest_quoted(context["tag"], expected)
+            expected, tag = str(context["expected_tags"]), context["tag"]
+            text = f"should be one of {expected}, got {as_written(tag)}" + _suggest_quoted(tag, expected)
         case "literal_error":
             expected = str(context["expected"])
-            text = f"should be {expected}, got {_short(value)}" + _suggest_quoted(value, expected)
+            text = f"should be {expected}{got}" + _suggest_quoted(value, expected)
         case "value_error" | "assertion_error":
             text = str(context["error"])
-        case "model_type" | "model_attributes_type" | "dict_type":
-            text = f"should be a block of options, got {_short(value)}"
+        case "tuple_type" | "list_type" | "set_type" | "frozen_set_type":
+            text = f"should be {_list_text(model, loc, value)}{got}"
+        case "too_long" if _length(model, loc):
+            text = f"should be {_list_text(model, loc, value)}{got}"
+        case "dict_type" | "mapping_type" | "model_type" | "model_attributes_type":
+            example = f", e.g. {{name: {value}}}" if isinstance(value, str) and "name" in _fields_at(model, loc) else ""
+            text = f"should be a block of options{example}{got}"
+        case "string_type" if isinstance(value, int | float):
+            text = f"should be text: write it in quotes{got}"
+        case kind if kind in _PLAIN:
+            limits = {name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in context.items()}
+            text = f"should be {_PLAIN[kind].format(**limits)}{got}"
         case _:
-            text = detail["msg"].partition(", unable to parse")[0].removeprefix("Input ")
-            text = text[0].lower() + text[1:] + ("" if ", got" in text else f", got {_short(value)}")
+            text = detail["msg"].removeprefix("Input ")
+            text = text[0].lower() + text[1:] + ("" if ", got" in text else got)
     return text
+
+
+def _list_text(model: type[BaseModel], loc: Sequence[str | int], value: object) -> str:
+    """``a list of 3 values, e.g. [4, 4, 4]``: of how many is known where each has its own place."""
+    length = _length(model, loc)
+    count = f" of {length} values" if length else ""
+    simple = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return f"a list{count}" + (f", e.g. [{', '.join([str(value)] * (length or 1))}]" if simple else "")
+
+
+def _length(model: type[BaseModel], loc: Sequence[str | int]) -> int:
+    """Of the list at a place in a model, where it is fixed; else 0."""
+    annotations: list[Any] = [model]
+    for element in loc:
+        annotations = [inner for annotation in annotations for inner in _inside(annotation, element)]
+    lengths = {len(get_args(known)) for known in _alternatives(annotations) if get_origin(known) is tuple}
+    fixed = not any(Ellipsis in get_args(known) for known in _alternatives(annotations))
+    return max(lengths, default=0) if fixed else 0
+
+
+def _inside(annotation: Any, element: str | int) -> Iterator[Any]:
+    """The annotations of what is found under a key or index of what is annotated so."""
+    for known in _alternatives([annotation]):
+        if isinstance(known, type) and issubclass(known, BaseModel):
+            if element in known.model_fields:
+                yield known.model_fields[str(element)].annotation
+            elif _is_named(known, element):  # the tag of a union
+                yield known
+        elif isinstance(element, int):
+            yield from get_args(known)[:1]
+
+
+def _alternatives(annotations: Sequence[Any]) -> Iterator[Any]:
+    """The members of unions, and what is inside of Annotated."""
+    for annotation in annotations:
+        if get_origin(annotation) in (Union, UnionType):
+            yield from _alternatives(get_args(annotation))
+        elif get_origin(annotation) is Annotated:
+            yield from _alternatives(get_args(annotation)[:1])
+        else:
+            yield annotation
 
 
 def _either(texts: Sequence[str]) -> str:
@@ -98,8 +202,10 @@ def _suggest_quoted(value: object, expected: str) -> str:
     return suggest(str(value), re.findall(r"'([^']+)'", expected))
 
 
-def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
+def as_written(value: object, limit: int = 60) -> str:
+    """A value as it is written in a task file."""
+    words: dict[object, str] = {None: "nothing", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

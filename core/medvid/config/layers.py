@@ -62,6 +62,17 @@ class Layers:
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, str] = field(default_factory=dict)
 
+    def override(self, override: Override) -> bool:
+        """Set one value on top; tells whether it is a block that took the place of another one, whole."""
+        below: Any = self.data
+        for key in override.path:
+            below = below.get(key) if isinstance(below, Mapping) else None
+        replaced = isinstance(override.value, Mapping) and isinstance(below, Mapping)
+        if replaced:
+            self.put(Override(override.path, None, "").block, override.label)
+        self.put(override.block, override.label)
+        return replaced
+
     def put(self, block: Mapping[str, Any], places: Mapping[KeyPath, str] | str) -> None:
         """Merge a block on top; `places` tells where each of its key paths comes from, or all of it.
 

@@ -6,12 +6,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from medvid.config.components import BASES, KINDS, generator_options_of, options_of
 from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
-from medvid.config.explain import explain
+from medvid.config.explain import as_written, validate
 from medvid.config.layers import Layers, Override, read_overrides
 from medvid.config.layout import plural
 from medvid.config.options import BackboneOptions, Options
@@ -98,7 +98,11 @@ class _Loader:
 
     def _put_overrides(self) -> None:
         for override in self.overrides:
-            self.layers.put(override.block, override.label)
+            if self.layers.override(override):
+                key = ".".join(override.path)
+                self.hints.append(
+                    f"--set {key} gives the whole block; to change an option in it: --set {key}.KEY=VALUE"
+                )
 
     def _resolve_sample(self, *, wanted: bool) -> bool:
         """Decide whether the sample is used, and apply the overlay: leaves what a resolved task has under `sample`.
@@ -136,7 +140,7 @@ class _Loader:
     def _spec(self, kind: Kind, block: Any, path: KeyPath) -> ComponentSpec | None:
         """The component that a block names."""
         if not isinstance(block, Mapping):
-            self._report(path, f"should be a block of options with a name, got {block!r}")
+            self._report(path, f"should be a block of options with a name, got {as_written(block)}")
         elif not isinstance(block.get("name"), str):
             names = ", ".join(spec.name for spec in self.host.specs(kind))
             self._report((*path, "name"), f"should name a {kind}, one of: {names}")
@@ -189,11 +193,9 @@ class _Loader:
         return options.model_dump(mode="json") if options else {}
 
     def _validate(self, model: type[_Model], block: object, prefix: KeyPath = ()) -> _Model | None:
-        try:
-            return model.model_validate(block)
-        except ValidationError as error:
-            self.problems += explain(error, model, block, prefix)
-            return None
+        options, problems = validate(model, block, prefix)
+        self.problems += problems
+        return options
 
     def _report(self, path: KeyPath, message: str, hint: str = "") -> None:
         self.problems.append(Problem(path, message))

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from medvid.config.evaluation import EvaluationOptions
 from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options
@@ -180,10 +180,19 @@ class AppliedSample(Options):
     """Options of the data set's generator, as its `sample_config` validated them."""
 
 
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def _check_name(name: str) -> str:
+    if not re.match(_NAME, name):
+        raise ValueError(f"should be letters, digits and . _ - only, a letter or digit first, got {name!r}")
+    return name
+
+
 class Task(Options):
     """A resolved task: overlays and overrides applied, every block validated by its component's own model."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Annotated[str, AfterValidator(_check_name), Field(max_length=100, json_schema_extra={"pattern": _NAME})]
     """Name of the task, used for run folders and as MLflow experiment."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Every random number of a run is derived from it."""

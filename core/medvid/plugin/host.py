@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -21,6 +20,7 @@ from medvid.plugin.loading import HOOKS, describe_failure, hook_callers, load_pl
 from medvid.plugin.markers import PROJECT
 from medvid.plugin.probe import mark_deadly
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, load_attribute
+from medvid.similar import suggest
 
 Kind = Literal["backbone", "head", "dataset"]
 
@@ -179,9 +179,8 @@ class Host:
         it is taken to come from such a plugin, if there is any.
         """
         names = [spec.name for spec in self.specs(kind)]
-        close = get_close_matches(name, names, 1)
-        suggestion = f"did you mean {close[0]!r}? " if close else ""
-        message = f"no {kind} named {name!r}; {suggestion}enabled: {', '.join(names) or 'none'}"
+        close = suggest(name, names)
+        message = f"no {kind} named {name!r}{close or ';'} enabled: {', '.join(names) or 'none'}"
         absent = [plugin for plugin in self.plugins if not plugin.active]
         others = [other for (other, known), _ in self._components.items() if known == name]
         if others:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from difflib import get_close_matches
 from traceback import walk_tb
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,7 @@ from medvid.plugin import hookspecs
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.guard import guarded_import
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec
+from medvid.similar import suggest
 
 logger = logging.getLogger("medvid")
 
@@ -29,6 +29,7 @@ _MACHINERY = (
     "pluggy",
     "pydantic",
     "medvid.plugin",
+    "medvid.config.explain",
     "medvid.config.load",
 )
 
@@ -83,10 +84,8 @@ def _register(manager: pluggy.PluginManager, module: object, label: str) -> tupl
 def _unknown_hook(manager: pluggy.PluginManager, module: object) -> str:
     callers = manager.get_hookcallers(module) or []
     name = next(caller.name for caller in callers if not caller.has_spec())
-    close = get_close_matches(
-        name, [hook for hook in dir(manager.hook) if hook.startswith("medvid_") and hook != name], 1
-    )
-    return f"there is no hook {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    known = [hook for hook in dir(manager.hook) if hook.startswith("medvid_") and hook != name]
+    return f"there is no hook {name!r}" + suggest(name, known, parts=True)
 
 
 def _iterate(result: object) -> Iterable[object]:
