@@ -15,7 +15,6 @@ from medvid.data.video_sampling import Sampling, SamplingKind, ShortPolicy
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
 
-ReaderName = Literal["auto", "torchcodec", "decord", "av"]
 Color = tuple[float, float, float]
 PositiveColor = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
@@ -61,8 +60,9 @@ class VideoDatasetOptions(DatasetOptions):
     std: PositiveColor = (0.225, 0.225, 0.225)
     """What they are divided by then."""
     augment: VideoAugmentOptions = VideoAugmentOptions()
-    reader: ReaderName = "auto"
-    """What decodes the files: auto is torchcodec where it is installed, else decord, else av (PyAV)."""
+    reader: Literal["auto", "av"] = "auto"
+    """What decodes the files: PyAV, with either word. Decoders that cannot be checked for which frame they give are not
+    used."""
     classes: tuple[str, ...] | None = None
     """Names of the classes by their ids; default: those of the data set's folders, lists or annotations."""
     missing: Literal["error", "drop"] = "error"

@@ -1,29 +1,26 @@
-"""Reading frames of a video by their time, whatever decodes it; every failure is one exception that names the file.
+"""Reading frames of a video by their time; every failure is one exception that names the file.
 
 Open a reader where it is used, in the loader's own process, and close it again: none survives a fork or can be pickled.
 """
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 
-from medvid.config.videos import ReaderName
 from medvid.data.video_faults import find_fault
+from medvid.data.video_pictures import Turn, square_size, turn_of, turned
 from medvid.data.video_sampling import Length
-from medvid.errors import ConfigError, DataError
+from medvid.data.video_times import FrameTimes, Remembered, times_of_frames, times_of_packets
+from medvid.errors import DataError
 
-_MEANINGS = {
-    "(?i)video stream": "it has no video stream",
-    "duplicate frames": "some of its frames are damaged",
-    "^Error reading|^\\[Errno .*Invalid data|Could not open input file": "it is no video, or damaged",
-}
-"""What decoders' messages mean, by a pattern."""
+_REMEMBERED = Remembered()
+_BACK = 3
+"""Key frames that are tried, from the last one before a frame on."""
 
 
 class VideoReadError(DataError):
@@ -32,38 +29,67 @@ class VideoReadError(DataError):
     Args:
         path: its file.
         reason: what is wrong with it.
-        backend: what tried to decode it; empty if nothing had to.
         hint: what to do next.
     """
 
-    def __init__(self, path: Path | str, reason: str, backend: str = "", hint: str = "") -> None:
-        by = f" (with {backend})" if backend else ""
-        super().__init__(f"{path} cannot be read: {reason}{by}", hint=hint)
-        self.path, self.reason, self.backend = Path(path), reason, backend
+    def __init__(self, path: Path | str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{path} cannot be read: {reason}", hint=hint)
+        self.path, self.reason = Path(path), reason
 
-    def __reduce__(self) -> tuple[type["VideoReadError"], tuple[Path, str, str, str]]:
+    def __reduce__(self) -> tuple[type["VideoReadError"], tuple[Path, str, str]]:
         """Cross from loader processes unchanged."""
-        return VideoReadError, (self.path, self.reason, self.backend, self.hint)
+        return VideoReadError, (self.path, self.reason, self.hint)
 
 
-class VideoReader(ABC):
-    """An open video.
+class UnexpectedFrame(Exception):
+    """Another frame came than the times of the file's packets have next.
 
-    Frames are turned as the file's rotation says, with all backends; one thread decodes.
+    Args:
+        sought: after a seek; otherwise in decoding from the beginning.
+    """
+
+    def __init__(self, *, sought: bool) -> None:
+        super().__init__("its frames come in another order than its packets say")
+        self.sought = sought
+
+
+class VideoReader:
+    """An open video, decoded by PyAV, which has FFmpeg in it, in one thread.
+
+    It seeks to the key frame before what is wanted, and decodes from there.
+
+    After a seek, FFmpeg begins where the container's index leads, leaves out frames that refer to what it has not
+    seen, and guesses times where there are none. So every packet and every frame is compared with what `FrameTimes`
+    says comes next; a file in which something else comes is decoded from its beginning each time. Pictures are turned
+    and mirrored as the file says, and get square pixels.
 
     Args:
         path: its file.
 
     Raises:
-        VideoReadError: it is no video, or has no frames.
+        VideoReadError: it is not a video, or has no frames.
     """
 
-    backend: ClassVar[str]
+    times: FrameTimes
+    """When its frames are shown."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._container: Any = None
+        self._turn: Turn | None = None
         with self._as_one_error():
-            self.length = self._open()
+            self._begin()
+            self._learn(_REMEMBERED.get(path) or self._find_times())
+
+    @property
+    def length(self) -> Length:
+        """How long it is, and how many frames it has per second."""
+        return self.times.length
+
+    @property
+    def seeks(self) -> bool:
+        """Whether it is decoded from near what is wanted; otherwise, as far as is known, from its beginning."""
+        return bool(len(self.times.keys))
 
     def frames_at(self, times: Sequence[float]) -> np.ndarray:
         """The frames that are shown at these times, (N, H, W, 3) uint8, red, green and blue.
@@ -81,16 +107,154 @@ class VideoReader(ABC):
             tolerance = min(0.001, 0.25 / self.length.fps)
             return self._read(np.maximum(np.asarray(times, dtype=np.float64), 0) + tolerance)
 
-    @abstractmethod
+    def frames(self) -> Iterator[tuple[int, Any]]:
+        """All frames in order, as PyAV has them, with their times in units of `times`.
+
+        Raises:
+            UnexpectedFrame: the times are wrong; call `look_closer` and begin again.
+        """
+        for number, frame in self._from_beginning():
+            yield int(self.times.shown[number] - self.times.shown[0]), frame
+
+    def look_closer(self) -> None:
+        """Find out the times of all frames by decoding them.
+
+        Raises:
+            VideoReadError: they cannot be decoded, or their times are known already.
+        """
+        if self.times.source != "packets":
+            raise VideoReadError(self.path, "its frames have other times each time it is decoded")
+        with self._as_one_error():
+            self._learn(self._decode_times(self.times))
+
     def close(self) -> None:
-        """Free what the decoder holds."""
+        if self._container is not None:
+            self._container.close()
 
-    @abstractmethod
-    def _open(self) -> Length: ...
-
-    @abstractmethod
     def _read(self, times: np.ndarray) -> np.ndarray:
-        """The frames whose own times are the last up to each of `times`."""
+        while True:
+            numbers = self.times.numbers_at(times)
+            try:
+                pictures = self._pictures(np.unique(numbers).tolist())
+            except UnexpectedFrame as error:
+                if error.sought:
+                    self._learn(self.times.without_keys())
+                else:
+                    self.look_closer()
+            else:
+                break
+        if len({picture.shape for picture in pictures.values()}) > 1:
+            raise VideoReadError(self.path, "its frames have different sizes: re-encode it")
+        return np.stack([pictures[number] for number in numbers.tolist()])
+
+    def _begin(self) -> None:
+        """Open the file; after a seek back to its beginning, not all containers are where they were."""
+        import av
+
+        self.close()
+        self._container = av.open(str(self.path))
+        if not self._container.streams.video:
+            raise VideoReadError(self.path, "it has no video stream")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "NONE"
+        self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def _learn(self, times: FrameTimes) -> None:
+        _REMEMBERED.put(self.path, times)
+        self.times = times
+
+    def _find_times(self) -> FrameTimes:
+        times = times_of_packets(self._container, self._stream)
+        if times is None:
+            return self._decode_times(None)
+        if times.packets[0] == times.shown[0] and 0 in times.keys:
+            return times
+        self._begin()  # an edit list begins later, or the first packets cannot be decoded
+        first = next(self._container.decode(self._stream), None)
+        return times if first is not None and first.pts == times.shown[0] else self._decode_times(times)
+
+    def _decode_times(self, packets: FrameTimes | None) -> FrameTimes:
+        self._begin()
+        times = times_of_frames(self._container, self._stream, packets)
+        if times is None:
+            raise VideoReadError(self.path, "it has no frames")
+        if packets and times.length.duration < packets.length.duration - max(0.5, 0.05 * packets.length.duration):
+            ended, declared = times.length.duration, packets.length.duration
+            raise VideoReadError(self.path, f"its frames end at {ended:.2f} s of {declared:.2f} s")
+        return times
+
+    def _pictures(self, wanted: list[int]) -> dict[int, np.ndarray]:
+        """Frames by their numbers, which increase."""
+        pictures: dict[int, np.ndarray] = {}
+        frames: Iterator[tuple[int, Any]] | None = None
+        reached = 0
+        for number in wanted:
+            key = self.times.key_before(number)
+            if frames is None or (key is not None and self.times.packets[key] > self.times.shown[reached]):
+                frames = self._from_key(number)
+            for reached, frame in frames:
+                if reached == number:
+                    pictures[number] = self._picture(frame)
+                    break
+            else:
+                raise UnexpectedFrame(sought=key is not None)
+        return pictures
+
+    def _from_beginning(self) -> Iterator[tuple[int, Any]]:
+        """All frames with their numbers."""
+        self._begin()
+        counted = self.times.source == "order"
+        number = 0
+        for number, frame in enumerate(self._container.decode(self._stream), start=1):
+            if number > len(self.times.shown) or not (counted or frame.pts == self.times.shown[number - 1]):
+                raise UnexpectedFrame(sought=False)
+            yield number - 1, frame
+        if number < len(self.times.shown):
+            raise UnexpectedFrame(sought=False)
+
+    def _from_key(self, number: int) -> Iterator[tuple[int, Any]]:
+        """Frames with their numbers from the key frame before a frame on, or from the beginning."""
+        from av.error import FFmpegError
+
+        for back in range(_BACK):
+            key = self.times.key_before(number, back)
+            if key is None:
+                yield from self._from_beginning()
+                return
+            with suppress(FFmpegError):
+                self._container.seek(int(self.times.packets[key]), stream=self._stream)
+                packets = self._container.demux(self._stream)
+                # Containers without an index are left at any packet.
+                first = next((packet for packet in packets if self.times.key_at(packet.pts) is not None), None)
+                if first is not None and first.pts <= self.times.shown[number]:
+                    yield from self._verified(first, packets)
+                    return
+        raise UnexpectedFrame(sought=True)
+
+    def _verified(self, first: Any, rest: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+        """The frames, with their numbers, that are shown from the time of a key frame's packet on."""
+        times, begin = self.times, first.pts
+        position, number = times.key_at(begin), int(np.searchsorted(times.shown, begin))
+        for packet in chain([first], rest):
+            if packet.size:
+                if position >= len(times.packets) or packet.pts != times.packets[position]:
+                    raise UnexpectedFrame(sought=True)
+                position += 1
+            for frame in packet.decode():
+                if frame.pts is not None and frame.pts < begin:
+                    continue  # it refers to frames before the key frame
+                right = number < len(times.shown) and frame.pts == times.shown[number]
+                if not right or frame.is_corrupt or (frame.pts == begin and not frame.key_frame):
+                    raise UnexpectedFrame(sought=True)
+                yield number, frame
+                number += 1
+
+    def _picture(self, frame: Any) -> np.ndarray:
+        if self._turn is None:
+            self._turn = turn_of(frame)
+        width, height = square_size(frame, self._stream.sample_aspect_ratio)
+        picture = self._reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+        return np.ascontiguousarray(turned(picture, self._turn))
 
     @contextmanager
     def _as_one_error(self) -> Iterator[None]:
@@ -100,58 +264,41 @@ class VideoReader(ABC):
         except (DataError, MemoryError):
             raise
         except Exception as error:
-            raise VideoReadError(self.path, _reason(error), self.backend) from error
+            raise VideoReadError(self.path, reason_of(error)) from error
 
 
 @contextmanager
-def open_video(path: Path | str, backend: ReaderName = "auto", hint: str = "") -> Iterator[VideoReader]:
+def open_video(path: Path | str, hint: str = "") -> Iterator[VideoReader]:
     """Open a video for reading.
 
     Args:
         path: its file.
-        backend: what decodes it, see `medvid.config.videos.VideoDatasetOptions.reader`.
         hint: what to do if it cannot be read, which depends on where the file is from.
 
     Raises:
-        VideoReadError: it is no video, or cut off.
-        ConfigError: the backend is not installed.
+        VideoReadError: it is not a video, or cut off.
     """
     path = Path(path)
     try:
         if fault := find_fault(path):
             raise VideoReadError(path, fault)
-        with closing(find_backend(backend)(path)) as reader:
+        with closing(VideoReader(path)) as reader:
             yield reader
     except VideoReadError as error:
         error.hint = error.hint or hint
         raise
 
 
-@cache
-def find_backend(name: ReaderName) -> Callable[[Path], VideoReader]:
-    """The class of a backend; for ``"auto"`` the first that works here of torchcodec, decord and av.
+def decoder() -> str:
+    """What reads videos here, with its version."""
+    import av
 
-    Raises:
-        ConfigError: it is not installed, or lacks its libraries.
-    """
-    from medvid.data.video_backends import BACKENDS
-
-    failures = []
-    for candidate in BACKENDS if name == "auto" else (name,):
-        try:
-            return BACKENDS[candidate]()
-        except (ImportError, OSError, RuntimeError) as error:  # as torchcodec without FFmpeg
-            failures.append(f"{candidate}: {str(error).strip().splitlines()[0]}")
-    raise ConfigError(
-        f"dataset.reader is {name}, which cannot be used here: {'; '.join(failures)}",
-        hint="install it, or let one be chosen: --set dataset.reader=auto",
-    )
+    return f"PyAV {av.__version__} (FFmpeg {av.ffmpeg_version_info})"
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what a decoder says, without places in its source and file names; or what it means by that."""
+def reason_of(error: Exception) -> str:
+    """The first line of what a decoder says, without file names; or what it means by that."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    for pattern, meaning in _MEANINGS.items():
-        if re.search(pattern, text):
-            return meaning
-    return re.sub(r"^\[[\d:]+\] \S+: (Check failed: )?|^\[Errno \d+\] |: '.*'$", "", text)
+    if re.search(r"^\[Errno .*Invalid data", text):
+        return "it is not a video, or damaged"
+    return re.sub(r"^\[Errno \d+\] |: '.*'$", "", text)

@@ -102,7 +102,7 @@ class VideoDataset(Dataset):
         if clip.label is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
         draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
-        with open_video(clip.path, self.options.reader, _HINT) as video:
+        with open_video(clip.path, _HINT) as video:
             low, high = augment.rate_jitter or (1.0, 1.0)
             speed = low * (high / low) ** _uniform(draw)
             try:

@@ -1,0 +1,194 @@
+"""When each frame of a video is shown, and where a decoder can begin. Found once per file, and remembered.
+
+What counts are the frames, and their times, that FFmpeg gives when it decodes a file from its beginning to its end. The
+times of a file's packets mostly are those times, and reading them is cheap. Where they are missing or turn out to be
+others, the file is decoded once to find out.
+"""
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from medvid.data.video_sampling import Length
+
+_KEPT = 1_000_000
+"""Frames whose times a process remembers, 16 MB of them."""
+
+_TIMED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts", "mpeg", "ogg", "mxf", "nut"}
+"""Containers, as FFmpeg calls them, in which packets have the times at which they are shown, not only their order."""
+
+Source = Literal["packets", "frames", "order"]
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """The frames of a video in the order in which they are shown.
+
+    Args:
+        shown: when each frame is due, (N,) int64, in `unit`; of frames that are due at the same time the last is seen.
+        packets: times of the packets in the order of the file, (M,) int64, in `unit`; empty where not all have one.
+        keys: positions in `packets` at which a decoder may begin, (K,) int64, by their times.
+        unit: seconds.
+        length: of the video.
+        source: whose times they are: those of the packets, of the decoded frames, or neither; then frames have no
+            times and are counted, at the constant rate of the file.
+    """
+
+    shown: np.ndarray
+    packets: np.ndarray
+    keys: np.ndarray
+    unit: Fraction
+    length: Length
+    source: Source
+
+    def without_keys(self) -> "FrameTimes":
+        """The same, to be decoded from the beginning."""
+        return replace(self, keys=self.keys[:0])
+
+    def numbers_at(self, times: np.ndarray) -> np.ndarray:
+        """Numbers of the frames that are shown at some times, in seconds from the first frame's."""
+        due = (self.shown - self.shown[0]) * float(self.unit)
+        numbers: np.ndarray = (np.searchsorted(due, times, side="right") - 1).clip(min=0)
+        return numbers
+
+    def key_at(self, time: int | None) -> int | None:
+        """The position in `packets` of the key frame with a time, if there is one."""
+        begins = self.packets[self.keys]
+        place = int(np.searchsorted(begins, time)) if time is not None else len(begins)
+        return int(self.keys[place]) if place < len(begins) and begins[place] == time else None
+
+    @cached_property
+    def reordered(self) -> int:
+        """By how many places packets come before or after their turn."""
+        order = np.argsort(self.packets)
+        return int(np.abs(order - np.arange(len(order))).max()) if len(order) else 0
+
+    def key_before(self, number: int, back: int = 0) -> int | None:
+        """The position in `packets` of a key frame to begin at for a frame; None: the beginning.
+
+        It lies so far before the frame that wrong times of packets would be noticed on the way: a key frame alone is
+        not told from another one.
+
+        Args:
+            number: of the frame.
+            back: how many key frames before the last one that serves.
+        """
+        latest = self.shown[max(0, number - self.reordered)]
+        place = int(np.searchsorted(self.packets[self.keys], latest, side="right")) - 1 - back
+        return int(self.keys[place]) if place >= 0 and self.keys[place] > 0 else None
+
+
+def times_of_packets(container: Any, stream: Any) -> FrameTimes | None:
+    """What the packets say, without decoding; None if they do not say it, or say the same of two.
+
+    Where the decoder puts frames in another order, but the container has no times for that, or they are those of the
+    order in the file, they are FFmpeg's guess and not believed.
+
+    Args:
+        container: of PyAV, at its beginning; afterwards at its end.
+        stream: one of its video streams.
+    """
+    pts: list[int] = []
+    keys: list[int] = []
+    shown: dict[int, int] = {}
+    for packet in container.demux(stream):
+        if not packet.size:
+            continue  # the end of the file, or a frame that AVI repeats
+        if packet.pts is None:
+            return None
+        if packet.is_keyframe:
+            keys.append(len(pts))
+        if not packet.is_discard:  # what an edit list cuts off is decoded but not shown
+            shown[packet.pts] = packet.duration or 0
+        pts.append(packet.pts)
+    packets = np.array(pts, np.int64)
+    if not shown or len(np.unique(packets)) != len(packets):
+        return None
+    if stream.codec_context.has_b_frames and (container.format.name not in _TIMED or (np.diff(packets) > 0).all()):
+        return None
+    ordered = np.array(sorted(shown), np.int64)
+    begins = np.array(sorted(keys, key=pts.__getitem__), np.int64)
+    length = _length(ordered, stream.time_base, shown[int(ordered[-1])], _rate(stream))
+    return FrameTimes(ordered, packets, begins, stream.time_base, length, "packets")
+
+
+def times_of_frames(container: Any, stream: Any, packets: FrameTimes | None) -> FrameTimes | None:
+    """What decoding from the beginning to the end gives; None if there are no frames.
+
+    Args:
+        container: of PyAV, at its beginning; afterwards at its end.
+        stream: one of its video streams.
+        packets: what the packets say.
+    """
+    pts: list[int | None] = []
+    last = 0
+    for frame in container.decode(stream):
+        pts.append(frame.pts)
+        last = frame.duration or 0
+    if not pts:
+        return None
+    rate, unit = _rate(stream), stream.time_base
+    known = [time for time in pts if time is not None]
+    if len(known) == len(pts) and all(one <= other for one, other in pairwise(known)):
+        shown, source = np.array(known, np.int64), "frames"
+    else:
+        unit, last, source = 1 / (rate or Fraction(25)), 1, "order"
+        shown = np.arange(len(pts), dtype=np.int64)
+    nothing = np.empty(0, np.int64)
+    given = (packets.packets, packets.keys) if packets and source == "frames" else (nothing, nothing)
+    return FrameTimes(shown, *given, unit, _length(shown, unit, last, rate), source)
+
+
+class Remembered:
+    """The times of the files that a process has opened last, by their names, sizes and times of change."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, int, int], FrameTimes] = OrderedDict()
+        self._frames = 0
+
+    def get(self, path: Path) -> FrameTimes | None:
+        key = _state(path)
+        if key in self._known:
+            self._known.move_to_end(key)
+        return self._known.get(key)
+
+    def put(self, path: Path, times: FrameTimes) -> None:
+        key = _state(path)
+        self._drop(key)
+        self._known[key] = times
+        self._frames += len(times.shown)
+        while self._frames > _KEPT and len(self._known) > 1:
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, key: tuple[str, int, int]) -> None:
+        if key in self._known:
+            self._frames -= len(self._known.pop(key).shown)
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    state = path.stat()
+    return os.fspath(path), state.st_size, state.st_mtime_ns
+
+
+def _rate(stream: Any) -> Fraction | None:
+    """Frames per second, as the file or FFmpeg's guess says."""
+    rate = stream.average_rate or stream.guessed_rate
+    return rate if rate and rate > 0 else None
+
+
+def _length(shown: np.ndarray, unit: Fraction, last: int, rate: Fraction | None) -> Length:
+    """Length from the times of the frames, and for how long the last one is shown, in `unit`; 0: not known."""
+    span, steps = float((shown[-1] - shown[0]) * unit), len(shown) - 1
+    fps = float(rate) if rate else 0.0
+    if not fps or abs(fps * span - steps) >= 0.5:  # times are rounded; the rate that a file notes often is not
+        fps = steps / span if steps else 1 / float(last * unit) if last else 1.0
+    # What a file says of its last frame is often missing or wrong.
+    tail = float(last * unit)
+    return Length(span + (tail if 0.5 < tail * fps < 2 else 1 / fps), fps)
