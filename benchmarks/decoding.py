@@ -1,10 +1,11 @@
-"""Clips that one loader process reads per second, with each reader that is installed.
+"""Clips that one loader process reads per second, and what it costs that frames are compared with the packets' times.
 
     python benchmarks/decoding.py [--clips N] [--quick]
 
 H.264 videos are generated with a key frame every 12 frames, as `platform data prepare` writes them, and every 250, as
-most are that are downloaded. A clip is what training reads: 16 frames, each fourth, from a random place, once as they
-are decoded and once with all that follows, a random crop, flip and normalisation. Readers take turns, each with one
+most are that are downloaded. A clip is what training reads: 16 frames, each fourth, from a random place. It is read
+unchecked (a seek, and whatever comes then, as PyAV gives it), checked, checked again in files whose times are
+remembered, and checked with all that follows: a random crop, flip and normalisation. They take turns, each with one
 thread.
 """
 
@@ -19,14 +20,13 @@ import numpy as np
 import torch
 from common import print_table, stopwatch, take_turns
 
-from medvid.config.videos import ListedVideoOptions, ReaderName
-from medvid.data.video_backends import BACKENDS
-from medvid.data.video_reader import find_backend, open_video
-from medvid.data.video_sampling import random_times
+from medvid.config.videos import ListedVideoOptions
+from medvid.data import video_reader
+from medvid.data.video_sampling import Length, random_times
 from medvid.data.video_transforms import to_clip, train_clip
-from medvid.errors import ConfigError
 
 GOPS = (12, 250)
+KINDS = ("unchecked", "checked", "remembered", "input")
 CPU = torch.device("cpu")
 
 
@@ -46,30 +46,50 @@ def write_video(path: Path, seconds: int, size: tuple[int, int], gop: int, seed:
         container.mux(stream.encode())
 
 
-def readers() -> list[ReaderName]:
-    found: list[ReaderName] = []
-    for name in BACKENDS:
-        try:
-            find_backend(name)
-            found.append(name)
-        except ConfigError as error:
-            print(error)
-    return found
+def unchecked(path: Path, times: Callable[[Length], list[float]]) -> np.ndarray:
+    """Frames from a seek on, taken for what was asked for."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        unit = float(stream.time_base)
+        wanted = times(Length(stream.duration * unit, float(stream.average_rate)))
+        container.seek(int(wanted[0] / unit), stream=stream)
+        reformatter, frames = av.video.reformatter.VideoReformatter(), []
+        for frame in container.decode(stream):
+            if len(frames) < len(wanted) and frame.time + 0.5 / float(stream.average_rate) > wanted[len(frames)]:
+                frames.append(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray())
+            if len(frames) == len(wanted):
+                break
+        return np.stack(frames)
 
 
-def clip_reader(
-    backend: ReaderName, paths: list[Path], options: ListedVideoOptions, *, whole: bool
-) -> Callable[[], float]:
-    """Reads the next clip of an endless order, the same for every reader; returns its seconds."""
+def checked(path: Path, times: Callable[[Length], list[float]], *, remembered: bool) -> np.ndarray:
+    if not remembered:
+        video_reader.forget()
+    with video_reader.open_video(path) as video:
+        return video.frames_at(times(video.length))
+
+
+def clip_reader(kind: str, paths: list[Path], options: ListedVideoOptions) -> Callable[[], float]:
+    """Reads the next clip of an endless order, the same for every kind; returns its seconds."""
     order = places(len(paths))
+    remembered = kind == "remembered"
 
     def read() -> float:
         index, seed = next(order)
         random = np.random.default_rng(seed)
+
+        def times(length: Length) -> list[float]:
+            return random_times(options.train_sampling(), length, random.random)
+
+        if remembered:
+            checked(paths[index], lambda _: [0.0], remembered=True)
         with stopwatch(CPU) as watch:
-            with open_video(paths[index], backend) as video:
-                frames = video.frames_at(random_times(options.train_sampling(), video.length, random.random))
-            if whole:
+            if kind == "unchecked":
+                frames = unchecked(paths[index], times)
+            else:
+                frames = checked(paths[index], times, remembered=remembered)
+            if kind == "input":
                 train_clip(to_clip(frames), options, seed)
         return watch.seconds
 
@@ -101,22 +121,16 @@ def main() -> None:
     options = ListedVideoOptions(name="videos", root=Path(), size=56 if arguments.quick else 224)
 
     print(f"{count} videos of {seconds} s, {size[1]} x {size[0]}; {options.frames}x{options.rate:g}; {clips} clips")
-    rows, names = [], readers()
+    rows = []
     with tempfile.TemporaryDirectory() as folder, one_thread():
         for gop in GOPS:
             paths = [Path(folder) / f"{gop}-{number}.mp4" for number in range(count)]
             for seed, path in enumerate(paths):
                 write_video(path, seconds, size, gop, seed)
-            measured = {
-                f"{name}, {stage}": clip_reader(name, paths, options, whole=stage == "input")
-                for name in names
-                for stage in ("decoded", "input")
-            }
-            medians = take_turns(measured, rounds=clips)
-            for name in names:
-                rates = (f"{1 / medians[f'{name}, {stage}']:.1f}" for stage in ("decoded", "input"))
-                rows.append([name, gop, *rates])
-    print_table(["reader", "GOP", "clips/s decoded", "clips/s as input"], rows)
+            medians = take_turns({kind: clip_reader(kind, paths, options) for kind in KINDS}, rounds=clips)
+            rates = (f"{1 / medians[kind]:.1f}" for kind in KINDS)
+            rows.append([gop, *rates, f"{medians['checked'] / medians['unchecked']:.2f}"])
+    print_table(["GOP", *(f"{kind}, clips/s" for kind in KINDS), "checked / unchecked, time"], rows)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from medvid.data.reencode import Encoding, reencode
-from medvid.data.video_check import problem_of
-from medvid.data.video_reader import open_video
+from medvid.data.video_check import check_video
+from medvid.data.video_reader import VideoReadError, open_video
 from medvid.errors import DataError
 
 SMALL = Encoding(side=32, gop=6, crf=12)
@@ -124,9 +124,9 @@ def test_damage_is_found_by_decoding_everything(films, tmp_path) -> None:
     content[middle : middle + 400] = bytes(400)
     path.write_bytes(content)
     good, gone = str(films.write(tmp_path / "b.mp4", noise)), str(tmp_path / "c.mp4")
-    shallow = [problem_of(file, "auto", deep=False) for file in (good, str(path), gone)]
-    assert shallow == [None, None, "it does not exist"]
-    deep = [problem_of(file, "auto", deep=True) for file in (good, str(path), gone)]
-    assert deep[0] is None
-    assert "it is damaged after" in deep[1]
-    assert deep[2] == "it does not exist"
+    for deep in (False, True):
+        assert check_video(good, deep=deep) == []
+        with pytest.raises(VideoReadError, match="it does not exist"):
+            check_video(gone, deep=deep)
+    with pytest.raises(VideoReadError, match="it is damaged after"):
+        check_video(str(path), deep=True)

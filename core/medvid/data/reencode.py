@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ import numpy as np
 
 from medvid.data.output import check_output
 from medvid.data.processes import in_processes
-from medvid.data.video_faults import find_fault
 from medvid.data.video_index import READABLE, SUFFIXES
+from medvid.data.video_pictures import UPRIGHT, turned
+from medvid.data.video_reader import UnexpectedFrameError, VideoReader, VideoReadError, open_video, reason_of
 from medvid.errors import DataError, ResourceError
 
 MARKER = "reencoded.json"
@@ -91,70 +93,72 @@ def reencode_video(source: Path, target: Path, encoding: Encoding) -> None:
     """Re-encode a single video.
 
     Raises:
-        DataError: there is no video stream in it, or no frame.
-        av.error.FFmpegError: it cannot be decoded.
+        VideoReadError: it cannot be decoded.
+        av.error.FFmpegError: it cannot be encoded.
     """
+    form = "mp4" if target.name.lower().removesuffix(_PART).endswith(_MP4) else "matroska"
+    with open_video(source) as video:
+        try:
+            _encode(video, target, form, encoding)
+        except UnexpectedFrameError:
+            video.look_closer()
+            _encode(video, target, form, encoding)
+
+
+def _encode(video: VideoReader, target: Path, form: str, encoding: Encoding) -> None:
+    """Write a video's frames with the times that they have in it, from 0 on."""
     import av
 
-    form = "mp4" if target.name.lower().removesuffix(_PART).endswith(_MP4) else "matroska"
+    shown = video.times.shown - video.times.shown[0]
+    end = round(video.length.duration / video.times.unit)
+    durations = dict(zip(shown.tolist(), np.diff(shown, append=max(end, shown[-1] + 1)).tolist(), strict=True))
     options = {"movflags": "faststart"} if form == "mp4" else {}
-    with av.open(str(source)) as given:
-        if not given.streams.video:
-            raise DataError("it has no video stream")
-        old = given.streams.video[0]
-        old.thread_type = "NONE"
-        with av.open(str(target), "w", format=form, options=options) as written:
-            new, durations = None, {}
-            for frame in _frames(given, old, encoding.side):
-                if new is None:
-                    new = _add_stream(written, old, frame, encoding)
-                durations[frame.pts] = frame.duration
-                _write(written, new.encode(frame), durations)
-            if new is None:
-                raise DataError("it has no frames")
+    with av.open(str(target), "w", format=form, options=options) as written:
+        new = None
+        for number, frame in video.frames():
+            if number + 1 < len(shown) and shown[number + 1] == shown[number]:
+                continue  # two frames at the same time: the first would never be seen
+            picture = _small(video, frame, encoding.side)
+            picture.pts, picture.time_base = int(shown[number]), video.times.unit
+            new = new or _add_stream(written, video, picture, encoding)
+            _write(written, new.encode(picture), durations)
+        if new is not None:
             _write(written, new.encode(), durations)
 
 
 def _write(written: Any, packets: list[Any], durations: dict[int, int]) -> None:
     """The encoder forgets how long frames are shown, by which the end of the last one would be unknown."""
     for packet in packets:
-        packet.duration = durations.pop(packet.pts)
+        packet.duration = durations[packet.pts]
         written.mux(packet)
 
 
-def _frames(given: Any, old: Any, side: int) -> Iterator[Any]:
-    """Frames of the new size, turned upright, with increasing times from 0."""
-    first, last = 0, -1
-    for number, frame in enumerate(given.decode(old)):
-        time = frame.pts if frame.pts is not None else round(number / old.average_rate / old.time_base)
-        first = time if last < 0 else first
-        if time - first <= last:
-            continue  # two frames at the same time: the second would never be seen
-        last = time - first
-        upright = _turned(frame) if frame.rotation else frame
-        factor = min(1.0, side / min(upright.width, upright.height))
-        width, height = (max(2, 2 * round(length * factor / 2)) for length in (upright.width, upright.height))
-        resized = upright.reformat(width, height, "yuv420p", interpolation="BICUBIC")
-        resized.pts, resized.time_base, resized.duration = last, old.time_base, frame.duration or 0
-        resized.pict_type = 0  # the encoder chooses key frames
-        yield resized
-
-
-def _turned(frame: Any) -> Any:
+def _small(video: VideoReader, frame: Any, side: int) -> Any:
+    """A frame of the new size, upright and with square pixels."""
     from av import VideoFrame
 
-    picture = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-    return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    turn, (width, height) = video.turn(frame), video.square_size(frame)
+    factor = min(1.0, side / min(width, height))
+    width, height = (max(2, 2 * round(length * factor / 2)) for length in (width, height))
+    if turn == UPRIGHT:
+        small = frame.reformat(width, height, "yuv420p", interpolation="BICUBIC")
+    else:
+        picture = frame.reformat(width, height, "rgb24", interpolation="BICUBIC").to_ndarray()
+        upright = np.ascontiguousarray(turned(picture, turn))
+        small = VideoFrame.from_ndarray(upright, format="rgb24").reformat(format="yuv420p")
+    small.pict_type = 0  # the encoder chooses key frames
+    return small
 
 
-def _add_stream(written: Any, old: Any, frame: Any, encoding: Encoding) -> Any:
+def _add_stream(written: Any, video: VideoReader, picture: Any, encoding: Encoding) -> Any:
     # Without frames that refer to later ones, times begin at 0 and files are as long as they say with every reader.
     options = {"crf": str(encoding.crf), "g": str(encoding.gop), "bf": "0", "threads": "1"}
-    new = written.add_stream("libx264", rate=old.average_rate or old.guessed_rate or 30, options=options)
-    new.width, new.height, new.pix_fmt = frame.width, frame.height, "yuv420p"
+    rate = Fraction(video.length.fps).limit_denominator(1001)
+    new = written.add_stream("libx264", rate=rate, options=options)
+    new.width, new.height, new.pix_fmt = picture.width, picture.height, "yuv420p"
     context = new.codec_context
-    context.time_base = old.time_base
-    context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    context.time_base = video.times.unit
+    context.color_range, context.colorspace = picture.color_range, picture.colorspace
     return new
 
 
@@ -162,8 +166,6 @@ def _reencode_file(source: Path, target: Path, encoding: Encoding, file: str) ->
     """Re-encode one file; its reason if that failed."""
     made = target / file
     part = made.with_name(f".{made.name}{_PART}")
-    if fault := find_fault(source / file):
-        return fault
     try:
         made.parent.mkdir(parents=True, exist_ok=True)
         reencode_video(source / file, part, encoding)
@@ -173,16 +175,14 @@ def _reencode_file(source: Path, target: Path, encoding: Encoding, file: str) ->
             raise ResourceError(
                 f"{made} cannot be written: {error.strerror}", hint="free space, then run again"
             ) from None
-        return _reason(error)
-    except Exception as error:  # decoders raise all kinds
-        return _reason(error)
+        return reason_of(error)
+    except VideoReadError as error:
+        return error.reason
+    except Exception as error:  # encoders raise all kinds
+        return reason_of(error)
     finally:
         part.unlink(missing_ok=True)
     return None
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_folders(source: Path, target: Path) -> None:

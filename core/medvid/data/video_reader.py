@@ -4,7 +4,7 @@ Open a reader where it is used, in the loader's own process, and close it again:
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -41,7 +41,7 @@ class VideoReadError(DataError):
         return VideoReadError, (self.path, self.reason, self.hint)
 
 
-class UnexpectedFrame(Exception):
+class UnexpectedFrameError(Exception):
     """Another frame came than the times of the file's packets have next.
 
     Args:
@@ -76,9 +76,11 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._container: Any = None
+        self._untouched = False
         self._turn: Turn | None = None
         with self._as_one_error():
             self._begin()
+            self._untouched = True
             self._learn(_REMEMBERED.get(path) or self._find_times())
 
     @property
@@ -107,14 +109,27 @@ class VideoReader:
             tolerance = min(0.001, 0.25 / self.length.fps)
             return self._read(np.maximum(np.asarray(times, dtype=np.float64), 0) + tolerance)
 
-    def frames(self) -> Iterator[tuple[int, Any]]:
-        """All frames in order, as PyAV has them, with their times in units of `times`.
+    def frames(self, *, strict: bool = False) -> Iterator[tuple[int, Any]]:
+        """All frames in order, as PyAV has them, with their numbers in `times`.
+
+        Args:
+            strict: with FFmpeg's own checks for damage.
 
         Raises:
-            UnexpectedFrame: the times are wrong; call `look_closer` and begin again.
+            UnexpectedFrameError: `times` are wrong; call `look_closer` and begin again.
+            VideoReadError: they cannot be decoded.
         """
-        for number, frame in self._from_beginning():
-            yield int(self.times.shown[number] - self.times.shown[0]), frame
+        number = -1
+        try:
+            for number, frame in self._from_beginning({"err_detect": "explode"} if strict else {}):
+                if strict and frame.is_corrupt:
+                    raise VideoReadError(self.path, f"frame {number} is damaged")
+                yield number, frame
+        except (DataError, MemoryError, UnexpectedFrameError):
+            raise
+        except Exception as error:
+            reason = f"it is damaged after {number + 1} frames: {reason_of(error)}"
+            raise VideoReadError(self.path, reason) from error
 
     def look_closer(self) -> None:
         """Find out the times of all frames by decoding them.
@@ -136,7 +151,7 @@ class VideoReader:
             numbers = self.times.numbers_at(times)
             try:
                 pictures = self._pictures(np.unique(numbers).tolist())
-            except UnexpectedFrame as error:
+            except UnexpectedFrameError as error:
                 if error.sought:
                     self._learn(self.times.without_keys())
                 else:
@@ -148,9 +163,12 @@ class VideoReader:
         return np.stack([pictures[number] for number in numbers.tolist()])
 
     def _begin(self) -> None:
-        """Open the file; after a seek back to its beginning, not all containers are where they were."""
+        """Have the file open at its beginning; after a seek back there, not all containers are where they were."""
         import av
 
+        if self._untouched:
+            self._untouched = False
+            return
         self.close()
         self._container = av.open(str(self.path))
         if not self._container.streams.video:
@@ -164,6 +182,7 @@ class VideoReader:
         self.times = times
 
     def _find_times(self) -> FrameTimes:
+        self._begin()
         times = times_of_packets(self._container, self._stream)
         if times is None:
             return self._decode_times(None)
@@ -194,23 +213,24 @@ class VideoReader:
                 frames = self._from_key(number)
             for reached, frame in frames:
                 if reached == number:
-                    pictures[number] = self._picture(frame)
+                    pictures[number] = self.picture(frame)
                     break
             else:
-                raise UnexpectedFrame(sought=key is not None)
+                raise UnexpectedFrameError(sought=key is not None)
         return pictures
 
-    def _from_beginning(self) -> Iterator[tuple[int, Any]]:
+    def _from_beginning(self, options: Mapping[str, str] | None = None) -> Iterator[tuple[int, Any]]:
         """All frames with their numbers."""
         self._begin()
+        self._stream.codec_context.options = dict(options or {})
         counted = self.times.source == "order"
         number = 0
         for number, frame in enumerate(self._container.decode(self._stream), start=1):
             if number > len(self.times.shown) or not (counted or frame.pts == self.times.shown[number - 1]):
-                raise UnexpectedFrame(sought=False)
+                raise UnexpectedFrameError(sought=False)
             yield number - 1, frame
         if number < len(self.times.shown):
-            raise UnexpectedFrame(sought=False)
+            raise UnexpectedFrameError(sought=False)
 
     def _from_key(self, number: int) -> Iterator[tuple[int, Any]]:
         """Frames with their numbers from the key frame before a frame on, or from the beginning."""
@@ -222,6 +242,7 @@ class VideoReader:
                 yield from self._from_beginning()
                 return
             with suppress(FFmpegError):
+                self._untouched = False
                 self._container.seek(int(self.times.packets[key]), stream=self._stream)
                 packets = self._container.demux(self._stream)
                 # Containers without an index are left at any packet.
@@ -229,32 +250,43 @@ class VideoReader:
                 if first is not None and first.pts <= self.times.shown[number]:
                     yield from self._verified(first, packets)
                     return
-        raise UnexpectedFrame(sought=True)
+        raise UnexpectedFrameError(sought=True)
 
     def _verified(self, first: Any, rest: Iterator[Any]) -> Iterator[tuple[int, Any]]:
         """The frames, with their numbers, that are shown from the time of a key frame's packet on."""
         times, begin = self.times, first.pts
-        position, number = times.key_at(begin), int(np.searchsorted(times.shown, begin))
+        position, number = times.key_at(begin) or 0, int(np.searchsorted(times.shown, begin))
         for packet in chain([first], rest):
             if packet.size:
                 if position >= len(times.packets) or packet.pts != times.packets[position]:
-                    raise UnexpectedFrame(sought=True)
+                    raise UnexpectedFrameError(sought=True)
                 position += 1
             for frame in packet.decode():
                 if frame.pts is not None and frame.pts < begin:
                     continue  # it refers to frames before the key frame
                 right = number < len(times.shown) and frame.pts == times.shown[number]
                 if not right or frame.is_corrupt or (frame.pts == begin and not frame.key_frame):
-                    raise UnexpectedFrame(sought=True)
+                    raise UnexpectedFrameError(sought=True)
                 yield number, frame
                 number += 1
 
-    def _picture(self, frame: Any) -> np.ndarray:
+    def picture(self, frame: Any) -> np.ndarray:
+        """A frame as it is to be seen, (H, W, 3) uint8, red, green and blue."""
+        picture = self._reformatter.reformat(frame, *self.square_size(frame), "rgb24", threads=1).to_ndarray()
+        return np.ascontiguousarray(turned(picture, self.turn(frame)))
+
+    def turn(self, frame: Any) -> Turn:
+        """How its frames are to be turned and mirrored."""
         if self._turn is None:
-            self._turn = turn_of(frame)
-        width, height = square_size(frame, self._stream.sample_aspect_ratio)
-        picture = self._reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(turned(picture, self._turn))
+            try:
+                self._turn = turn_of(frame)
+            except ValueError as error:
+                raise VideoReadError(self.path, str(error)) from None
+        return self._turn
+
+    def square_size(self, frame: Any) -> tuple[int, int]:
+        """Width and height of a frame with square pixels, before it is turned."""
+        return square_size(frame, self._stream.sample_aspect_ratio)
 
     @contextmanager
     def _as_one_error(self) -> Iterator[None]:
@@ -287,6 +319,11 @@ def open_video(path: Path | str, hint: str = "") -> Iterator[VideoReader]:
     except VideoReadError as error:
         error.hint = error.hint or hint
         raise
+
+
+def forget() -> None:
+    """Forget the times of all files, as in a new process."""
+    _REMEMBERED.clear()
 
 
 def decoder() -> str:

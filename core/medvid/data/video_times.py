@@ -24,6 +24,9 @@ _KEPT = 1_000_000
 _TIMED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts", "mpeg", "ogg", "mxf", "nut"}
 """Containers, as FFmpeg calls them, in which packets have the times at which they are shown, not only their order."""
 
+_USUAL = Fraction(25)
+"""Frames per second of a file that has neither times nor a rate."""
+
 Source = Literal["packets", "frames", "order"]
 
 
@@ -82,7 +85,7 @@ class FrameTimes:
         """
         latest = self.shown[max(0, number - self.reordered)]
         place = int(np.searchsorted(self.packets[self.keys], latest, side="right")) - 1 - back
-        return int(self.keys[place]) if place >= 0 and self.keys[place] > 0 else None
+        return int(self.keys[place]) if place >= 0 else None
 
 
 def times_of_packets(container: Any, stream: Any) -> FrameTimes | None:
@@ -134,16 +137,15 @@ def times_of_frames(container: Any, stream: Any, packets: FrameTimes | None) -> 
         last = frame.duration or 0
     if not pts:
         return None
-    rate, unit = _rate(stream), stream.time_base
+    rate, nothing = _rate(stream), np.empty(0, np.int64)
     known = [time for time in pts if time is not None]
-    if len(known) == len(pts) and all(one <= other for one, other in pairwise(known)):
-        shown, source = np.array(known, np.int64), "frames"
-    else:
-        unit, last, source = 1 / (rate or Fraction(25)), 1, "order"
-        shown = np.arange(len(pts), dtype=np.int64)
-    nothing = np.empty(0, np.int64)
-    given = (packets.packets, packets.keys) if packets and source == "frames" else (nothing, nothing)
-    return FrameTimes(shown, *given, unit, _length(shown, unit, last, rate), source)
+    if len(known) < len(pts) or any(one > other for one, other in pairwise(known)):
+        unit, shown = 1 / (rate or _USUAL), np.arange(len(pts), dtype=np.int64)
+        return FrameTimes(shown, nothing, nothing, unit, _length(shown, unit, 1, rate), "order")
+    shown = np.array(known, np.int64)
+    length = _length(shown, stream.time_base, last, rate)
+    given = packets or FrameTimes(shown, nothing, nothing, stream.time_base, length, "frames")
+    return replace(given, shown=shown, length=length, source="frames")
 
 
 class Remembered:
@@ -166,6 +168,10 @@ class Remembered:
         self._frames += len(times.shown)
         while self._frames > _KEPT and len(self._known) > 1:
             self._drop(next(iter(self._known)))
+
+    def clear(self) -> None:
+        self._known.clear()
+        self._frames = 0
 
     def _drop(self, key: tuple[str, int, int]) -> None:
         if key in self._known:

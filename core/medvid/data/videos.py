@@ -18,7 +18,7 @@ from medvid.config.videos import VideoDatasetOptions
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.sample import Batch
 from medvid.data.video_case import VideoCase
-from medvid.data.video_check import problem_of
+from medvid.data.video_check import check_video
 from medvid.data.video_index import Clip, VideoIndex, find_videos
 from medvid.data.video_reader import VideoReadError, open_video
 from medvid.data.video_sampling import SHORT_HINT, random_times
@@ -42,7 +42,7 @@ class VideoDataset(Dataset):
     """
 
     options: VideoDatasetOptions
-    deep_check = "decodes all frames, not only the first and last"
+    deep_check = "decodes all frames, not only the first and last, and compares them with what a seek gives"
     check_here = 0.0
 
     def __init__(self, options: VideoDatasetOptions) -> None:
@@ -79,9 +79,10 @@ class VideoDataset(Dataset):
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
         """Decode a clip at its beginning and end, or in full."""
-        if problem := problem_of(self.clip(case).path, self.options.reader, deep=deep):
-            raise DataError(f"case {case}: {problem}")
-        return ()
+        try:
+            return check_video(self.clip(case).path, deep=deep)
+        except VideoReadError as error:
+            raise DataError(f"case {case}: {error.reason}") from None
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Make sure that the files are there and not empty; nothing is decoded, see `platform data check`."""
