@@ -14,6 +14,7 @@ from torch import Tensor
 from medvid.data import nifti
 from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
+from medvid.data.nifti_space import Space
 from medvid.data.splits import check_known, held_out_in_training
 from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
 from medvid.errors import DataError
@@ -65,7 +66,7 @@ class StackCase:
     def write(self, labels: np.ndarray, folder: Path) -> Path:
         """Write as .nii.gz with the slices on the third axis, as the authors do."""
         path = folder / f"{self.id}.nii.gz"
-        nifti.write_labels(path, labels.transpose(2, 1, 0), np.eye(4), code=0)
+        nifti.write_labels(path, labels.transpose(2, 1, 0), Space())
         return path
 
     def _read(self, name: str) -> np.ndarray:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
-from nibabel.filebasedimages import ImageFileError
 from torch import Tensor
 
 from medvid.data import nifti
+from medvid.data.affines import closest_ras
 from medvid.data.grid import Grid
 from medvid.data.preparation import Prepared, VolumePreparation
 from medvid.data.splits import by_number
@@ -131,14 +130,8 @@ class Scans(VolumeDataset):
         Raises:
             DataError: the file cannot be read.
         """
-        path = self._files(case).images[0]
-        try:
-            image = nib.load(path)
-            axis = int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])
-            count = image.shape[axis]
-        except (OSError, EOFError, ValueError, IndexError, ImageFileError):
-            nifti.read(path, case)  # says what is wrong
-            raise
+        shape, affine = nifti.read_geometry(self._files(case).images[0], case)
+        count = shape[closest_ras(affine)[:, 0].tolist().index(2)]
         return tuple(f"{case}_slice{index:03d}" for index in range(count))
 
     def slice(self, name: str) -> tuple[np.ndarray, np.ndarray]:

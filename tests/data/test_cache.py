@@ -53,10 +53,10 @@ def folder(tmp_path: Path, write_case) -> Folder:
 def test_entries_hold_what_was_prepared(folder: Folder) -> None:
     assert folder.update() == 0
     direct, cached = SETTINGS.prepare(folder.files[1]), folder.read(1)
-    for name in ("image", "label", "foreground", "background", "affine"):
+    for name in ("image", "label", "foreground", "background"):
         np.testing.assert_array_equal(getattr(cached, name), getattr(direct, name))
         assert getattr(cached, name).dtype == getattr(direct, name).dtype
-    assert (cached.grid, cached.code, cached.notes) == (direct.grid, direct.code, direct.notes)
+    assert (cached.grid, cached.space, cached.notes) == (direct.grid, direct.space, direct.notes)
 
 
 def test_entries_are_mapped_not_read(folder: Folder) -> None:

@@ -7,6 +7,7 @@ from monai.transforms import RandCropByPosNegLabel
 
 from medvid.config.volumes import AugmentOptions, IntensityChange, PatchOptions
 from medvid.data.grid import Grid
+from medvid.data.nifti_space import Space
 from medvid.data.patches import cut, draw_centres, draw_patches
 from medvid.data.preparation import Prepared
 
@@ -23,7 +24,7 @@ def case(shape: tuple[int, ...] = SHAPE, labelled: slice = slice(6, 9)) -> Prepa
     label[labelled, labelled, labelled] = 1
     grid = Grid(shape, (1.0,) * 3, shape, (1.0,) * 3, (0, 1, 2), (1.0,) * 3, (0.0,) * 3)
     foreground, background = np.flatnonzero(label), np.flatnonzero((image[0] > 0) & (label == 0))
-    return Prepared(image, grid, np.eye(4), 1, label, foreground.astype(np.uint32), background.astype(np.uint32))
+    return Prepared(image, grid, Space(), label, foreground.astype(np.uint32), background.astype(np.uint32))
 
 
 def draw(prepared: Prepared, seed: int = 0, augment: AugmentOptions = PLAIN, **options: object):

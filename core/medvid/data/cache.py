@@ -27,13 +27,14 @@ import torch
 
 from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
+from medvid.data.nifti_space import Space
 from medvid.data.preparation import Prepared, VolumePreparation, count_labels
 from medvid.data.problems import raise_together
 from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError, ResourceError
 from medvid.machine import usable_cores, usable_memory
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when entries of older code must not be used any more."""
 
 _ARRAYS = ("image", "label", "foreground", "background")
@@ -196,8 +197,7 @@ def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: Volu
     meta = {
         "case": files.id,
         "grid": asdict(prepared.grid),
-        "affine": prepared.affine.tolist(),
-        "code": prepared.code,
+        "space": asdict(prepared.space),
         "label_counts": counts,
         "notes": prepared.notes,
         "preparation": asdict(preparation),
@@ -228,8 +228,8 @@ def _load(path: Path) -> Prepared | None:
         meta = _read_meta(path)
         arrays = {name: np.load(path / f"{name}.npy", "r", allow_pickle=False) for name in meta["files"]}
         grid = Grid(**{key: tuple(v) for key, v in meta["grid"].items()})
-        affine, notes = np.array(meta["affine"]), tuple(meta["notes"])
-        prepared = Prepared(grid=grid, affine=affine, code=meta["code"], notes=notes, **arrays)
+        space, notes = Space.from_json(meta["space"]), tuple(meta["notes"])
+        prepared = Prepared(grid=grid, space=space, notes=notes, **arrays)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return prepared if prepared.image.shape[1:] == grid.prepared_shape else None

@@ -6,14 +6,15 @@ checksum of a .nii.gz.
 
 import gzip
 import zlib
-from io import BufferedReader, BytesIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
 
 MAX_VOXELS = 2**31
 """Larger volumes are taken for a damaged header; 1024 x 1024 x 2048 still passes."""
@@ -45,7 +46,7 @@ def _check_kind(path: Path) -> None:
     for start, kind in _LOOKS_LIKE.items():
         if head.lstrip().lower().startswith(start):
             raise UnusableError(f"is {kind}, not NIfTI", "download the file itself again")
-    compressed, named_so = head.startswith(b"\x1f\x8b"), path.name.lower().endswith(".gz")
+    compressed, named_so = head.startswith(b"\x1f\x8b"), _is_compressed(path)
     if compressed and not named_so:
         raise UnusableError("is gzip-compressed, although not named .nii.gz", "rename it")
     if named_so and not compressed:
@@ -56,28 +57,53 @@ def read_bytes(path: Path) -> tuple[Any, bytearray]:
     """Return nibabel's header and all bytes that it declares; what follows is read for the checksum alone.
 
     Raises:
-        UnusableError: the file is missing, empty, truncated or damaged, is no NIfTI file, or asks for an absurd size.
+        UnusableError: the file is missing, empty, truncated or damaged, is not NIfTI, or asks for an absurd size.
         OSError: it cannot be opened or read.
     """
-    _check_kind(path)
-    compressed = path.name.lower().endswith(".gz")
-    size = path.stat().st_size
-    with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
-        try:
-            content, _ = _take(stream, max(_HEADERS))
-            header = _parse_header(bytes(content))
-            expected = _expected_size(header, size * MAX_DEFLATE_RATIO if compressed else None)
-            rest, complete = _take(stream, expected - len(content))
-            content += rest
-            while complete and len(content) >= expected and rest:
-                rest, complete = _take(stream, _CHUNK)
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise UnusableError(f"is damaged ({error})", _AGAIN) from error
+    with _opened(path) as stream:
+        header, expected, content = _begin(stream, path)
+        rest, complete = _take(stream, expected - len(content))
+        content += rest
+        while complete and len(content) >= expected and rest:
+            rest, complete = _take(stream, _CHUNK)
     if len(content) < expected:
         raise UnusableError(f"is truncated (got {len(content)} of {expected} bytes)", _AGAIN)
     if not complete:
         raise UnusableError("is truncated (its checksum is missing)", _AGAIN)
     return header, content
+
+
+def read_header(path: Path) -> Any:
+    """Return nibabel's header, of which the sizes are checked; the voxels are not read.
+
+    Raises:
+        UnusableError: as `read_bytes`, as far as it shows in the header.
+        OSError: it cannot be opened or read.
+    """
+    with _opened(path) as stream:
+        return _begin(stream, path)[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
+    _check_kind(path)
+    with gzip.open(path, "rb") if _is_compressed(path) else path.open("rb") as stream:
+        try:
+            yield stream
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise UnusableError(f"is damaged ({error})", _AGAIN) from error
+
+
+def _begin(stream: gzip.GzipFile | BufferedReader, path: Path) -> tuple[Any, int, bytearray]:
+    """The header, the number of bytes that it declares, and what was read so far."""
+    content, _ = _take(stream, max(_HEADERS))
+    header = _parse_header(bytes(content))
+    limit = path.stat().st_size * MAX_DEFLATE_RATIO if _is_compressed(path) else None
+    return header, _expected_size(header, limit), content
+
+
+def _is_compressed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def _take(stream: gzip.GzipFile | BufferedReader, count: int) -> tuple[bytearray, bool]:
@@ -95,23 +121,61 @@ def _take(stream: gzip.GzipFile | BufferedReader, count: int) -> tuple[bytearray
 
 
 def _parse_header(head: bytes) -> Any:
-    for order in ("little", "big"):
+    """Nibabel's header, without its checks: those repair in silence, and read extensions that need not be here."""
+    for order, sign in (("little", "<"), ("big", ">")):
         size = int.from_bytes(head[:4], order)
         if size in _HEADERS and len(head) >= size:
-            try:
-                return _HEADERS[size].from_fileobj(BytesIO(head))
-            except (HeaderDataError, WrapStructError) as error:
-                raise UnusableError(f"has a header that makes no sense ({error})") from error
+            _check_magic(head, size)
+            return _HEADERS[size](head[:size], endianness=sign, check=False)
     raise UnusableError("is not a NIfTI file")
+
+
+def _check_magic(head: bytes, size: int) -> None:
+    magic = head[344:348] if size == 348 else head[4:12]
+    if magic in {b"n+1\0", b"n+2\0\r\n\x1a\n"}:
+        return
+    if magic in {b"ni1\0", b"ni2\0\r\n\x1a\n"}:
+        raise UnusableError(
+            "is the header of a pair, .hdr and .img; the voxels are in the other file",
+            "join the pair: nib-convert FILE.hdr FILE.nii.gz",
+        )
+    if size == 348:
+        raise UnusableError(
+            "is an Analyze 7.5 file, not NIfTI: it does not say where left and right are",
+            "convert the scan again from what it was made of",
+        )
+    raise UnusableError(f"is not a NIfTI file (its magic is {magic!r})", _AGAIN)
 
 
 def _expected_size(header: Any, limit: int | None) -> int:
     """Bytes that the header declares, checked before anything of that size is allocated."""
+    axes = int(header["dim"][0])
+    if not 1 <= axes <= 7:
+        raise UnusableError(f"has a header that declares {axes} axes, which cannot be right")
     shape = header.get_data_shape()
-    voxels = int(np.prod(shape, dtype=np.float64)) if shape else 0
-    if min(shape, default=0) < 1 or voxels > MAX_VOXELS:
+    voxels = int(np.prod(shape, dtype=np.float64))
+    if min(shape) < 1 or voxels > MAX_VOXELS:
         raise UnusableError(f"has a header that declares the shape {shape}, which cannot be right")
-    expected = header.get_data_offset() + voxels * header.get_data_dtype().itemsize
+    expected = _offset(header) + voxels * _item_size(header)
     if limit is not None and expected > limit:
         raise UnusableError(f"is far too small for the shape {shape} that its header declares")
-    return int(expected)
+    return expected
+
+
+def _offset(header: Any) -> int:
+    """Where the voxels begin: behind the header and the four bytes that announce extensions."""
+    offset = float(header["vox_offset"])
+    if not int(header["sizeof_hdr"]) + 4 <= offset < np.inf:
+        raise UnusableError(f"says that its voxels begin at byte {offset:g}, which cannot be right", _AGAIN)
+    return int(offset)
+
+
+def _item_size(header: Any) -> int:
+    code = int(header["datatype"])
+    try:
+        size = int(header.get_data_dtype().itemsize)
+    except (HeaderDataError, KeyError):
+        size = 0
+    if not size:
+        raise UnusableError(f"stores voxels of an unknown kind (datatype {code})", "convert it to int16 or float32")
+    return size

@@ -4,16 +4,20 @@ The transforms are MONAI's, so that the numbers are those of the published pipel
 seconds, and cached cases do without.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+import nibabel as nib
 import numpy as np
 import torch
 from nibabel.affines import voxel_sizes
 
 from medvid.data import nifti
+from medvid.data.affines import closest_ras
 from medvid.data.grid import Grid
 from medvid.data.nifti_file import MAX_VOXELS
+from medvid.data.nifti_space import Space
 from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError
 
@@ -29,8 +33,7 @@ class Prepared:
         image: (C, *S) float16. Within [0, 1] it is at most 2**-12 off the float32 that was computed, which is 0.1 HU of
             the published window and so less than the 1 HU that CT files resolve.
         grid: how S lies on the file's own array.
-        affine: (4, 4), the file's own: native voxel indices to RAS+ millimetres.
-        code: NIfTI code of the space that the affine leads to, see `medvid.data.nifti.Volume`.
+        space: what the file's header says of where its voxels lie.
         label: (*S) uint8 label ids, or None.
         foreground: flat indices (uint32, C order) of voxels whose label is above 0, or None without a label.
         background: flat indices of unlabelled voxels of the body, or None without a label.
@@ -39,8 +42,7 @@ class Prepared:
 
     image: np.ndarray
     grid: Grid
-    affine: np.ndarray
-    code: int
+    space: Space
     label: np.ndarray | None = None
     foreground: np.ndarray | None = None
     background: np.ndarray | None = None
@@ -81,16 +83,16 @@ class VolumePreparation:
         box = _bounding_box(body) if self.crop else (slice(0, None),) * 3
         affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
         grid = _relate(files, scan, affine, body[box].shape)
-        notes = tuple(f"its image {note}" for note in scan.notes)
+        notes = [f"its image {note}" for note in scan.notes]
         half = image[:, *box].astype(np.float16)
         if truth is None:
-            return Prepared(half, grid, scan.affine, scan.code, notes=notes)
+            return Prepared(half, grid, scan.space, notes=tuple(notes))
+        notes += [f"its label map {note}" for note in truth.notes if note not in scan.notes]
         label = self._resample(truth, "nearest", files.id)[0][0][box].astype(np.uint8)
         return Prepared(
             half,
             grid,
-            scan.affine,
-            scan.code,
+            scan.space,
             label=label,
             foreground=np.flatnonzero(label).astype(np.uint32),
             background=np.flatnonzero(body[box] & (label == 0)).astype(np.uint32),
@@ -98,36 +100,38 @@ class VolumePreparation:
         )
 
     def _read(self, files: CaseFiles) -> tuple[nifti.Volume, nifti.Volume | None]:
-        """Read the image as (X, Y, Z, C) and its label map."""
-        volumes = [nifti.read(path, files.id) for path in files.images]
-        for volume in volumes[1:]:
-            nifti.check_same_grid(volumes[0], volume, files.id, "further channel")
+        """Read the image as (X, Y, Z, C) and its label map, both with the affine of the first file."""
+        first, *others = (nifti.read(path, files.id) for path in files.images)
+        volumes = [first, *(nifti.align(first, other, files.id, "further channel") for other in others)]
+        notes = dict.fromkeys(note for volume in volumes for note in volume.notes)
         data = np.concatenate([volume.channels_last for volume in volumes], axis=3)
         if data.shape[3] != self.channels:
             raise DataError(
                 f"case {files.id}: {files.images[0]} has {data.shape[3]} channels, "
                 f"the data set declares {self.channels}"
             )
-        image = nifti.Volume(data, volumes[0].affine, volumes[0].code, volumes[0].notes)
+        image = replace(first, data=data, notes=tuple(notes))
         if files.label is None:
             return image, None
         label = nifti.read_labels(files.label, files.id, self.labels)
-        nifti.check_same_grid(image, label, files.id, "label map")
-        return image, label
+        return image, nifti.align(image, label, files.id, "label map")
 
     def _resample(self, volume: nifti.Volume, mode: str, case: str) -> tuple[np.ndarray, np.ndarray]:
         """Turn to RAS and to the spacing; return (C, *S) float32 and the affine of S."""
         from monai.data import MetaTensor
-        from monai.transforms import Orientation, Spacing
+        from monai.transforms import Spacing
 
-        channels_first = np.moveaxis(volume.channels_last, 3, 0).astype(np.float32, order="C")
-        tensor = MetaTensor(torch.from_numpy(channels_first), affine=torch.from_numpy(volume.affine))
-        tensor = Orientation("RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))(tensor)
-        if self.spacing is not None:
-            voxels = np.prod(np.multiply(volume.data.shape[:3], volume.spacing)) / np.prod(self.spacing)
-            if voxels > MAX_VOXELS:
-                raise DataError(f"case {case}: at the spacing {self.spacing} mm it would have {voxels:.3g} voxels")
-            tensor = Spacing(self.spacing, mode=mode)(tensor)
+        turn = closest_ras(volume.affine)
+        turned = nib.apply_orientation(volume.channels_last, turn)
+        affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.data.shape[:3])
+        channels_first = np.moveaxis(turned, 3, 0).astype(np.float32, order="C")
+        if self.spacing is None:
+            return channels_first, affine
+        voxels = np.prod(np.multiply(volume.data.shape[:3], volume.spacing)) / np.prod(self.spacing)
+        if voxels > MAX_VOXELS:
+            raise DataError(f"case {case}: at the spacing {self.spacing} mm it would have {voxels:.3g} voxels")
+        tensor = MetaTensor(torch.from_numpy(channels_first), affine=torch.from_numpy(affine))
+        tensor = Spacing(self.spacing, mode=mode)(tensor)
         return tensor.numpy(), tensor.affine.numpy().copy()
 
     def _normalize(self, image: np.ndarray, case: str) -> np.ndarray:
@@ -202,7 +206,24 @@ def _relate(files: CaseFiles, scan: nifti.Volume, affine: np.ndarray, shape: tup
     try:
         return relate(scan.affine, scan.data.shape[:3], affine, shape)
     except ValueError as error:
-        raise DataError(f"case {files.id}: {files.images[0]}: {error}", hint="resample the volume") from None
+        raise DataError(
+            f"case {files.id}: {files.images[0]}: {error}, as of a CT with a tilted gantry",
+            hint=f"resample it with nibabel, and its label map likewise but with order=0 and cval=0:\n"
+            f"  {_straightening(files.images[0], scan)}",
+        ) from None
+
+
+def _straightening(path: Path, scan: nifti.Volume) -> str:
+    """A command that resamples a scan with sheared axes to axes at right angles and to its own voxel size."""
+    axes = closest_ras(scan.affine)[:, 0]
+    spacing = [
+        round(scan.spacing[int(np.flatnonzero(axes == axis)[0])] / scan.space.millimetres, 4) for axis in range(3)
+    ]
+    target = path.with_name(f"straight_{path.name}")
+    return (
+        'python -c "import nibabel as nib, nibabel.processing as p; p.resample_to_output('
+        f'nib.load({str(path)!r}), {spacing}, order=1, cval={scan.data.min():g}).to_filename({str(target)!r})"'
+    )
 
 
 def _notes_on_labels(native: np.ndarray, prepared: np.ndarray) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class VolumeCase:
 
     def write(self, labels: np.ndarray, folder: Path) -> Path:
         path = folder / f"{self.id}.nii.gz"
-        nifti.write_labels(path, labels, self._prepared.affine, self._prepared.code)
+        nifti.write_labels(path, labels, self._prepared.space)
         return path
 
     @cached_property
