@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from monai.transforms import (
     Spacingd,
 )
 from monai.transforms.utils import map_binary_to_indices
+from scipy import ndimage
 
 from medvid.data.grid import Grid
 from medvid.data.preparation import VolumePreparation, relate
@@ -137,6 +140,45 @@ def test_sheared_axes_are_refused(tmp_path: Path, write) -> None:
     image = np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.int16)
     with pytest.raises(DataError, match=r"case a: .*a\.nii: its axes are sheared"):
         BTCV.prepare(CaseFiles("a", (write(tmp_path / "a.nii", image, sheared),)))
+
+
+@pytest.mark.parametrize("degrees", [0.5, 20])
+def test_a_tilted_gantry_is_refused_with_a_command_that_straightens_it(tmp_path: Path, write, degrees) -> None:
+    """In 200 slices of 3 mm, half a degree moves the last slice by 5 mm."""
+    shape, tilt = (24, 20, 40), np.tan(np.radians(degrees))
+    tilted = np.array([[-0.8, 0, 0, 5], [0, 0.8, 3 * tilt, -7], [0, 0, 3, 11], [0, 0, 0, 1]])
+    x, y, z = nib.affines.apply_affine(tilted, np.moveaxis(np.indices(shape), 0, -1)).transpose(3, 0, 1, 2)
+    ball = (x + 4) ** 2 + (y - 2) ** 2 / 4 + (z - 60) ** 2 / 30
+    path = write(tmp_path / "tilt ed.nii.gz", (100 - ball).clip(0).astype(np.int16), tilted)
+    with pytest.raises(DataError, match="as of a CT with a tilted gantry") as caught:
+        BTCV.prepare(CaseFiles("a", (path,)))
+    command = caught.value.hint.splitlines()[-1].strip()
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+    straight = nib.load(tmp_path / "straight_tilt ed.nii.gz")
+    np.testing.assert_allclose(nib.affines.voxel_sizes(straight.affine), (0.8, 0.8, 3), rtol=1e-6)
+    BTCV.prepare(CaseFiles("a", (tmp_path / "straight_tilt ed.nii.gz",)))
+    found = nib.affines.apply_affine(straight.affine, ndimage.center_of_mass(straight.get_fdata()))
+    expected = nib.affines.apply_affine(tilted, ndimage.center_of_mass((100 - ball).clip(0)))
+    np.testing.assert_allclose(found, expected, atol=0.5)
+
+
+@pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("degrees", [45, 135])
+def test_image_and_label_map_are_turned_alike(tmp_path: Path, write, spacing, axis: int, degrees: float) -> None:
+    """At 45 degrees the rounding of two headers alone would turn them to different sides."""
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[3:15, 5:9, 2:6] = 1
+    angles = np.zeros(3)
+    angles[axis] = np.radians(degrees)
+    for sign in (1, -1):
+        turned = [np.eye(4), np.eye(4)]
+        for affine, noise in zip(turned, (1e-6, -1e-6), strict=True):
+            affine[:3, :3] = nib.eulerangles.euler2mat(*(angles + sign * noise))
+        image = write(tmp_path / "a.nii", labels * np.int16(200), turned[0])
+        files = CaseFiles("a", (image,), write(tmp_path / "l.nii", labels, turned[1]))
+        prepared = replace(BTCV, labels=2, spacing=spacing, window=(0.0, 200.0), crop=False).prepare(files)
+        np.testing.assert_array_equal(prepared.image[0] > 0.5, prepared.label == 1)
 
 
 def prepare_array(write, path: Path, data: np.ndarray, **settings: object):

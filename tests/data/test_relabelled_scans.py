@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 
 from medvid.config.evaluation import SegmentationEvaluationOptions
-from medvid.data.index import CaseFiles
 from medvid.data.preparation import Prepared, VolumePreparation
+from medvid.data.volume_files import CaseFiles
 from medvid.data.volumes import VolumeCase
 from medvid.evaluation.segmentation import SegmentationEvaluator
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -117,7 +117,7 @@ def plain(axis: int, degrees: int) -> tuple[Prepared, list[float]]:
         return prepared, score(files, prepared, folder)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(layout=layouts, of_image=headers, of_label=headers, label_has_unit=st.booleans())
 def test_a_scan_is_prepared_and_scored_alike_from_any_file(
     tmp_path_factory: pytest.TempPathFactory,

@@ -296,3 +296,14 @@ def test_channels_of_one_patient_are_not_predicted_as_patients(make, root: Path,
     with pytest.raises(DataError, match="each case needs the channel 0000"):
         make().open([tmp_path / "new"])
     assert [case.id for case in make(layout="pairs").open([tmp_path / "new"])] == ["p_0000", "p_0001"]
+
+
+def test_what_is_odd_about_an_opened_file_is_said(make, tmp_path: Path, root: Path, caplog) -> None:
+    image = nib.Nifti1Image(np.asarray(nib.load(root / "img" / "a.nii.gz").dataobj), None)
+    nib.save(image, tmp_path / "scan.nii.gz")
+    (case,) = make().open([tmp_path / "scan.nii.gz"])
+    with caplog.at_level(logging.WARNING):
+        case.input()
+    [record] = caplog.records
+    assert "case scan: its image gives no orientation" in record.getMessage()
+    assert str(tmp_path / "scan.nii.gz") in record.getMessage()

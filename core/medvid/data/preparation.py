@@ -214,11 +214,10 @@ def _relate(files: CaseFiles, scan: nifti.Volume, affine: np.ndarray, shape: tup
 
 
 def _straightening(path: Path, scan: nifti.Volume) -> str:
-    """A command that resamples a scan with sheared axes to axes at right angles and to its own voxel size."""
-    axes = closest_ras(scan.affine)[:, 0]
-    spacing = [
-        round(scan.spacing[int(np.flatnonzero(axes == axis)[0])] / scan.space.millimetres, 4) for axis in range(3)
-    ]
+    """A command that resamples a scan with sheared axes to axes at right angles; its planes stay as far apart."""
+    axes = scan.affine[:3, closest_ras(scan.affine)[:, 0].argsort()]
+    steps = np.abs(np.linalg.qr(axes)[1].diagonal()) / scan.space.millimetres
+    spacing = [round(step, 4) for step in steps.tolist()]
     target = path.with_name(f"straight_{path.name}")
     return (
         'python -c "import nibabel as nib, nibabel.processing as p; p.resample_to_output('

@@ -179,7 +179,8 @@ class VolumeDataset(Dataset):
         found = find_volumes(paths, preparation.channels, self.options.layout)
         _warn(found.notes)
         return (
-            VolumeCase(files, preparation.labels, partial(preparation.prepare, files)) for files in found.cases.values()
+            VolumeCase(files, preparation.labels, partial(_prepare_aloud, preparation, files))
+            for files in found.cases.values()
         )
 
     @cached_property
@@ -265,3 +266,11 @@ class VolumeDataset(Dataset):
 def _warn(notes: Sequence[str]) -> None:
     for note in notes:
         log.warning(note)
+
+
+def _prepare_aloud(preparation: VolumePreparation, files: CaseFiles) -> Prepared:
+    """Prepare a case of which nobody was told yet what is odd about it."""
+    prepared = preparation.prepare(files)
+    for note in prepared.notes:
+        log.warning("case %s: %s (%s)", files.id, note, files.images[0])
+    return prepared
