@@ -122,8 +122,8 @@ def _take(stream: gzip.GzipFile | BufferedReader, count: int) -> tuple[bytearray
 
 def _parse_header(head: bytes) -> Any:
     """Nibabel's header, without its checks: those repair in silence, and read extensions that need not be here."""
-    for order, sign in (("little", "<"), ("big", ">")):
-        size = int.from_bytes(head[:4], order)
+    for sign in "<>":
+        size = int(np.frombuffer(head[:4], f"{sign}i4")[0]) if len(head) >= 4 else 0
         if size in _HEADERS and len(head) >= size:
             _check_magic(head, size)
             return _HEADERS[size](head[:size], endianness=sign, check=False)
