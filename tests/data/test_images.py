@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from pydantic import ValidationError
 
 from medvid.config.evaluation import SegmentationEvaluationOptions
@@ -234,7 +234,7 @@ BLACK, RED, BLUE = (0, 0, 0), (200, 0, 0), (0, 0, 200)
 TWO = {"mask_values": "indexed", "labels": ("background", "red", "blue")}
 
 
-def test_palettes_that_number_labels_differently_are_refused(root):
+def test_palettes_that_number_labels_differently_are_refused(root, caplog):
     labels = np.random.default_rng(0).integers(0, 3, (24, 40)).astype(np.uint8)
     for name in "abcde":
         save(root / "labelcol" / f"{name}.png", labels, [BLACK, RED, BLUE])
@@ -251,6 +251,10 @@ def test_palettes_that_number_labels_differently_are_refused(root):
         save(root / "labelcol" / f"{name}.png", (labels > 0) * np.uint8(index), [BLACK, RED, RED])
     assert "this colour is 1 in that of c" in str(dataset(root, **TWO).check("ce", nothing)["e"])
     save(root / "labelcol" / "c.png", labels, [BLACK, RED, BLUE])
+    caplog.clear()
+    save(root / "labelcol" / "e.png", labels, [RED, BLACK, BLUE])
+    dataset(root, **TWO).check("e", nothing)
+    assert "black is not the background but red: background is [200, 0, 0], red is [0, 0, 0], blue" in caplog.text
     colours = {"background": BLACK, "red": RED, "blue": BLUE}
     by_colour = dataset(root, labels=TWO["labels"], mask_values="colours", mask_colours=colours, size=(24, 40))
     by_colour.prepare("abcd", nothing)
@@ -303,12 +307,16 @@ def test_what_is_odd_about_images_is_told_once(root, caplog):
     caplog.set_level("INFO")
     save(root / "img" / "a.png", np.full((24, 40, 3), 7, np.uint8))
     save(root / "img" / "b.png", np.random.default_rng(0).integers(0, 256, (24, 40, 4), np.uint8))
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for name, profile in (("d", lab), ("e", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())):
+        Image.open(root / "img" / f"{name}.png").save(root / "img" / f"{name}.png", icc_profile=profile)
     for name in "cde":
         save(root / "labelcol" / f"{name}.png", np.full((24, 40), 255 * (name != "c"), np.uint8))
     dataset(root).prepare("abcde", nothing)
     for sentence in (
         "1 of 5 cases: the image has only one colour: a",
         "1 of 5 cases: transparent pixels are taken in the colour that is stored for them: b",
+        "1 of 5 cases: values are taken as stored, not converted from the colour profile 'Lab identity built-in': d",
         "1 masks have background only: c",
         "2 masks have no background: d, e",
         "masks of 5 cases: background",

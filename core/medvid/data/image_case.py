@@ -13,7 +13,16 @@ from torchvision.transforms.v2 import functional as transforms
 
 from medvid.config.images import ImageDatasetOptions
 from medvid.data.grid import Grid
-from medvid.data.image_files import Picture, has_hidden_pixels, open_picture, pixels, scale, turn, turn_back
+from medvid.data.image_files import (
+    Picture,
+    foreign_profile,
+    has_hidden_pixels,
+    open_picture,
+    pixels,
+    scale,
+    turn,
+    turn_back,
+)
 from medvid.data.image_index import ImageFiles
 from medvid.data.image_scale import TrainingSizes
 from medvid.data.mask_files import Colour, Mask, read_mask, write_mask
@@ -45,12 +54,21 @@ class ImageCase:
         files: its files.
         options: how they are read.
         sizes: of the training images, whose scale is kept; None resizes to the size of the options.
+        checked: whether its masks were checked before, and are as they were.
     """
 
-    def __init__(self, files: ImageFiles, options: ImageDatasetOptions, sizes: TrainingSizes | None = None) -> None:
+    def __init__(
+        self,
+        files: ImageFiles,
+        options: ImageDatasetOptions,
+        sizes: TrainingSizes | None = None,
+        *,
+        checked: bool = False,
+    ) -> None:
         self._files = files
         self._options = options
         self._sizes = sizes
+        self._checked = checked
 
     @property
     def id(self) -> str:
@@ -121,6 +139,8 @@ class ImageCase:
                 remarks["only one of image and mask has an EXIF orientation; how they fit, their sizes tell"] = ""
         if has_hidden_pixels(self._picture):
             remarks["transparent pixels are taken in the colour that is stored for them"] = ""
+        if profile := foreign_profile(self._picture):
+            remarks[f"values are taken as stored, not converted from the colour profile {profile!r}"] = ""
         if prepared.min() == prepared.max():
             remarks["the image has only one colour"] = ""
         if len(masks) > 1:
@@ -142,7 +162,7 @@ class ImageCase:
                 f"case {self.id} has several masks: {names}",
                 hint="unite them, or set dataset.mask_values: binary, where each is a part of the foreground",
             )
-        return [read_mask(path, self.id, self._options) for path in self._files.masks]
+        return [read_mask(path, self.id, self._options, checked=self._checked) for path in self._files.masks]
 
     def _truth(self, masks: list[Mask]) -> np.ndarray:
         fitting = [self._fitted(mask, path) for mask, path in zip(masks, self._files.masks, strict=True)]

@@ -3,10 +3,11 @@
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from medvid.errors import DataError
@@ -116,6 +117,18 @@ def has_hidden_pixels(picture: Picture) -> bool:
     """Whether pixels are more or less transparent."""
     image = picture.image
     return image.has_transparency_data and bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
+
+
+def foreign_profile(picture: Picture) -> str:
+    """The name of an embedded colour profile, unless it is that of sRGB; empty if there is none."""
+    profile = picture.image.info.get("icc_profile")
+    if not profile:
+        return ""
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return "of an unknown kind"
+    return "" if "srgb" in name.lower() else name
 
 
 def read_head(path: Path) -> tuple[tuple[int, int], int]:

@@ -73,6 +73,18 @@ def tell_findings(findings: Mapping[str, Findings], options: ImageDatasetOptions
         _tell_labels({case: finding.labels for case, finding in findings.items()}, options.labels)
 
 
+def tell_palette(colours: Mapping[int, Colour], labels: Sequence[str]) -> None:
+    """Log which colour the palettes of the masks give each label, and warn where black is not the background."""
+    if not colours:
+        return
+    shown = ", ".join(f"{labels[index]} is {list(colour)}" for index, colour in sorted(colours.items()))
+    black = next((index for index, colour in colours.items() if colour == (0, 0, 0)), 0)
+    if black:
+        log.warning("palette indices are label ids, so black is not the background but %s: %s", labels[black], shown)
+    else:
+        log.info("palette indices are label ids: %s", shown)
+
+
 def tell_sizes(sizes: Mapping[str, Size2D], options: ImageDatasetOptions, trained: TrainingSizes | None) -> None:
     """Log which images differ from those of training in size or shape, and what is done about it.
 

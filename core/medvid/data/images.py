@@ -22,7 +22,7 @@ from medvid.data.dataset import Dataset, Progress
 from medvid.data.image_augment import augment
 from medvid.data.image_case import Findings, ImageCase
 from medvid.data.image_files import read_head
-from medvid.data.image_findings import check_palettes, tell_findings, tell_sizes, tell_training_sizes
+from medvid.data.image_findings import check_palettes, tell_findings, tell_palette, tell_sizes, tell_training_sizes
 from medvid.data.image_index import ImageFiles, ImageIndex, find_images, find_pairs
 from medvid.data.image_scale import TrainingSizes
 from medvid.data.listing import listed
@@ -125,13 +125,13 @@ class ImageDataset(Dataset):
         return digest.hexdigest()
 
     def sample(self, case: str, seed: int) -> Batch:
-        opened = ImageCase(self._unchanged(case), self.options)
+        opened = self._case(case, None)
         image, mask = opened.input(), torch.from_numpy(opened.prepared_truth())
         image, mask = augment(image, mask, self.options.augment, self.options.crop, seed)
         return Batch(image[None].contiguous(), mask[None].long(), (case,))
 
     def case(self, case: str) -> ImageCase:
-        return ImageCase(self._unchanged(case), self.options, self._trained_sizes)
+        return self._case(case, self._trained_sizes)
 
     def open(self, paths: Sequence[Path]) -> Iterator[ImageCase]:
         index = find_images(paths, self.options.mask_suffix)
@@ -201,6 +201,7 @@ class ImageDataset(Dataset):
         palettes = {case: finding.palette for case, finding in findings.items()}
         disagreeing, self._palette = check_palettes(palettes, self._palette)
         tell_findings(findings, self.options)
+        tell_palette(self._palette, self.options.labels)
         if trained := self._trained_sizes:
             tell_training_sizes(trained, self.options)
         self._tell_differences({case: self._files(case).image for case in findings})
@@ -243,12 +244,12 @@ class ImageDataset(Dataset):
                     raise DataError(f"case {case}: {path} cannot be read: {error}") from error
         return heads
 
-    def _unchanged(self, case: str) -> ImageFiles:
-        """The files of a case, which are as they were when they were checked."""
-        files = self._files(case)
-        if case in self._content and _state(files) != self._content[case].state:
+    def _case(self, case: str, sizes: TrainingSizes | None) -> ImageCase:
+        """A case whose files are as they were when they were checked, if they were."""
+        files, checked = self._files(case), case in self._content
+        if checked and _state(files) != self._content[case].state:
             raise DataError(f"case {case}: its files changed since they were checked", hint="start the run again")
-        return files
+        return ImageCase(files, self.options, sizes, checked=checked)
 
     def _files(self, case: str) -> ImageFiles:
         if case not in self._index.cases:

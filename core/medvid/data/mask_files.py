@@ -47,13 +47,14 @@ class Mask:
     palette: Mapping[int, Colour] = field(default_factory=dict)
 
 
-def read_mask(path: Path, case: str, options: ImageDatasetOptions) -> Mask:
+def read_mask(path: Path, case: str, options: ImageDatasetOptions, *, checked: bool = False) -> Mask:
     """Read a mask as label ids, as ``mask_values`` says.
 
     Args:
         path: the file.
         case: the case that the error names.
         options: of the data set.
+        checked: whether the file has been read before and is as it was, so that its edges need not be looked at again.
 
     Raises:
         DataError: as `open_picture`; or the mask has values or colours of which the options do not say what they mean.
@@ -61,7 +62,7 @@ def read_mask(path: Path, case: str, options: ImageDatasetOptions) -> Mask:
     picture = open_picture(path, case)
     reader = _Reader(picture, f"case {case}: mask {path}", options)
     if options.mask_values == "binary":
-        labels, edges = reader.binary()
+        labels, edges = reader.binary(checked=checked)
         return Mask(labels, picture.orientation, edges)
     if options.mask_values == "nonzero":
         return Mask(reader.nonzero(), picture.orientation)
@@ -102,7 +103,7 @@ class _Reader:
     name: str
     options: ImageDatasetOptions
 
-    def binary(self) -> tuple[np.ndarray, int]:
+    def binary(self, *, checked: bool) -> tuple[np.ndarray, int]:
         """Label ids by brightness, and the number of pixels that are neither black nor white."""
         colours, unit = self._colours(), self._unit()
         darkest, brightest = colours.min(axis=2), colours.max(axis=2)
@@ -111,7 +112,8 @@ class _Reader:
         between = ~(black | white)
         foreground = _brightness(colours) > self.options.mask_threshold * unit
         if self.options.threshold is None:
-            self._check_edges(colours, black, white, between)
+            if not checked and between.any():
+                self._check_edges(colours, black, white, between)
         elif not black.all() and not foreground.any():
             raise DataError(
                 f"{self.name} has values up to {brightest.max() / unit:g} of 255, none above the threshold "
@@ -179,8 +181,6 @@ class _Reader:
 
     def _check_edges(self, colours: np.ndarray, black: np.ndarray, white: np.ndarray, between: np.ndarray) -> None:
         """Refuse what is neither black nor white, except where one blurs into the other."""
-        if not between.any():
-            return
         around = 2 * EDGE + 1
         edge = ndimage.maximum_filter(black, around) & ndimage.maximum_filter(white, around)
         edge &= ~_flat(colours) | (colours.max(axis=2) <= NOISE * self._unit())
@@ -228,15 +228,19 @@ class _Reader:
         return 257 if self.picture.image.mode.startswith("I;16") else 1
 
     def _colours(self) -> np.ndarray:
-        """Red, green and blue (H, W, 3), in multiples of `_unit`; what is transparent has to be black."""
+        """Red, green and blue (H, W, 3), or gray (H, W, 1), in multiples of `_unit`; what is transparent is black."""
         image = self.picture.image
         if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
             values = np.asarray(image)
             if not np.isfinite(values).all():
                 raise DataError(f"{self.name} has values that are NaN or infinite", hint="replace them, e.g. by 0")
-            return values[..., None].repeat(3, axis=2)
+            return values[..., None]
         if not image.has_transparency_data:
-            return np.asarray(image.convert("RGB"))
+            return (
+                np.asarray(image.convert("L"))[..., None]
+                if image.mode in {"1", "L"}
+                else np.asarray(image.convert("RGB"))
+            )
         array = np.asarray(image.convert("RGBA"))
         colours, alpha = array[..., :3], array[..., 3]
         hidden, constant = alpha < 255, alpha.min() == alpha.max() > 0
@@ -269,10 +273,10 @@ def _palette(image: Image.Image) -> list[Colour]:
 
 
 def _codes(colours: np.ndarray) -> np.ndarray:
-    """One number per colour (..., 3); the value itself for grays, which may be beyond 255."""
-    red, green, blue = (colours[..., i] for i in range(3))
+    """One number per colour (..., 3) or gray (..., 1); the value itself for grays, which may be beyond 255."""
+    red, green, blue = np.moveaxis(np.broadcast_to(colours, (*colours.shape[:-1], 3)), -1, 0)
     gray = (red == green) & (green == blue)
-    return np.where(gray, red, 2**24 + (red.astype(np.int64) * 256 + green) * 256 + blue)
+    return np.asarray(np.where(gray, red, 2**24 + (red.astype(np.int64) * 256 + green) * 256 + blue))
 
 
 def _counted(codes: np.ndarray) -> str:
