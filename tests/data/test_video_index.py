@@ -1,5 +1,6 @@
 """Clips in lists and folders. The files need not be videos here."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,68 @@ def test_validation_and_test_may_be_the_same_list(tmp_path) -> None:
     assert index.splits == {"train": ("a.mp4",), "validation": ("b.mp4",), "test": ("b.mp4",)}
 
 
+def test_several_labels_in_a_line_are_refused(tmp_path) -> None:
+    for form, train in (
+        (PLAIN, "a.mp4 1 2\nb c.mp4,0,3\n"),
+        (ListFormat(named=True), "a.mp4 run jump\nb c.mp4,run,jump\n"),
+    ):
+        with pytest.raises(DataError) as caught:
+            read(tmp_path, form, train=train)
+        assert [line for line in str(caught.value).splitlines() if "train.csv" in line] == [
+            f"  train.csv:{number}: there is more than one label in {line!r}; a clip has one"
+            for number, line in enumerate(train.splitlines(), start=1)
+        ]
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        ",path,label\n0,a b.mp4,1\n1,c.mp4,0\n",
+        "label,path\n1,a b.mp4\n0,c.mp4\n",
+        'label;split;"path"\n1;x;a b.mp4\n0;x;"c.mp4"\n',
+        "id\tvideo\tclass\n7\ta b.mp4\t1\n3\tc.mp4\t0\n",
+        "0,a b.mp4,1\n1,c.mp4,0\n",
+        "1,a b.mp4,1\n2,c.mp4,0\n",
+    ],
+)
+def test_tables_of_other_columns(tmp_path, train) -> None:
+    assert labels_of(read(tmp_path, train=train)) == {"a b.mp4": 1, "c.mp4": 0}
+
+
+def test_quoted_commas_in_names_of_classes(tmp_path) -> None:
+    train = 'path,label\na.mp4,"sit, down"\n"b, c.mp4","stand ""up"""\n"d.mp4" run\n'
+    index = read(tmp_path, ListFormat(named=True), train=train)
+    assert {case: index.labels[clip.label] for case, clip in index.clips.items()} == {
+        "a.mp4": "sit, down",
+        "b, c.mp4": 'stand "up"',
+        "d.mp4": "run",
+    }
+
+
+def test_spellings_of_a_class_in_lists_are_refused(tmp_path) -> None:
+    train = "a.mp4,Cough\nb.mp4,cough\nc.mp4,no_cough\nd.mp4,no cough\ne.mp4,café\nf.mp4,cafe\u0301\n"
+    with pytest.raises(DataError, match="3 problems") as caught:
+        read(tmp_path, ListFormat(named=True), train=train)
+    assert "the classes 'Cough' and 'cough' are spellings of the same name" in str(caught.value)
+
+
+def test_a_test_list_without_labels_is_noted(tmp_path) -> None:
+    index = read(tmp_path, train="a.mp4 1\nb.mp4 0", test='c d.mp4\n"e, f.mp4"\n')
+    assert labels_of(index) == {"a.mp4": 1, "b.mp4": 0, "c d.mp4": None, "e, f.mp4": None}
+    assert index.notes == ("test.csv has no labels: nothing can be scored on it",)
+    assert index.labels == ("class 0", "class 1")
+    with pytest.raises(DataError, match=r"test\.csv:1: there is no label"):
+        read(tmp_path, train="a.mp4 1\nb.mp4 0", test="c d.mp4\ne.mp4 1\n")
+    with pytest.raises(DataError, match=r"train\.csv:1: there is no label"):
+        read(tmp_path, train="a.mp4\n", test="c.mp4\n")
+
+
+def test_paths_whose_accents_have_another_form_on_disk(tmp_path) -> None:
+    touch(tmp_path, "cafe\u0301/a.mp4")
+    index = read(tmp_path, train="caf\u00e9/a.mp4 0\ncafe\u0301/a.mp4 0\n")
+    assert [clip.path for clip in index.clips.values()] == [str(tmp_path / "cafe\u0301" / "a.mp4")]
+
+
 def test_labels_by_name(tmp_path) -> None:
     named = ListFormat(named=True)
     index = read(tmp_path, named, train="path,label\na b.mp4,no cough\nc.mp4,cough\nd.mp4 cough\n")
@@ -229,6 +292,70 @@ def test_folders_without_videos(tmp_path) -> None:
         find_clips_in_folders(tmp_path)
 
 
+def test_a_class_called_like_a_split(tmp_path) -> None:
+    touch(tmp_path, "train/steam/1.mp4", "car/2.mp4", "bus/3.mp4")
+    with pytest.raises(
+        DataError, match=r"train in .* could be the split for training or a class, as bus, car beside it"
+    ):
+        find_clips_in_folders(tmp_path)
+    touch(tmp_path, "val/steam/4.mp4")  # now train is a split
+    index = find_clips_in_folders(tmp_path)
+    assert list(index.clips) == ["train/steam/1.mp4", "val/steam/4.mp4"]
+    assert index.notes == (
+        f"2 files in {tmp_path} left out, they are not in the folder of a class of a split: bus/3.mp4, car/2.mp4",
+    )
+
+
+@pytest.mark.parametrize("name", ["train", "training", "Test", "val"])
+def test_a_class_called_like_a_split_that_holds_videos(tmp_path, name) -> None:
+    touch(tmp_path, f"{name}/1.mp4", "car/2.mp4")
+    index = find_clips_in_folders(tmp_path)
+    assert index.labels == tuple(sorted([name, "car"]))
+    assert (len(index.clips), index.splits) == (2, {})
+
+
+def test_every_file_in_the_folders_is_accounted_for(tmp_path) -> None:
+    kinds = ["a.MTS", "b.m2ts", "c.ogv", "d.divx", "e.gif", "f.F4V", "g.vob", "h.asf"]
+    touch(tmp_path, *(f"x/{name}" for name in kinds), "y/1.mp4", "y/frame.png", "y/2.mxf", "y/notes.txt", "loose.mp4")
+    index = find_clips_in_folders(tmp_path)
+    assert list(index.clips) == [*(f"x/{name}" for name in kinds), "y/1.mp4"]
+    assert index.notes == (
+        f"1 file in {tmp_path} left out, they are not in the folder of a class of a split: loose.mp4",
+        f"2 files in {tmp_path} left out, they are not videos: y/2.mxf, y/frame.png",
+    )
+
+
+def test_names_in_two_forms_of_accents(tmp_path) -> None:
+    touch(tmp_path, "Café/1.mp4", "b/2.mp4")
+    assert find_clips_in_folders(tmp_path).labels == ("Café", "b")
+    touch(tmp_path, "Cafe\u0301/3.mp4")
+    with pytest.raises(DataError, match="are spellings of the same name"):
+        find_clips_in_folders(tmp_path)
+
+
+def test_names_that_are_not_utf8_are_named(tmp_path) -> None:
+    touch(tmp_path, "a/1.mp4")
+    (tmp_path / "a" / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    for read_all in (find_clips_in_folders, lambda root: find_videos([root / "a"])):
+        with pytest.raises(DataError, match=r"not printable UTF-8: .*caf\\udce9\.mp4") as caught:
+            read_all(tmp_path)
+        str(caught.value).encode()
+    (tmp_path / "a" / os.fsdecode(b"caf\xe9.mp4")).rename(tmp_path / os.fsdecode(b"\xe9"))
+    (tmp_path / os.fsdecode(b"\xe9")).unlink()
+    (tmp_path / os.fsdecode(b"\xe9")).mkdir()
+    touch(tmp_path, os.fsdecode(b"\xe9/1.mp4"))
+    with pytest.raises(DataError, match=r"the class \\udce9 in .* is not printable UTF-8"):
+        find_clips_in_folders(tmp_path)
+
+
+def test_pipes_under_the_name_of_a_list_are_not_opened(tmp_path) -> None:
+    for name in ("train.csv", "labels.txt"):
+        os.mkfifo(tmp_path / name)
+    assert (find_lists(tmp_path), find_labels(tmp_path)) == ({}, None)
+    with pytest.raises(DataError, match=r"train\.csv is not a file"):
+        read_lists(tmp_path, {"train": tmp_path / "train.csv"}, PLAIN)
+
+
 def test_videos_for_prediction(tmp_path) -> None:
     touch(tmp_path, "in/a/1.mp4", "in/2.webm", "in/x.txt", "else/3.mp4", "else/2.webm")
     found = find_videos([tmp_path / "in" / "2.webm", tmp_path / "in", tmp_path / "else" / "3.mp4"])
@@ -236,7 +363,7 @@ def test_videos_for_prediction(tmp_path) -> None:
     assert found["a/1.mp4"].path == str(tmp_path / "in" / "a" / "1.mp4")
     for paths, reason in (
         (["in", "else"], "two videos are called 2.webm"),
-        (["in/x.txt"], r"is no video: \.mp4, \.webm, \.avi, \.mkv, \.mov, \.m4v, \.wmv, \.flv, \.3gp can be read"),
+        (["in/x.txt"], r"is not a video: \.mp4, .*\.avi, .*\.gif can be read"),
         (["gone.mp4"], "does not exist"),
     ):
         with pytest.raises(DataError, match=reason):
@@ -267,7 +394,7 @@ def test_files_of_class_names(tmp_path, name, text) -> None:
         ("labels.csv", "0,jump\n2,run\n", "the ids of its 2 names are not 0 to 1"),
         ("labels.csv", "jump,run\nsit,stand\n", "no column has integers only"),
         ("labels.csv", "0,jump\n1\n", "row 2 has not the two cells"),
-        ("labels.txt", "jump\nrun\njump\n", "1 names stand there twice: jump"),
+        ("labels.txt", "jump\nrun\njump\n", "1 names stand there twice or in two spellings: jump"),
         ("labels.json", '{"jump": "a"}', "names have no integer ids"),
         ("labels.json", "{", "Expecting"),
         ("labels.txt", "", "the ids of its 0 names"),

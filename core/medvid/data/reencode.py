@@ -19,7 +19,7 @@ import numpy as np
 
 from medvid.data.output import check_output
 from medvid.data.processes import in_processes
-from medvid.data.video_index import READABLE, SUFFIXES
+from medvid.data.video_index import SUFFIXES
 from medvid.data.video_pictures import UPRIGHT, turned
 from medvid.data.video_reader import UnexpectedFrameError, VideoReader, VideoReadError, open_video, reason_of
 from medvid.errors import DataError, ResourceError
@@ -75,7 +75,7 @@ def reencode(
     _check_folders(source, target)
     files = list(_files(source, SUFFIXES))
     if not files:
-        raise DataError(f"there are no videos in {source}: {', '.join(READABLE)}")
+        raise DataError(f"there are no videos in {source}: {', '.join(SUFFIXES)}")
     _mark(target, encoding)
     _copy_lists(source, target)
     todo = [file for file in files if not (target / file).is_file()]

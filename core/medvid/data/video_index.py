@@ -2,18 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out, shown_name
 from medvid.data.video_labels import label_key
 from medvid.errors import DataError
 
-SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".xvid", ".wmv", ".asf"),
+    *(".flv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".m2t", ".ogv", ".gif"),
+)
 """Endings of the files that are taken for videos."""
-
-READABLE = tuple(suffix for suffix in SUFFIXES if suffix not in {".mpg", ".mpeg", ".ts"})
-"""Those to recommend: of MPEG streams, most are refused, see `medvid.data.video_faults`."""
 
 _SPLITS = {
     "train": "train",
@@ -25,6 +26,7 @@ _SPLITS = {
     "testing": "test",
 }
 _SHOWN = 10
+_MISPLACED = "they are not in the folder of a class of a split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,29 @@ def split_of_folder(name: str) -> str | None:
     return _SPLITS.get(bare)
 
 
-def split_folders(root: Path) -> dict[str, Path]:
+def split_folders(root: Path, *, nested: bool = False) -> dict[str, Path]:
     """The folders of splits in `root` by split.
 
+    Args:
+        root: the data set's folder.
+        nested: only those that hold folders.
+
     Raises:
-        DataError: `root` is no folder, or has two folders of one split.
+        DataError: `root` is not a folder, or has two folders of one split.
     """
     if not root.is_dir():
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
     found: dict[str, Path] = {}
     for folder in _folders(root):
-        if split := split_of_folder(folder.name):
-            if split in found:
-                raise DataError(
-                    f"{found[split].name} and {folder.name} in {root} could both be the split {split}",
-                    hint="move one of them elsewhere",
-                )
-            found[split] = folder
+        split = split_of_folder(folder.name)
+        if split is None or (nested and not _folders(folder)):
+            continue
+        if split in found:
+            raise DataError(
+                f"{found[split].name} and {folder.name} in {root} could both be the split {split}",
+                hint="move one of them elsewhere",
+            )
+        found[split] = folder
     return found
 
 
@@ -101,10 +109,9 @@ def find_class_names(root: Path) -> tuple[str, ...]:
     Raises:
         DataError: there are none, or two are spellings of the same name.
     """
-    holds_videos = (folder.name for _, folder in _folders_of_classes(root) if next(_walk(folder), None))
-    names = tuple(sorted(set(holds_videos)))
+    names = tuple(sorted({name for _, folder in _class_roots(root) for name in _videos_of_classes(folder)}))
     if not names:
-        raise DataError(f"there are no videos ({', '.join(READABLE)}) in the class folders of {root}")
+        raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
     _ids(root, names)
     return names
 
@@ -113,40 +120,43 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
     """Index folders of videos by class, in folders train, val (or validation) and test, or directly in `root`.
 
     A clip is called by its path in `root`. Folders within that of a class are searched as well. One that holds no
-    videos is no class, unless it is named.
+    videos is not a class, unless it is named.
 
     Args:
         root: the folder.
         names: names of the classes by id, if not those of the folders in alphabetical order.
 
     Raises:
-        DataError: there are no folders or no videos, folders that are not named in `names`, or two that are spellings
-            of the same name.
+        DataError: there are no folders or no videos, folders that are not named in `names`, two that are spellings of
+            the same name, or names of files that cannot be told apart or printed.
     """
     known = tuple(names or find_class_names(root))
     ids = _ids(root, known)
     clips: dict[str, Clip] = {}
-    listed: dict[str, list[str]] = {}
+    splits: dict[str, tuple[str, ...]] = {}
     strangers: list[str] = []
     empty: list[str] = []
-    for split, folder in _folders_of_classes(root):
-        videos, in_split = list(_walk(folder)), listed.setdefault(split, [])
-        label = ids.get(label_key(folder.name))
-        if label is None:
-            (strangers if videos else empty).append(str(folder.relative_to(root)))
-            continue
-        found = {os.path.relpath(path, root).replace(os.sep, "/"): Clip(path, label) for path in videos}
+    for split, parent in _class_roots(root):
+        found: dict[str, Clip] = {}
+        videos = _videos_of_classes(parent)
+        for name in _class_folders(parent):
+            label, place = ids.get(label_key(name)), str((parent / name).relative_to(root))
+            if label is not None:
+                found |= {case: Clip(str(path), label) for case, path in _named(root, videos.get(name, [])).items()}
+            else:
+                (strangers if name in videos else empty).append(place)
         clips |= found
-        in_split += found
+        splits[split] = tuple(found)
     if strangers:
         raise DataError(
-            f"{len(strangers)} folders in {root} are not among the {len(known)} class names: {_listed(strangers)}",
+            f"{len(strangers)} folders in {root} are not among the {len(known)} class names: {listed(strangers)}",
             hint="rename them, or set dataset.labels",
         )
     if not clips:
-        raise DataError(f"there are no videos ({', '.join(READABLE)}) in the class folders of {root}")
-    splits = {split: tuple(cases) for split, cases in listed.items() if split}
-    notes = [f"{len(empty)} folders hold no videos and are no classes: {_listed(empty)}"] if empty else []
+        raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
+    splits.pop("", None)
+    notes = [f"{len(empty)} folders hold no videos and are no classes: {listed(empty)}"] if empty else []
+    notes += _left_out(root, {clip.path for clip in clips.values()})
     return VideoIndex(clips, known, splits, (*notes, *notes_on_classes(clips, splits, known)))
 
 
@@ -162,11 +172,11 @@ def notes_on_classes(
     """
     used = {clip.label for clip in clips.values()}
     absent = [name for label, name in enumerate(names) if label not in used]
-    notes = [f"{len(absent)} of {len(names)} classes have no clips: {_listed(absent)}"] if absent else []
+    notes = [f"{len(absent)} of {len(names)} classes have no clips: {listed(absent)}"] if absent else []
     trained = {clips[case].label for case in splits["train"]} if "train" in splits else used
     held_out = [name for label, name in enumerate(names) if label in used - trained]
     if held_out:
-        notes.append(f"{len(held_out)} classes are held out but have no training clips: {_listed(held_out)}")
+        notes.append(f"{len(held_out)} classes are held out but have no training clips: {listed(held_out)}")
     return tuple(notes)
 
 
@@ -174,51 +184,93 @@ def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
     """Clips without labels from files and folders, for prediction, by name.
 
     Raises:
-        DataError: a path is missing, is no video or holds none, or two have the same name.
+        DataError: a path is missing, is not a video or holds none, or two have the same name.
     """
     found: dict[str, Clip] = {}
     for path in paths:
         if path.is_dir():
-            files = [(os.path.relpath(file, path).replace(os.sep, "/"), file) for file in _walk(path)]
+            files = _named(path, [file for file in find_files(path) if _is_video(file)])
             if not files:
-                raise DataError(f"no videos ({', '.join(READABLE)}) in {path}")
-        elif not path.is_file():
+                raise DataError(f"no videos ({', '.join(SUFFIXES)}) in {path}")
+        elif not path.exists():
             raise DataError(f"{path} does not exist")
-        elif path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path} is no video: {', '.join(READABLE)} can be read")
+        elif not _is_video(path):
+            raise DataError(f"{path} is not a video: {', '.join(SUFFIXES)} can be read")
         else:
-            files = [(path.name, str(path))]
-        for name, file in files:
+            files = _named(path.parent, [path])
+        for name, file in files.items():
             if name in found and os.path.realpath(file) != os.path.realpath(found[name].path):
                 raise DataError(
                     f"two videos are called {name}: {found[name].path} and {file}",
                     hint="predict them one after the other, into different folders",
                 )
-            found.setdefault(name, Clip(file))
+            found.setdefault(name, Clip(str(file)))
     return found
 
 
 def _class_roots(root: Path) -> list[tuple[str, Path]]:
-    """Folders that hold one folder per class, with their splits; `root` itself, without a split, if it is undivided."""
-    divided = [(split, folder) for split, folder in split_folders(root).items() if _class_folders(folder)]
-    roots = divided if any(split == "train" for split, _ in divided) else [("", root)]
-    if not any(_class_folders(folder) for _, folder in roots):
+    """Folders that hold one folder per class, with their splits; `root` itself, without a split, if it is undivided.
+
+    Raises:
+        DataError: there are no such folders, or it cannot be told whether one called train is a split or a class.
+    """
+    divided = split_folders(root, nested=True)
+    if "train" not in divided:
+        if not _class_folders(root):
+            raise DataError(
+                f"there are neither lists (train.csv, val.csv) nor folders of classes in {root}",
+                hint="set dataset.root, or name the lists in dataset.lists",
+            )
+        return [("", root)]
+    others = [folder for folder in _folders(root) if folder not in divided.values()]
+    if len(divided) == 1 and (classes := [folder.name for folder in others if _holds_videos(folder)]):
+        name = divided["train"].name
         raise DataError(
-            f"there are neither lists (train.csv, val.csv) nor folders of classes in {root}",
-            hint="set dataset.root, or name the lists in dataset.lists",
+            f"{name} in {root} could be the split for training or a class, as {listed(classes)} beside it hold videos",
+            hint=f"move what is not of the split elsewhere, or rename the class {name}",
         )
-    return sorted(roots)
+    return sorted(divided.items())
 
 
-def _folders_of_classes(root: Path) -> list[tuple[str, Path]]:
-    """The folders that may be those of classes, with their splits."""
-    return [(split, parent / name) for split, parent in _class_roots(root) for name in _class_folders(parent)]
+def _videos_of_classes(parent: Path) -> dict[str, list[Path]]:
+    """The videos below each folder in `parent` that holds any, by the folder's name."""
+    videos: dict[str, list[Path]] = {}
+    depth = len(parent.parts)
+    for path in find_files(parent):
+        if _is_video(path) and len(path.parts) > depth + 1:
+            videos.setdefault(path.parts[depth], []).append(path)
+    return videos
+
+
+def _named(root: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """Files by their paths in a folder, all of which can be printed and told apart."""
+    check_usable(root, [path for path in files if shown_name(path) != str(path)])
+    hint = "rename one of them"
+    return by_name(((path.relative_to(root).as_posix(), path) for path in files), "videos", hint)
+
+
+def _left_out(root: Path, used: set[str]) -> tuple[str, ...]:
+    """What to tell about all other files."""
+    files = [path for path in find_files(root) if str(path) not in used]
+    return name_left_out(root, files, (), lambda path: _MISPLACED if _is_video(path) else "they are not videos")
+
+
+def _is_video(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def _holds_videos(folder: Path) -> bool:
+    return any(name.lower().endswith(SUFFIXES) for _, _, files in os.walk(folder) for name in files)
 
 
 def _ids(root: Path, names: Sequence[str]) -> dict[str, int]:
     """Id by what the spellings of a name have in common."""
     ids: dict[str, int] = {}
     for number, name in enumerate(names):
+        if shown_name(name) != name:
+            raise DataError(
+                f"the name of the class {shown_name(name)} in {root} is not printable UTF-8", hint="rename it"
+            )
         other = ids.setdefault(label_key(name), number)
         if other != number:
             raise DataError(
@@ -234,16 +286,3 @@ def _folders(root: Path) -> list[Path]:
 
 def _class_folders(root: Path) -> list[str]:
     return [folder.name for folder in _folders(root)]
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    """The videos in a folder and those within it, in a fixed order."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for name in sorted(files):
-            if name[0] != "." and name.lower().endswith(SUFFIXES):
-                yield os.path.join(parent, name)  # noqa: PTH118 (a hundred thousand times)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")

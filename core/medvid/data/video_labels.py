@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +24,7 @@ _SHOWN = 10
 
 def find_labels(root: Path) -> Path | None:
     """The file in `root` that names the classes, if there is one under a customary name."""
-    return next((path for pattern in _FILES for path in sorted(root.glob(pattern))), None)
+    return next((path for pattern in _FILES for path in sorted(root.glob(pattern)) if path.is_file()), None)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -48,8 +50,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def label_key(name: str) -> str:
-    """What two spellings of a class name have in common: ``riding_a_bike`` and ``"Riding a bike"`` are the same."""
-    return name.strip("\"' ").replace("_", " ").lower()
+    """What two spellings of a class name have in common: ``riding_a_bike`` and ``"Riding a bike"`` are the same.
+
+    So are letters with accents that are written as one sign and as two.
+    """
+    return unicodedata.normalize("NFC", name.strip("\"' ").replace("_", " ")).casefold()
 
 
 def _from_json(text: str) -> list[tuple[int, str]]:
@@ -93,9 +98,10 @@ def _ordered(pairs: list[tuple[int, str]]) -> tuple[str, ...]:
     names = tuple(name.strip("\"' ") for _, name in sorted(pairs))
     if not pairs or sorted(number for number, _ in pairs) != list(range(len(pairs))):
         raise ValueError(f"the ids of its {len(pairs)} names are not 0 to {len(pairs) - 1}")
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{len(twice)} names stand there twice: {', '.join(twice[:_SHOWN])}")
+    keys = Counter(map(label_key, names))
+    if len(keys) < len(names):
+        twice = sorted({name for name in names if keys[label_key(name)] > 1})
+        raise ValueError(f"{len(twice)} names stand there twice or in two spellings: {', '.join(twice[:_SHOWN])}")
     return names
 
 

@@ -3,14 +3,18 @@
 Everything that is wrong with them is reported at once. Imports nothing heavy.
 """
 
+import csv
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from medvid.data.listing import find_spelled
 from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, notes_on_classes, raise_problems, split_folders
 from medvid.data.video_labels import label_key
 from medvid.errors import DataError
@@ -19,6 +23,10 @@ _NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("te
 _PATTERNS = ("{}.csv", "{}.txt", "{}_list.txt", "*_{}_list_videos.txt", "*_{}_list.txt")
 _HINT = "each line is a path and a label, an integer from 0: clips/a b.mp4 12"
 _PROBED = 200
+_PATHS = {"path", "file", "filename", "file_name", "filepath", "file_path", "video", "video_path", "clip", "name"}
+_LABELS = {"label", "labels", "class", "class_id", "label_id", "target"}
+_SEVERAL = re.compile(rf"(?i)({'|'.join(map(re.escape, SUFFIXES))})\"?[\s,;]+\S")
+"""A path that goes on behind its ending."""
 _SHOWN = 10
 
 
@@ -39,7 +47,7 @@ class ListFormat:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a list."""
+    """A line of a list; an empty label is not known."""
 
     line: int
     path: str
@@ -56,7 +64,8 @@ def find_lists(root: Path) -> dict[str, Path]:
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
     found: dict[str, Path] = {}
     for split, names in _NAMES.items():
-        files = sorted({path for name in names for pattern in _PATTERNS for path in root.glob(pattern.format(name))})
+        found_here = {path for name in names for pattern in _PATTERNS for path in root.glob(pattern.format(name))}
+        files = sorted(path for path in found_here if path.is_file())  # opening a pipe would wait for ever
         if len(files) > 1:
             listed = ", ".join(path.name for path in files)
             raise DataError(f"several lists in {root} could be that of {split}: {listed}", hint="set dataset.lists")
@@ -92,6 +101,8 @@ def _state(path: Path) -> tuple[int, int]:
         state = path.stat()
     except OSError as error:
         raise DataError(f"the list {path} cannot be read: {error.strerror}", hint="set dataset.lists") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise DataError(f"the list {path} is not a file", hint="set dataset.lists")
     return state.st_size, state.st_mtime_ns
 
 
@@ -114,8 +125,8 @@ class _Lists:
     notes: list[str] = field(default_factory=list)
 
     def read(self, files: Mapping[str, Path]) -> VideoIndex:
-        entries = {split: self._parse(path) for split, path in files.items()}
-        ids = self._ids(entry.label for listed in entries.values() for entry in listed)
+        entries = {split: self._parse(split, path) for split, path in files.items()}
+        ids = self._ids({entry.label for found in entries.values() for entry in found if entry.label})
         clips: dict[str, Clip] = {}
         splits: dict[str, tuple[str, ...]] = {}
         for split, listed in entries.items():
@@ -127,38 +138,62 @@ class _Lists:
         labels = tuple(self.names) if self.names else _class_names(clips, ids)
         divided = {} if "all" in splits else splits
         self.notes += notes_on_classes(clips, divided, labels)
-        if all(clip.label for clip in clips.values()):
+        if all(clip.label for clip in clips.values() if clip.label is not None):
             self.notes.append("no clip has the label 0: labels count from 0")
         return VideoIndex(clips, labels, divided, tuple(self.notes))
 
-    def _parse(self, path: Path) -> list[Entry]:
+    def _parse(self, split: str, path: Path) -> list[Entry]:
         """The lines of a list; those that are none are among the problems."""
-        named = self.form.named or self.names is not None
-        entries, before = [], len(self.problems)
-        for number, line in enumerate(_text(path).split("\n"), start=1):
-            stripped = line.strip()
-            file, label = _split(stripped, self.form.separator, named)
-            if not stripped or (number == 1 and label in {"label", "labels", "class"}):  # a header
-                continue
-            if not file or not label or label.lower().endswith(SUFFIXES):
-                self.problems.append(f"{path.name}:{number}: there is no label in {stripped!r}")
-            else:
-                entries.append(Entry(number, file, label))
+        lines = [(number, line.strip()) for number, line in enumerate(_text(path).split("\n"), start=1) if line.strip()]
+        columns = Columns.of(lines[0][1]) if lines and self.form.separator is None else None
+        if columns:
+            lines, columns = lines[1:], None if columns.plain else columns
+        elif lines and (columns := _numbered(lines)):
+            self.notes.append(f"{path.name}: its first column, which counts the lines, is left out")
+        if split == "test" and lines and not columns and all(_is_path(line) for _, line in lines):
+            self.notes.append(f"{path.name} has no labels: nothing can be scored on it")
+            return [Entry(number, line.strip('"'), "") for number, line in lines]
+        entries: list[Entry] = []
+        before = len(self.problems)
+        for number, line in lines:
+            if problem := self._add(entries, number, line, columns):
+                self.problems.append(f"{path.name}:{number}: {problem}")
         if not entries and len(self.problems) == before:
             self.problems.append(f"{path.name}: no clip is listed")
         return entries
 
-    def _ids(self, labels: Iterable[str]) -> dict[str, int]:
+    def _add(self, entries: list[Entry], number: int, line: str, columns: "Columns | None") -> str | None:
+        """Add the entry of a line, or say what is wrong with it."""
+        named = self.form.named or self.names is not None
+        file, label = columns.cells(line) if columns else _split(line, self.form.separator, named)
+        if not entries and label.lower() in {"label", "labels", "class"} and not _is_path(file):
+            return None  # a header
+        if not file or not label or _is_path(label):
+            return f"there is no label in {line!r}"
+        if not _is_path(file) and _SEVERAL.search(file):
+            return f"there is more than one label in {line!r}; a clip has one"
+        entries.append(Entry(number, file, label))
+        return None
+
+    def _ids(self, different: set[str]) -> dict[str, int]:
         """Id by what a list has as a label, as far as that is a label."""
-        different = set(labels)
         integers = {label: int(label) for label in different if re.fullmatch(r"-?\d+", label)}
         if self.names:
             by_name = {label_key(name): number for number, name in enumerate(self.names)}
             named = {label: by_name[label_key(label)] for label in different if label_key(label) in by_name}
             return named | integers
         if self.form.named and not integers:
+            self._check_spellings(sorted(different))
             return {label: number for number, label in enumerate(sorted(different))}
         return integers
+
+    def _check_spellings(self, names: Sequence[str]) -> None:
+        """Two names that differ by capitals, underscores or the form of accents would be two classes by mistake."""
+        first: dict[str, str] = {}
+        for name in names:
+            other = first.setdefault(label_key(name), name)
+            if other != name:
+                self.problems.append(f"the classes {other!r} and {name!r} are spellings of the same name")
 
     def _prefix(self, split: str, entries: Sequence[Entry]) -> Path:
         """Where the paths of a list begin: there are folders per split, to which mmaction2's lists are relative."""
@@ -181,11 +216,11 @@ class _Lists:
         for entry in entries:
             place = f"{path.name}:{entry.line}"
             label = ids.get(entry.label)
-            if label is None:
+            if label is None and entry.label:
                 known = f" and none of the {count} class names" if count else ""
                 self.problems.append(f"{place}: the label {entry.label!r} is no integer{known}")
                 continue
-            if label < 0 or (count is not None and label >= count):
+            if label is not None and (label < 0 or (count is not None and label >= count)):
                 allowed = f"0 to {count - 1}" if count else "0, 1, 2, ..."
                 self.problems.append(f"{place}: the label {label} is out of range, they are {allowed}")
                 continue
@@ -195,6 +230,8 @@ class _Lists:
                 continue
             file = os.path.join(base, relative)  # noqa: PTH118 (a hundred thousand times)
             name = file.removeprefix(root).lstrip("/").replace(os.sep, "/")
+            if not name.isascii():
+                name, file = unicodedata.normalize("NFC", name), str(find_spelled(Path(file)))
             if name not in clips:
                 clips[name], lines[name] = Clip(file, label), entry.line
             elif clips[name].label == label:
@@ -235,8 +272,67 @@ def _text(path: Path) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table separated by commas, semicolons or tabs has path and label."""
+
+    path: int
+    label: int
+    count: int
+    separator: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether lines are as they are without a header; then paths may hold the separator."""
+        return (self.path, self.label, self.count) == (0, 1, 2)
+
+    @classmethod
+    def of(cls, header: str) -> "Columns | None":
+        """The columns that a first line names, if it does."""
+        for separator in ",;\t":
+            cells = [cell.strip().lower() for cell in _row(header, separator)]
+            paths = [number for number, cell in enumerate(cells) if cell in _PATHS]
+            labels = [number for number, cell in enumerate(cells) if cell in _LABELS]
+            if len(paths) == len(labels) == 1:
+                return cls(paths[0], labels[0], len(cells), separator)
+        return None
+
+    def cells(self, line: str) -> tuple[str, str]:
+        """Path and label of a line; empty where it has more or fewer cells than the header."""
+        cells = _row(line, self.separator)
+        return (cells[self.path].strip(), cells[self.label].strip()) if len(cells) == self.count else ("", "")
+
+
+def _numbered(lines: Sequence[tuple[int, str]]) -> Columns | None:
+    """The columns of a table without a header whose first one counts the lines, as pandas writes it."""
+    for separator in ",;\t":
+        rows = [_row(line, separator) for _, line in lines]
+        if all(len(row) == 3 and _is_path(row[1]) for row in rows):
+            first = rows[0][0].strip()
+            counted = (
+                [str(number) for number in range(int(first), int(first) + len(rows))] if first in {"0", "1"} else []
+            )
+            if [row[0].strip() for row in rows] == counted:
+                return Columns(1, 2, 3, separator)
+    return None
+
+
+def _row(line: str, separator: str) -> list[str]:
+    """The cells of a line of a table, which may be in quotation marks."""
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+
+def _is_path(text: str) -> bool:
+    return text.strip('" ').lower().endswith(SUFFIXES)
+
+
 def _split(line: str, separator: str | None, named: bool) -> tuple[str, str]:
     """Path and label of a line."""
+    if '"' in line:
+        for mark in (separator,) if separator else (",", ";", "\t", " "):
+            cells = _row(line, mark)
+            if len(cells) == 2:
+                return cells[0].strip(), cells[1].strip()
     if separator is not None:
         file, _, label = line.rpartition(separator)
         return file.strip().strip('"'), label.strip().strip('"')
