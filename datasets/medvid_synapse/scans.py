@@ -16,6 +16,7 @@ from medvid.data.grid import Grid
 from medvid.data.preparation import Prepared, VolumePreparation
 from medvid.data.splits import by_number
 from medvid.data.volume_files import CaseFiles
+from medvid.data.volume_survey import Extent, mixed_voxel_sizes, unknown_units
 from medvid.data.volumes import VolumeCase, VolumeDataset
 from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
 from medvid.errors import DataError
@@ -130,7 +131,7 @@ class Scans(VolumeDataset):
         Raises:
             DataError: the file cannot be read.
         """
-        shape, affine = nifti.read_geometry(self._files(case).images[0], case)
+        shape, affine, _ = nifti.read_geometry(self._files(case).images[0], case)
         count = shape[closest_ras(affine)[:, 0].tolist().index(2)]
         return tuple(f"{case}_slice{index:03d}" for index in range(count))
 
@@ -158,6 +159,12 @@ class Scans(VolumeDataset):
         if "validation" in declared:
             log.warning("the lists of %s do not count, but the authors' split or that of the task", self.options.root)
         return splits
+
+    def _survey(self, trained: Sequence[Extent]) -> list[str]:
+        """Slices are resized, whatever the voxel size, and there are no patches."""
+        mixed = mixed_voxel_sizes(trained)
+        lines = (f"{mixed}; slices are resized to one size all the same" if mixed else "", unknown_units(trained))
+        return [line for line in lines if line]
 
     @cached_property
     def _preparation(self) -> VolumePreparation:

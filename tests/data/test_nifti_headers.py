@@ -233,7 +233,8 @@ def test_a_mask_without_a_unit_has_its_scans(tmp_path: Path, unit: str) -> None:
 @pytest.mark.parametrize("change", [lambda p: p, lambda p: p.with_suffix(".nii")])
 def test_geometry_is_read_from_the_header_alone(tmp_path: Path, change: Callable[[Path], Path]) -> None:
     path = patched(change(tmp_path / "a.nii.gz"), (UNITS, (3,)), data=VOXELS[..., None])
-    shape, affine = nifti.read_geometry(path, "a")
+    shape, affine, space = nifti.read_geometry(path, "a")
+    assert space == nifti.read(path, "a").space
     assert shape == SHAPE
     np.testing.assert_array_equal(affine, nifti.read(path, "a").affine)
     path.write_bytes(b"<html>")

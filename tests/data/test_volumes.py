@@ -307,3 +307,46 @@ def test_what_is_odd_about_an_opened_file_is_said(make, tmp_path: Path, root: Pa
     [record] = caplog.records
     assert "case scan: its image gives no orientation" in record.getMessage()
     assert str(tmp_path / "scan.nii.gz") in record.getMessage()
+
+
+def warnings_of(caplog, action) -> list[str]:
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        action()
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_is_odd_about_the_training_volumes_as_a_whole_is_said(make, tmp_path: Path, write, caplog) -> None:
+    """By a run and by a check, in one line each: mixed voxel sizes, a patch that is too large, files without a unit."""
+    root, random = tmp_path / "mixed", np.random.default_rng(0)
+    for number, (size, depth) in enumerate([((1, 1, 1), 20), ((1, 1, 3), 10), ((1, 1, 5), 6), ((2, 1, 9), 40)]):
+        affine = np.diag([*size, 1])[:, [2, 1, 0, 3]]  # slices first in the file
+        voxels = random.integers(1, 99, (depth, 12, 12), dtype=np.int16)
+        write(root / "img" / f"c{number}.nii.gz", voxels, affine)
+        write(root / "label" / f"c{number}.nii.gz", (voxels > 50).astype(np.uint8), affine)
+    mixed = (
+        "the voxel sizes of the 3 training volumes differ, from 1 x 1 x 1 to 1 x 1 x 5 mm (median 1 x 1 x 3), and are "
+        "not made equal: set dataset.spacing, in mm"
+    )
+    small = (
+        "the patch of 8 x 8 x 8 voxels is larger than 1 of the 3 training volumes, around which zeros are put (median "
+        "volume 12 x 12 x 10): see dataset.patch.size and dataset.spacing"
+    )
+    unit = "3 of the 3 training images do not say their unit of length: mm are taken"
+    for action in ("prepare", "check"):
+        dataset = make(root=root, crop=False)
+        asked = [*dataset.cases("validation"), *dataset.cases("train")]
+        assert warnings_of(caplog, lambda: getattr(dataset, action)(asked, quiet)) == [mixed, small, unit]  # noqa: B023
+        even = make(root=root, crop=False, spacing=(1, 1, 1))
+        assert warnings_of(caplog, lambda: getattr(even, action)(asked, quiet)) == [unit]  # noqa: B023
+        assert warnings_of(caplog, lambda: getattr(even, action)(dataset.cases("validation"), quiet)) == []  # noqa: B023
+
+
+def test_the_same_oddity_of_many_cases_is_one_line(make, root: Path, caplog) -> None:
+    for name in ("a", "b"):
+        for path in (root / "img" / f"{name}.nii.gz", root / "label" / f"{name}.nii.gz"):
+            nib.save(nib.Nifti1Image(np.asarray(nib.load(path).dataobj), None), path)
+    dataset = make()
+    said = warnings_of(caplog, lambda: dataset.prepare(NAMES, quiet))
+    [line] = [line for line in said if "orientation" in line]
+    assert line.startswith("2 cases (a, b): its image gives no orientation (qform and sform codes are 0)")

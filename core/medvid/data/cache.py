@@ -29,7 +29,7 @@ from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
 from medvid.data.nifti_space import Space
 from medvid.data.preparation import Prepared, VolumePreparation, count_labels
-from medvid.data.problems import raise_together
+from medvid.data.problems import raise_together, say_together
 from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError, ResourceError
 from medvid.machine import usable_cores, usable_memory
@@ -95,7 +95,7 @@ class VolumeCache:
         return prepared
 
     def prepare(self, cases: Mapping[CaseFiles, Fingerprint], progress: Progress) -> tuple[str, ...]:
-        """Build the entries that are missing or damaged; return all cases' notes.
+        """Build the entries that are missing or damaged; return all cases' notes, each once with its cases.
 
         Raises:
             DataError: one or more cases cannot be prepared.
@@ -113,7 +113,7 @@ class VolumeCache:
             if error is not None:
                 errors[files.id] = error
         raise_together([errors[files.id] for files in todo if files.id in errors])
-        return tuple(f"case {files.id}: {note}" for files, path in paths.items() for note in _read_meta(path)["notes"])
+        return say_together({files.id: _read_meta(path)["notes"] for files, path in paths.items()})
 
     def build(self, files: CaseFiles, path: Path) -> None:
         """Prepare a case and put its entry in place, complete or not at all.

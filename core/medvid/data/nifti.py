@@ -75,16 +75,16 @@ def read(path: Path, case: str) -> Volume:
         return _volume(*read_bytes(path))
 
 
-def read_geometry(path: Path, case: str) -> tuple[tuple[int, ...], np.ndarray]:
-    """Read the header alone: the shape (X, Y, Z) and the affine, as `read` gives them.
+def read_geometry(path: Path, case: str) -> tuple[tuple[int, ...], np.ndarray, Space]:
+    """Read the header alone: the shape (X, Y, Z), the affine and the space, as `read` gives them.
 
     Raises:
         DataError: as `read`, as far as it shows in the header.
     """
     with _naming(path, case):
         header = read_header(path)
-        shape = _shape(header)[:3]
-        return shape, Space.read(header).affine(shape)[0]
+        shape, space = _shape(header)[:3], Space.read(header)
+        return shape, space.affine(shape)[0], space
 
 
 def read_labels(path: Path, case: str, labels: int) -> Volume:

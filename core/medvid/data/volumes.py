@@ -31,6 +31,7 @@ from medvid.data.splits import (
     name_unused,
 )
 from medvid.data.volume_files import CaseFiles
+from medvid.data.volume_survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
 from medvid.errors import DataError
 from medvid.machine import usable_memory
 from medvid.plugin.specs import Layout
@@ -143,7 +144,15 @@ class VolumeDataset(Dataset):
     ) -> dict[str, DataError]:
         """As `Dataset.check`, by as many processes as memory is enough for."""
         fitting = max(1, min(workers, usable_memory() // PROCESS_BYTES))
-        return super().check(cases, progress, deep=deep, workers=fitting, seconds=seconds)
+        errors = super().check(cases, progress, deep=deep, workers=fitting, seconds=seconds)
+        foreseen: list[Extent] = []
+        for case in self._trained_on([case for case in cases if case not in errors]):
+            try:
+                foreseen.append(self._foresee(case))
+            except DataError as error:  # of a case for which there was no time
+                errors[case] = error
+        _warn(self._survey(foreseen))
+        return errors
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
         """Prepare a case, without keeping it."""
@@ -155,6 +164,28 @@ class VolumeDataset(Dataset):
             self._content.update(zip(cases, pool.map(fingerprint, files), strict=True))
         _warn(check_copies(self._splits, {case: content.image for case, content in self._content.items()}))
         _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
+        trained = [(self._files(case), self._fingerprint(case)) for case in self._trained_on(cases)]
+        _warn(self._survey([Extent.of(self._cache.read(*case)) for case in trained]))
+
+    def _trained_on(self, cases: Sequence[str]) -> list[str]:
+        trained = set(self._splits.get("train", ()))
+        return [case for case in cases if case in trained]
+
+    def _foresee(self, case: str) -> Extent:
+        """What a case will be like, from the header of its first file."""
+        return Extent.foreseen(*nifti.read_geometry(self._files(case).images[0], case), self.options.spacing)
+
+    def _survey(self, trained: Sequence[Extent]) -> list[str]:
+        """What is to be said of the training cases as a whole."""
+        options = self.options
+        mixed = "" if options.spacing else mixed_voxel_sizes(trained)
+        small = small_volumes(trained, options.patch.size)
+        lines = (
+            f"{mixed}, and are not made equal: set dataset.spacing, in mm" if mixed else "",
+            f"{small}: see dataset.patch.size and dataset.spacing" if small else "",
+            unknown_units(trained),
+        )
+        return [line for line in lines if line]
 
     def digest(self, cases: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
