@@ -147,7 +147,7 @@ def test_many_builders_of_one_entry(folder: Folder) -> None:
         images = [prepared.image for prepared in pool.map(lambda _: folder.read(), range(6))]
     for image in images:
         np.testing.assert_array_equal(image, images[0])
-    assert [path.name for path in folder.cache.folder.iterdir()] == ["volumes"]
+    assert sorted(path.name for path in folder.cache.folder.iterdir()) == ["CACHEDIR.TAG", "volumes"]
 
 
 def test_an_interrupted_build_leaves_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,16 +157,18 @@ def test_an_interrupted_build_leaves_nothing(folder: Folder, monkeypatch: pytest
     monkeypatch.setattr(module.json, "dump", interrupt)  # the last thing that is written
     with pytest.raises(KeyboardInterrupt):
         folder.read()
-    assert list(folder.cache.folder.rglob("*")) == []
+    assert [path.name for path in folder.cache.folder.rglob("*") if path.is_file()] == ["CACHEDIR.TAG"]
 
 
 def test_leftovers_of_killed_builders_are_removed_after_a_day(folder: Folder) -> None:
-    for name, age in (("old", 2), ("new", 0)):
-        path = folder.cache.folder / f".building-{name}"
-        path.mkdir(parents=True)
-        os.utime(path, (time.time() - age * 86400,) * 2)
+    for name in (".building-{}", "volumes/ab/.key-{}.draft", ".key-{}.draft"):
+        for age in (0, 2):
+            path = folder.cache.folder / name.format(age)
+            path.mkdir(parents=True)
+            os.utime(path, (time.time() - age * 86400,) * 2)
     folder.update()
-    assert {path.name for path in folder.cache.folder.iterdir()} == {".building-new", "volumes"}
+    left = {path.name for path in folder.cache.folder.rglob(".*") if path.is_dir()}
+    assert left == {".building-0", ".key-0.draft"}
 
 
 def test_a_full_disk_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +176,18 @@ def test_a_full_disk_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module.np, "save", fail)
-    with pytest.raises(ResourceError, match=r"no space left in .*cache for the prepared case a"):
+    with pytest.raises(ResourceError, match=r"cannot write .*cache/volumes/.*: no space left") as caught:
         folder.read()
+    assert "platform cache prune" in caught.value.hint
+
+
+def test_a_place_where_no_cache_can_be_is_named(folder: Folder) -> None:
+    (folder.root / "file").touch()
+    files = folder.files
+    for place in (folder.root / "file", folder.root / "file" / "cache"):
+        folder.cache = replace(folder.cache, folder=place)
+        with pytest.raises(ResourceError, match=rf"cannot write {place}: a file is in the way"):
+            folder.cache.prepare({files[0]: fingerprint(files[0])}, lambda *_: None)
 
 
 def test_the_cache_is_its_users_only(folder: Folder) -> None:
@@ -200,7 +212,7 @@ def test_bad_cases_are_told_together_and_good_ones_are_kept(folder: Folder) -> N
 
 def test_processes_prepare_the_same_and_report_errors_alike(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PARALLEL_BYTES", 0)
-    monkeypatch.setattr(module, "_PROCESS_BYTES", 1)
+    monkeypatch.setattr(module, "PROCESS_BYTES", 1)
     (folder.root / "img" / "c.nii.gz").write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(DataError, match=r"^case c: .*c\.nii\.gz is a Git LFS pointer") as caught:
         folder.update()

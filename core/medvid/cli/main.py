@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "check": "Check a task without running it.",
     "data": "Check a data set, or prepare one of videos for fast reading.",
+    "cache": "Show and prune the cache of prepared cases.",
     "plugins": "List, show, enable and write plugins.",
     "matrix": "Show which backbone trains with which head on what kind of data.",
     "schema": "Write the JSON Schema of task files, for editors.",

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from medvid.data.cache_folder import default_folder
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -67,8 +68,8 @@ class DatasetOptions(ComponentOptions):
     """The folder of the data set."""
     if_missing: Literal["error", "sample"] = "error"
     """What to do where `root` does not exist: stop, or run on the generated sample of the task."""
-    cache: Path = Field(default=Path("~/.cache/medvid"))
-    """Where prepared cases are kept; safe to delete."""
+    cache: Path = Field(default_factory=default_folder)
+    """Where prepared cases are kept, see `platform cache`; default: medvid in XDG_CACHE_HOME or ~/.cache."""
 
     def input_info(self) -> InputInfo:
         """What a training batch looks like. May read small index files of the data set.

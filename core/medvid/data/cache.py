@@ -4,15 +4,11 @@ An entry is a folder of .npy files that are mapped into memory when read, so tha
 It appears by a rename when it is complete, and any number of processes may build the same one.
 """
 
-import contextlib
 import errno
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
-import tempfile
-import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from medvid.data.cache_folder import entry_path, lease, make_cache, tidy, touch
 from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
 from medvid.data.nifti_space import Space
@@ -32,14 +29,13 @@ from medvid.data.preparation import Prepared, VolumePreparation, count_labels
 from medvid.data.problems import raise_together, say_together
 from medvid.data.volume_files import CaseFiles
 from medvid.errors import DataError, ResourceError
+from medvid.files import make_folder, replace_folder
 from medvid.machine import usable_cores, usable_memory
 
 FORMAT = 2
 """Increase it when entries of older code must not be used any more."""
 
 _ARRAYS = ("image", "label", "foreground", "background")
-_BUILDING = ".building-"
-_DAY = 86400.0
 _PARALLEL_BYTES = 64 << 20  # less than this is prepared sooner than processes start
 PROCESS_BYTES = 3 << 30
 """Memory that preparing a CT scan of 512 x 512 x 150 takes, rounded up."""
@@ -81,11 +77,12 @@ class VolumeCache:
         """Where the entry of this content is, or will be."""
         settings = json.dumps([FORMAT, asdict(self.preparation), asdict(content)], sort_keys=True)
         key = hashlib.blake2b(settings.encode(), digest_size=16).hexdigest()
-        return self.folder / "volumes" / key[:2] / key
+        return entry_path(self.folder, key)
 
     def read(self, files: CaseFiles, content: Fingerprint) -> Prepared:
         """Map an entry into memory, building it if it is missing or damaged."""
         path = self.path(content)
+        touch(path)
         prepared = _load(path)
         if prepared is None:
             self.build(files, path)
@@ -95,14 +92,21 @@ class VolumeCache:
         return prepared
 
     def prepare(self, cases: Mapping[CaseFiles, Fingerprint], progress: Progress) -> tuple[str, ...]:
-        """Build the entries that are missing or damaged; return all cases' notes, each once with its cases.
+        """Build the entries that are missing or damaged, and keep all from being pruned.
+
+        Returns:
+            All cases' notes, each once with its cases.
 
         Raises:
             DataError: one or more cases cannot be prepared.
+            ResourceError: the cache cannot be written to.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._remove_leftovers()
+        make_cache(self.folder)
+        tidy(self.folder)
         paths = {files: self.path(content) for files, content in cases.items()}
+        lease(self.folder, paths.values())
+        for path in paths.values():
+            touch(path)
         todo = {files: path for files, path in paths.items() if not _is_intact(path)}
         done = len(cases) - len(todo)
         progress(done, len(cases))
@@ -120,30 +124,22 @@ class VolumeCache:
 
         Raises:
             DataError: the case cannot be prepared.
-            ResourceError: the disk is full.
+            ResourceError: the disk is full, or the cache cannot be written to.
         """
         prepared = self.preparation.prepare(files)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self.folder))
         try:
-            _write(temporary, files, prepared, self.preparation)
-            _move(temporary, path)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise ResourceError(
-                    f"no space left in {self.folder} for the prepared case {files.id}",
-                    hint="free some, or point dataset.cache to another disk; entries may be deleted at any time",
-                ) from error
+            make_cache(self.folder)
+            make_folder(path.parent, 0o700)
+            if path.exists() and not _is_intact(path):
+                shutil.rmtree(path, ignore_errors=True)
+            with replace_folder(path, 0o700) as draft:
+                _write(draft, files, prepared, self.preparation)
+        except ResourceError as error:
+            error.hint = "`platform cache prune` makes room; dataset.cache names another folder"
             raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-    def _remove_leftovers(self) -> None:
-        """Delete what builders left behind that were killed a day ago or earlier."""
-        for folder in self.folder.glob(f"{_BUILDING}*"):
-            with contextlib.suppress(OSError):
-                if folder.stat().st_mtime < time.time() - _DAY:
-                    shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # what another process built meanwhile is as good
+                raise
 
 
 def _hash(paths: Sequence[Path]) -> str:
@@ -189,10 +185,7 @@ def _try_build(cache: VolumeCache, files: CaseFiles, path: Path) -> DataError | 
 def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: VolumePreparation) -> None:
     arrays = {name: array for name in _ARRAYS if (array := getattr(prepared, name)) is not None}
     for name, array in arrays.items():
-        with (folder / f"{name}.npy").open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
     counts = count_labels(prepared.label)[: preparation.labels].tolist() if prepared.label is not None else []
     meta = {
         "case": files.id,
@@ -206,20 +199,6 @@ def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: Volu
     }
     with (folder / "meta.json").open("w", encoding="utf-8") as file:
         json.dump(meta, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _move(temporary: Path, path: Path) -> None:
-    """Put a complete entry in place; one that another process has put there meanwhile is as good."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not _is_intact(path):
-        shutil.rmtree(path, ignore_errors=True)
-    try:
-        temporary.rename(path)
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise
 
 
 def _load(path: Path) -> Prepared | None:
