@@ -202,7 +202,9 @@ def test_missing_files_stop_a_run(listed) -> None:
     with pytest.raises(DataError) as caught:
         dataset(listed).cases("train")
     message = str(caught.value)
-    assert message.startswith(f"12 of 14 clips of train in {listed} are missing or empty: empty.mp4, gone 0.mp4, ")
+    assert message.startswith(
+        f"12 of 14 clips of train in {listed} are missing, empty or not files: empty.mp4, gone 0.mp4, "
+    )
     assert message.endswith("gone 8.mp4 and 2 more")
     assert "dataset.missing=drop" in caught.value.hint
 
@@ -223,7 +225,7 @@ def test_a_split_that_is_not_there(shared) -> None:
         dataset(shared).cases("test")
 
 
-def test_preparing_counts_and_decodes_nothing(tmp_path) -> None:
+def test_preparing_counts_the_files(tmp_path) -> None:
     for number in range(2300):
         (tmp_path / "a").mkdir(exist_ok=True)
         (tmp_path / "a" / f"{number}.mp4").write_bytes(b"no video")
@@ -232,7 +234,7 @@ def test_preparing_counts_and_decodes_nothing(tmp_path) -> None:
     data.prepare(cases, lambda done, total: seen.append((done, total)))
     assert seen == [(1000, 2300), (2000, 2300), (2300, 2300)]
     (tmp_path / "a" / "7.mp4").unlink()
-    with pytest.raises(DataError, match=r"1 clips are missing or empty: a/7\.mp4"):
+    with pytest.raises(DataError, match=r"1 clips are missing, empty or not files: a/7\.mp4"):
         data.prepare(cases, nothing)
 
 

@@ -88,8 +88,7 @@ def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProce
 
 
 def numbered() -> np.ndarray:
-    frames = np.full((RAW = ("-f", "rawvideo", "-pix_fmt", "rgb24")
-COUNT, HEIGHT, WIDTH, 3), 16, np.uint8)
+    frames = np.full((COUNT, HEIGHT, WIDTH, 3), 16, np.uint8)
     for number, frame in enumerate(frames):
         for bit in range(8):
             top, left = 32 * (bit // 4), 24 * (bit % 4)

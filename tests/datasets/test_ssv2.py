@@ -89,7 +89,7 @@ def test_all_problems_are_listed(root) -> None:
 
 def test_missing_videos_and_annotations(root) -> None:
     write(root, "train", [record(12, 1), record(99, 0)])
-    with pytest.raises(DataError, match=r"1 of 2 clips of train in .* are missing or empty: 99"):
+    with pytest.raises(DataError, match=r"1 of 2 clips of train in .* are missing, empty or not files: 99"):
         ssv2(root).cases("train")
     assert ssv2(root, missing="drop").cases("train") == ("12",)
     with pytest.raises(DataError, match=r"the folder of the videos .* does not exist"):

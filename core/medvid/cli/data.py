@@ -38,7 +38,10 @@ def check(
     ] = False,
     workers: Workers = None,
 ) -> None:
-    """Open every case of a task's data set and list those that cannot be used, with the reasons. Writes nothing."""
+    """Open every case of a task's data set and list those that cannot be used, with the reasons.
+
+    Of videos it notes, in the cache, what the files hold, so that a run notices those that changed since.
+    """
     from medvid.config.load import load_task
     from medvid.machine import usable_cores
     from medvid.plugin.host import make_host
@@ -53,6 +56,8 @@ def check(
             deep=deep,
             workers=workers or usable_cores(),
         )
+        good = [case for case in cases if case not in errors]
+        dataset.record(good, lambda done, total: progress("noting what files hold", done, total))
     for error in errors.values():
         typer.echo(str(error))
     if errors:

@@ -69,6 +69,10 @@ class VideoDatasetOptions(DatasetOptions):
     """What to do if files of the lists are missing or empty: stop, or leave them out and say how many. Figures are
     then not those of the whole data set."""
 
+    verify_content: bool = False
+    """Before a run, hash all files and compare with what `platform data check` noted of them. Without it, only files
+    whose size or time changed since then are hashed."""
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> "VideoDatasetOptions":
         if self.short_side_range[0] < self.size:

@@ -183,6 +183,14 @@ class Dataset(ABC):
             progress(done, len(cases))
         return {case: errors[case] for case in cases if case in errors}
 
+    def record(self, cases: Sequence[str], progress: Progress) -> None:  # noqa: B027 (for subclasses)
+        """Note what the files of cases hold that were checked, if a run does not read all of them before it trains.
+
+        Args:
+            cases: ids of those in which nothing is wrong.
+            progress: told how many are noted, out of how many.
+        """
+
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (for subclasses)
         """Open the files of one case, for `check`; nothing is written.
 

@@ -7,20 +7,23 @@ re-encodes a data set so that this is cheap.
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from medvid.config.videos import VideoDatasetOptions
+from medvid.data.checked import CheckedFiles
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.sample import Batch
 from medvid.data.video_case import VideoCase
 from medvid.data.video_check import check_video
 from medvid.data.video_index import Clip, VideoIndex, find_videos
-from medvid.data.video_reader import VideoReadError, open_video
+from medvid.data.video_reader import VideoReadError, decoder, open_video
 from medvid.data.video_sampling import SHORT_HINT, random_times
 from medvid.data.video_transforms import to_clip, train_clip
 from medvid.errors import DataError
@@ -31,6 +34,7 @@ log = logging.getLogger(__name__)
 _HINT = "platform data check TASK.yaml lists all such files"
 _SHOWN = 10
 _CHUNK = 1000
+_LOOKED_AT = 8
 _THREADS = 16  # asking for sizes waits for the disk or the network
 
 
@@ -84,11 +88,38 @@ class VideoDataset(Dataset):
         except VideoReadError as error:
             raise DataError(f"case {case}: {error.reason}") from None
 
+    def record(self, cases: Sequence[str], progress: Progress) -> None:
+        """Note hashes of the files, see `medvid.data.checked`."""
+        self._checked().note([self.clip(case).path for case in cases], progress)
+
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
-        """Make sure that the files are there and not empty; nothing is decoded, see `platform data check`."""
+        """Make sure that the files are there, not empty, and what they were when they were checked.
+
+        Nothing but a few is decoded, to say how the data set is read; see `platform data check`.
+        """
         self._measure(cases, progress)
         if absent := [case for case in cases if not self._sizes[case]]:
-            raise DataError(f"{len(absent)} clips are missing or empty: {_listed(absent)}", hint="start the run again")
+            raise DataError(
+                f"{len(absent)} clips are missing, empty or not files: {_listed(absent)}", hint="start the run again"
+            )
+        paths = [self.clip(case).path for case in cases]
+        self._checked().verify(paths, content=self.options.verify_content, progress=progress)
+        self._say_how_read(paths)
+
+    def _checked(self) -> CheckedFiles:
+        return CheckedFiles(self.options.cache, self.options.root)
+
+    def _say_how_read(self, paths: Sequence[str]) -> None:
+        """Look at a few files, spread over the data set: what is odd about them holds for most of the others."""
+        looked_at = paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]
+        notes: dict[str, list[str]] = {}
+        for path in looked_at:
+            with suppress(VideoReadError):  # training replaces it and says so
+                for note in check_video(path, deep=False):
+                    notes.setdefault(note, []).append(Path(path).name)
+        log.info("videos are read by %s", decoder())
+        for note, names in notes.items():
+            log.warning("of %d videos looked at, each of %d %s: %s", len(looked_at), len(names), note, _listed(names))
 
     def digest(self, cases: Sequence[str]) -> str:
         """A hash of names, sizes and labels: reading the content of a large data set would take hours."""
@@ -140,7 +171,7 @@ class VideoDataset(Dataset):
         if not absent:
             return listed
         problem = (
-            f"{len(absent)} of {len(listed)} clips of {split} in {self.options.root} are missing or empty: "
+            f"{len(absent)} of {len(listed)} clips of {split} in {self.options.root} are missing, empty or not files: "
             f"{_listed(absent)}"
         )
         if self.options.missing == "error" or len(absent) == len(listed):
@@ -170,9 +201,10 @@ def _sizes_of(paths: Sequence[str]) -> list[int]:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size  # noqa: PTH116 (a hundred thousand times)
+        state = os.stat(path)  # noqa: PTH116 (a hundred thousand times)
     except OSError:
         return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def _uniform(generator: torch.Generator) -> float:
