@@ -156,6 +156,19 @@ def replace_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def replaced_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
+    """As `replace_folder`, for a destination that may be there: what it holds goes when all is written.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    with replace_folder(path, mode) as draft:
+        yield draft
+        if path.is_dir():
+            shutil.rmtree(path)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, complete or not at all.
 

@@ -1,6 +1,6 @@
 """Synapse: a model sees slices, and is scored on volumes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,12 @@ class Source(Protocol):
     def prepare(self, cases: Sequence[str], progress: Progress) -> None: ...
 
     def digest(self, cases: Sequence[str]) -> str: ...
+
+    def fingerprint(self, case: str) -> str: ...
+
+    def labelled(self) -> tuple[str, ...]: ...
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None: ...
 
     def slices(self, case: str) -> tuple[str, ...]:
         """Names of its slices: ``<case>_slice<number>``."""
@@ -69,6 +75,17 @@ class Synapse(Dataset):
 
     def digest(self, cases: Sequence[str]) -> str:
         return self._source.digest(_volumes(cases))
+
+    def fingerprint(self, case: str) -> str:
+        """That of the volume that the case is, or is a slice of."""
+        return self._source.fingerprint(*_volumes([case]))
+
+    def labelled(self) -> tuple[str, ...]:
+        """The volumes that can be scored."""
+        return self._source.labelled()
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        self._source.fix_splits({split: _volumes(cases) for split, cases in splits.items()})
 
     def sample(self, case: str, seed: int) -> Batch:
         image, label = augment(*self._source.slice(case), self.options.augment, seed)

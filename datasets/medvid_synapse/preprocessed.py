@@ -115,6 +115,17 @@ class Preprocessed:
             digest.update(f"{case}\0{self._content.get(case) or self._check(case)}\n".encode())
         return digest.hexdigest()
 
+    def fingerprint(self, case: str) -> str:  # noqa: ARG002 (there is none)
+        """Empty: as slices and as a volume, the same scan has other files."""
+        return ""
+
+    def labelled(self) -> tuple[str, ...]:
+        """The volumes, each of which comes with its labels."""
+        return tuple(self._volumes)
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        """Nothing to do: no method asks for another case's split."""
+
     def slices(self, case: str) -> tuple[str, ...]:
         """Names of the slices of a training volume."""
         return tuple(path.stem for path in self._slices[case])

@@ -1,7 +1,7 @@
 """`platform evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,9 +13,20 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder, runs/<task>/<run>.")],
     checkpoint: CheckpointOption = "best",
     overrides: Overrides = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="Score all labelled cases of another folder instead."),
+    ] = None,
+    trained: Annotated[
+        Literal["refuse", "leave-out", "score"],
+        typer.Option("--trained", help="Cases of --data that the run was trained on: refuse, leave-out or score."),
+    ] = "refuse",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")] = None,
 ) -> None:
-    """Evaluate a run's weights in full, with its own or another protocol (--set evaluation.protocol=unetr)."""
+    """Evaluate a run's weights in full, with its own or another protocol (--set evaluation.protocol=unetr).
+
+    Scored are the cases that the run held out when it began, or all labelled ones of another folder (--data).
+    """
     from medvid.cli.common import stage_progress
     from medvid.runs import api
     from medvid.tracking.console import show_evaluation
@@ -23,7 +34,12 @@ def evaluate(
     found = api.load_run(run, plugins=plugins_file(context))
     with stage_progress() as progress:
         evaluation, folder = found.evaluate(
-            checkpoint=checkpoint, overrides=overrides or (), output=output, progress=progress
+            checkpoint=checkpoint,
+            overrides=overrides or (),
+            data=data,
+            trained=trained,
+            output=output,
+            progress=progress,
         )
     show_evaluation(evaluation)
     typer.echo(f"written to {folder}")

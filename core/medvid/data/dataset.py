@@ -228,6 +228,27 @@ class Dataset(ABC):
     def digest(self, cases: Sequence[str]) -> str:
         """A hash (32 hex digits) of the content of these cases, for the record of a run."""
 
+    def fingerprint(self, case: str) -> str:  # noqa: ARG002 (for subclasses)
+        """A hash of a prepared case's input alone, whatever its name and label: copies are found by it.
+
+        Default: empty, which says that copies cannot be told.
+        """
+        return ""
+
+    def labelled(self) -> tuple[str, ...]:
+        """Ids of all cases that have labels, whatever split they are in; default: the cases of all splits.
+
+        Raises:
+            medvid.errors.DataError: the data set cannot be indexed.
+        """
+        return tuple(dict.fromkeys(case for cases in self.splits.values() for case in cases))
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:  # noqa: B027 (for subclasses)
+        """Take these for the splits, whatever options and folder say now: they are those that a run remembers.
+
+        Default: nothing, for data sets in which no method depends on another case than it is given.
+        """
+
     @abstractmethod
     def sample(self, case: str, seed: int) -> Batch:
         """Training examples of one prepared case; the same seed gives the same examples in any process."""

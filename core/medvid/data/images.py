@@ -124,6 +124,15 @@ class ImageDataset(Dataset):
             digest.update(f"{case}\0{content.image}\0{content.mask}\n".encode())
         return digest.hexdigest()
 
+    def fingerprint(self, case: str) -> str:
+        return (self._content.get(case) or _Content.of(self._files(case))).image
+
+    def labelled(self) -> tuple[str, ...]:
+        return tuple(case.id for case in self._index.cases.values() if case.mask is not None)
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        self._splits = dict(splits)
+
     def sample(self, case: str, seed: int) -> Batch:
         opened = self._case(case, None)
         image, mask = opened.input(), torch.from_numpy(opened.prepared_truth())

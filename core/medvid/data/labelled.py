@@ -87,6 +87,13 @@ class LabelledDataset(Dataset):
             digest.update(f"{case.id}\0{case.label}\0".encode() + case.prepared.numpy().tobytes())
         return digest.hexdigest()
 
+    def fingerprint(self, case: str) -> str:
+        return hashlib.blake2b(self.case(case).prepared.numpy().tobytes(), digest_size=16).hexdigest()
+
+    def labelled(self) -> tuple[str, ...]:
+        """All cases: each has a label."""
+        return super().labelled()
+
     def sample(self, case: str, seed: int) -> Batch:
         read, generator = self.case(case), torch.Generator().manual_seed(seed)
         return Batch(self.augment(read.prepared, generator)[None], torch.tensor([read.label]), (case,))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medvid.data.listing import listed
 from medvid.errors import DataError
@@ -22,7 +22,7 @@ def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...
         evaluated: the split of the task's evaluation block.
 
     Raises:
-        DataError: there is no such split, or nothing in it.
+        DataError: there is no such split, or nothing in it, or what is to be evaluated has no labels.
     """
     cases: dict[str, tuple[str, ...]] = {}
     for split in dict.fromkeys(("train", evaluated)):
@@ -36,7 +36,33 @@ def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...
                 f"the split {split!r} of the data set in {dataset.options.root} has no cases",
                 hint="look at its lists or folders, and at dataset.validation_fraction where a share is held out",
             )
+    labelled = set(dataset.labelled())
+    if bare := [case for case in cases[evaluated] if case not in labelled]:
+        raise DataError(
+            f"{len(bare)} of {len(cases[evaluated])} cases of the split {evaluated!r} cannot be scored, as the data "
+            f"set has no labels for them: {', '.join(bare[:_SHOWN])}",
+            hint="add their labels, or evaluate another split: --set evaluation.split=validation",
+        )
     return cases
+
+
+def check_truth(dataset: "Dataset", cases: Sequence[str]) -> None:
+    """Make sure that prepared cases can be scored, as far as their data set has not said so: read their labels.
+
+    Args:
+        dataset: the data set; where it does not tell which cases have labels, all are looked at, else the first.
+        cases: ids.
+
+    Raises:
+        DataError: naming the case.
+    """
+    tells = any("labelled" in vars(base) for base in type(dataset).__mro__ if base.__name__ != "Dataset")
+    for name in cases[:1] if tells else cases:
+        case: Any = dataset.case(name)
+        if dataset.target_info.task == "segmentation":
+            case.native_truth()
+        elif case.label is None:
+            raise DataError(f"case {name} has no label", hint="evaluation needs one for each case")
 
 
 def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tuple[str, ...]]:

@@ -194,6 +194,15 @@ class VolumeDataset(Dataset):
             digest.update(f"{case}\0{content.image}\0{content.label}\n".encode())
         return digest.hexdigest()
 
+    def fingerprint(self, case: str) -> str:
+        return self._fingerprint(case).image
+
+    def labelled(self) -> tuple[str, ...]:
+        return tuple(case.id for case in self._index.cases.values() if case.label is not None)
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        self._splits = dict(splits)
+
     def sample(self, case: str, seed: int) -> Batch:
         prepared = self._cache.read(self._files(case), self._fingerprint(case))
         if prepared.label is None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,24 @@ from medvid.config.task import Task
 from medvid.data.output import check_output
 from medvid.data.problems import raise_together
 from medvid.errors import CheckpointError, ConfigError, DataError
-from medvid.files import read_json, write_json
+from medvid.files import make_folder, read_json, replaced_folder, write_json
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
+from medvid.runs.chosen import Trained, external_cases, own_cases
 from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
-from medvid.runs.folder import RunFolder
+from medvid.runs.folder import PRIVATE, RunFolder
+from medvid.runs.origin import check_task, flat, read_origin
 from medvid.runs.session import Session, generate_sample, open_session
-from medvid.training.checkpoint import checkpoint_path, checkpoint_step, load_weights, newest_intact, read_best
+from medvid.training.checkpoint import (
+    best_step,
+    checkpoint_path,
+    checkpoint_step,
+    load_weights,
+    newest_intact,
+    verify_checkpoint,
+)
 from medvid.training.evaluate import InferenceModel
 
 log = logging.getLogger(__name__)
@@ -57,8 +66,14 @@ def resume(folder: str | Path, *, plugins: Path | None = None) -> "Run":
     Raises:
         MedvidError: what stopped it.
     """
-    found, host = RunFolder.find(Path(folder)), make_host(plugins)
-    return Run(resume_run(found, load_task(found.resolved, host), host), host)
+    run = load_run(folder, plugins=plugins)
+    task, origin = run.task(), read_origin(run.folder)
+    if origin is None:
+        raise DataError(
+            f"{run.folder.origin} is missing, so the run does not know which data it began with",
+            hint=f"restore it, or start a new run: platform run {run.folder.resolved}",
+        )
+    return Run(resume_run(run.folder, task, run.host, origin), run.host)
 
 
 def load_run(folder: str | Path, *, plugins: Path | None = None) -> "Run":
@@ -88,7 +103,13 @@ class Run:
         return read_json(self.folder.summary)
 
     def task(self, overrides: Mapping[str, object] | Sequence[str] = ()) -> Task:
-        """The resolved task, with overrides."""
+        """The resolved task, with overrides.
+
+        Raises:
+            ConfigError: an override is wrong, or resolved.yaml was changed after the run began.
+        """
+        if origin := read_origin(self.folder):
+            check_task(self.folder, origin)
         return load_task(self.folder.resolved, self.host, overrides=overrides)
 
     def _inference_task(self, overrides: Mapping[str, object] | Sequence[str]) -> Task:
@@ -101,50 +122,86 @@ class Run:
         *,
         checkpoint: str = "best",
         overrides: Mapping[str, object] | Sequence[str] = (),
+        data: Path | None = None,
+        trained: Trained = "refuse",
         output: Path | None = None,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> tuple[Evaluation, Path]:
-        """Evaluate a checkpoint of the run in full, on one device.
+        """Evaluate a checkpoint of the run in full, on one device, on the cases that the run held out.
 
         Args:
             checkpoint: ``"best"``, ``"last"`` or a step's number.
             overrides: other options, usually of the evaluation block: ``{"evaluation.protocol": "unetr"}``.
-            output: where the files go; default: ``<run>/evaluations/<split>-<protocol>-<step>``, and a hash behind it
-                where other options differ from those of the run.
+            data: another folder, of which all labelled cases are scored instead.
+            trained: what to do with cases in it that the run was trained on.
+            output: where the files go, an empty folder; default: ``<run>/evaluations/<split>-<protocol>-<step>``, and a
+                hash behind it where other options or data differ from those of the run. What is there is replaced.
             progress: told (stage, done, total).
 
         Returns:
             The figures, and the folder with cases.csv, summary.json, predictions/ and figures/.
+
+        Raises:
+            ConfigError: an option is wrong, or `output` is not empty.
+            DataError: the data are missing, or not what the run began with.
+            CheckpointError: there is no intact one of this kind.
         """
-        task = self._inference_task(overrides)
+        self._checkpoint(checkpoint)
+        if output and output.exists() and not (output.is_dir() and not any(output.iterdir())):
+            raise ConfigError(f"{output} is not an empty folder", hint="give a new one: -o FOLDER")
+        origin = read_origin(self.folder)
+        if origin is None and data is None:
+            raise DataError(
+                f"{self.folder.origin} is missing, so the run does not know which cases it held out",
+                hint="score a folder of labelled cases: platform evaluate RUN --data FOLDER",
+            )
+        task = self._inference_task([*_as_text(overrides), *(_of_folder(data, self.task()) if data else ())])
+        if data and task.evaluation.split != self.task().evaluation.split:
+            raise ConfigError("evaluation.split does not go with --data: all labelled cases of that folder are scored")
         generate_sample(task, self.host)
         check_compatible(task, self.host)
         session = open_session(task, self.host)
         step = self._load(session, checkpoint)
-        options = task.evaluation
-        changes = _changes(self.task(), task)
-        label = f"{options.split}-{options.protocol}-{step}{_mark(changes)}"
-        folder = output or self.folder.path / "evaluations" / label
-        folder.mkdir(parents=True, exist_ok=True)
-        cases = session.dataset.cases(options.split)
-        session.dataset.prepare(cases, lambda done, total: progress("prepare", done, total))
-        evaluation = close_evaluation(
-            session, session.model, step, folder, lambda done, total: progress("evaluate", done, total)
-        )
-        write_json(
-            folder / "summary.json",
-            {
+
+        def prepared(done: int, total: int) -> None:
+            progress("prepare", done, total)
+
+        if data:
+            chosen = external_cases(session.dataset, origin, trained, prepared)
+        else:
+            assert origin, "looked at above"
+            chosen = own_cases(session.dataset, origin, task.evaluation.split, prepared)
+        for note in chosen.notes:
+            log.warning(note)
+        changes = _changes(self.task(), task) | ({"data": chosen.digest} if data else {})
+        folder = output or self.folder.path / "evaluations" / _label(chosen.split, task, step, changes)
+        make_folder(folder.parent, PRIVATE)
+        with replaced_folder(folder, PRIVATE) as draft:
+            evaluation = close_evaluation(
+                session,
+                session.model,
+                step,
+                chosen.cases,
+                draft,
+                lambda done, total: progress("evaluate", done, total),
+                split=chosen.split,
+            )
+            evaluation = replace(evaluation, notes=(*evaluation.notes, *chosen.notes))
+            summary = {
                 "run": self.folder.name,
                 "step": step,
-                "split": options.split,
-                "protocol": options.protocol,
+                "split": chosen.split,
+                "cases": len(chosen.cases),
+                "folder": str(data) if data else None,
+                "protocol": task.evaluation.protocol,
                 "changes": changes,
-                "data": "sample" if task.sample else "real",
+                "data": "external" if data else "sample" if task.sample else "real",
                 "metrics": evaluation.metrics,
                 "notes": evaluation.notes,
-            },
-        )
-        return evaluation, folder
+            }
+            write_json(draft / "summary.json", summary)
+        figures = tuple(folder / figure.relative_to(draft) for figure in evaluation.figures)
+        return replace(evaluation, figures=figures), folder
 
     def predict(
         self, paths: Sequence[Path], output: Path, *, checkpoint: str = "best", overrides: Sequence[str] = ()
@@ -200,31 +257,52 @@ class Run:
         return checkpoint_step(path)
 
     def _checkpoint(self, which: str) -> Path:
+        """The intact checkpoint that is meant.
+
+        Raises:
+            CheckpointError: there is none, or it is damaged.
+            ConfigError: there is no such step.
+        """
         folder = self.folder.checkpoints
         newest = newest_intact(folder)
         if newest is None:
             raise CheckpointError(f"{folder} has no checkpoint", hint="has the run saved one yet? see its run.log")
-        if which == "last":
+        best = best_step(folder) if which == "best" else None
+        if which == "last" or (which == "best" and best is None):
             return newest
-        if which == "best":
-            best = read_best(newest)
-            return newest if best is None else checkpoint_path(folder, best)
-        if not which.isdecimal() or not checkpoint_path(folder, int(which)).exists():
+        if which != "best" and not (which.isdecimal() and checkpoint_path(folder, int(which)).exists()):
             raise ConfigError(f"there is no checkpoint {which!r}: give best, last or the number of a saved step")
-        return checkpoint_path(folder, int(which))
+        path = checkpoint_path(folder, int(which) if best is None else best)
+        try:
+            verify_checkpoint(path)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"the {which if which == 'best' else 'asked-for'} checkpoint is damaged: {error}",
+                hint=f"use the newest intact one, of step {checkpoint_step(newest)}: --checkpoint last",
+            ) from error
+        return path
+
+
+def _as_text(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:
+    if isinstance(overrides, Mapping):
+        return [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
+    return list(overrides)
+
+
+def _of_folder(data: Path, task: Task) -> list[str]:
+    """The overrides by which a run's data set is that of another folder, with no split of its own."""
+    split = ["dataset.split=null"] if "split" in type(task.dataset).model_fields else []
+    return [f"dataset.root={json.dumps(str(data.expanduser().absolute()))}", *split]
 
 
 def _changes(trained: Task, evaluated: Task) -> dict[str, object]:
     """The options in which an evaluation differs from its run, by dotted key; those of the training do not matter."""
-    before, after = (_flat(task.model_dump(mode="json", exclude={"train"})) for task in (trained, evaluated))
+    before, after = (dict(flat(task.model_dump(mode="json", exclude={"train"}))) for task in (trained, evaluated))
     return {key: value for key, value in after.items() if before.get(key) != value}
 
 
-def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in options.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+def _label(split: str, task: Task, step: int, changes: Mapping[str, object]) -> str:
+    return f"{split}-{task.evaluation.protocol}-{step}{_mark(changes)}"
 
 
 def _mark(changes: Mapping[str, object]) -> str:

@@ -1,6 +1,6 @@
 """The closing evaluation: every metric, per case, with predictions and pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -17,27 +17,31 @@ def close_evaluation(
     session: Session,
     model: nn.Module,
     step: int,
+    cases: Sequence[str],
     folder: Path,
     progress: Progress,
     interrupted: Callable[[], bool] = lambda: False,
+    *,
+    split: str = "",
 ) -> Evaluation:
-    """Evaluate the split of the task's evaluation block in full, and write cases.csv, predictions/ and figures/.
+    """Evaluate cases in full, and write cases.csv, predictions/ and figures/.
 
     Args:
         session: opened; its data set is prepared.
         model: on its device, with the weights to evaluate.
         step: the optimizer step of these weights.
+        cases: ids.
         folder: where the files go.
         progress: told after each case.
         interrupted: asked after each case.
+        split: what the cases are called; default: the split of the task's evaluation block.
     """
-    split = session.task.evaluation.split
     rows = evaluate_cases(
         session.fabric,
         model,
         session.evaluator,
         session.dataset,
-        session.dataset.cases(split),
+        cases,
         final=True,
         folder=folder,
         workers=session.task.train.workers,
@@ -51,7 +55,7 @@ def close_evaluation(
         write_cases(rows, folder / "cases.csv")
         figures = session.evaluator.figures(rows, folder)
     return Evaluation(
-        split=split,
+        split=split or session.task.evaluation.split,
         step=step,
         final=True,
         metrics=summary.metrics,

@@ -3,31 +3,40 @@
 import logging
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from logging.handlers import MemoryHandler
 from typing import cast
 
 import torch
-from lightning_fabric import Fabric
 
 from medvid.config.compatibility import check_compatible, check_weights_exist
 from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.sample import Batch
-from medvid.data.splits import cases_of_run
+from medvid.data.splits import cases_of_run, check_truth
 from medvid.errors import DataError, Interrupted, ResourceError
 from medvid.files import read_json, write_json
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
-from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
+from medvid.runs.folder import RunFolder, keep_log, log_to, read_metrics, rewind_metrics
+from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task
 from medvid.runs.processes import first_speaks
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session
-from medvid.tracking.environment import check_environment
+from medvid.tracking.environment import check_plugins, compare_environments
 from medvid.training.batches import training_batches
-from medvid.training.checkpoint import checkpoint_path, load_weights, newest_intact
+from medvid.training.checkpoint import (
+    checkpoint_path,
+    checkpoint_step,
+    checkpoints,
+    is_intact,
+    load_weights,
+    newest_intact,
+    tidy_checkpoints,
+)
 from medvid.training.evaluate import evaluate_cases
 from medvid.training.loop import Trainer, TrainingProgress
 from medvid.training.signals import StopSignal
@@ -37,7 +46,7 @@ logger = logging.getLogger("medvid")
 
 
 def run_task(task: Task, host: Host, original: str) -> RunFolder:
-    """Run a task in a new run folder.
+    """Run a task in a new run folder, which is made when everything up to the first step has passed.
 
     Args:
         task: resolved.
@@ -45,7 +54,7 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
         original: text of the task file.
 
     Raises:
-        MedvidError: what stopped the run; the folder says how far it came.
+        MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
     task = with_absolute_paths(task)
     with keep_log() as log:
@@ -55,111 +64,123 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
             logger.info(note)
         check_weights_exist(task.backbone)
         session = open_session(task, host)
-        cases = cases_of_run(session.dataset, task.evaluation.split)
-    created = _new_folder(task, original) if session.fabric.is_global_zero else None
-    folder = cast(RunFolder, session.fabric.broadcast(created))
-    with _recorded(folder, session.fabric, log):
-        _Execution(session, folder, cases).run()
+        label = f"{task.backbone.name}-s{task.seed}" + ("-sample" if task.sample else "")
+        folder = session.fabric.broadcast(RunFolder.propose(task.output, task.name, label))
+        _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
     return folder
 
 
-def resume_run(folder: RunFolder, task: Task, host: Host) -> RunFolder:
-    """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped."""
+def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> RunFolder:
+    """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped.
+
+    What is refused leaves the folder as it was, byte for byte.
+
+    Args:
+        folder: of the run.
+        task: as the run began with it, see `medvid.runs.origin.check_task`.
+        host: the plugins.
+        origin: what the run began with.
+
+    Raises:
+        MedvidError: what stopped the run.
+    """
     with keep_log() as log:
         generate_sample(task, host)
         session = open_session(task, host)
-        cases = cases_of_run(session.dataset, task.evaluation.split)
-    with _recorded(folder, session.fabric, log):
-        _Execution(session, folder, cases).run()
-    return folder
-
-
-def _new_folder(task: Task, original: str) -> RunFolder:
-    label = f"{task.backbone.name}-s{task.seed}" + ("-sample" if task.sample else "")
-    folder = RunFolder.create(task.output, task.name, label)
-    folder.original.write_text(original)
-    folder.resolved.write_text(dump_task(task))
+        with folder.lock() if session.fabric.is_global_zero else nullcontext():
+            cases = {split: origin.cases(split) for split in dict.fromkeys(("train", task.evaluation.split))}
+            if note := membership_note(session.dataset, origin, cases):
+                logger.warning(note)
+            session.dataset.fix_splits(cases)
+            _Execution(session, folder, cases, origin).run(log)
     return folder
 
 
 @contextmanager
-def _recorded(folder: RunFolder, fabric: Fabric, log: MemoryHandler) -> Iterator[None]:
-    """Hold the folder's lock, and keep a log in it, from what was logged before to the traceback of what ends it."""
-    lock = folder.lock() if fabric.is_global_zero else nullcontext()
-    with lock, log_to(folder.log_of(fabric.global_rank), log):
-        try:
-            yield
-        except Interrupted as stop:
-            logger.debug("%s", stop)
-            raise
-        except BaseException as error:
-            logger.debug("the run failed", exc_info=True)
-            if isinstance(error, MemoryError | torch.OutOfMemoryError):
-                raise ResourceError(
-                    f"out of memory: {(str(error) or 'no details').splitlines()[0]}",
-                    hint="try a smaller train.batch_size with train.accumulate, a smaller patch, train.precision=bf16, "
-                    "or a smaller evaluation.window_batch; the last checkpoint is intact",
-                ) from error
-            raise
+def _memory_is_named() -> Iterator[None]:
+    """Within the block, memory that runs out is an error of its own."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ResourceError(
+            f"out of memory: {(str(error) or 'no details').splitlines()[0]}",
+            hint="try a smaller train.batch_size with train.accumulate, a smaller patch, train.precision=bf16, "
+            "or a smaller evaluation.window_batch; the last checkpoint is intact",
+        ) from error
 
 
 class _Execution:
-    """One execution of a run, from its start or from a checkpoint."""
+    """One execution of a run, from its start or from a checkpoint.
 
-    def __init__(self, session: Session, folder: RunFolder, cases: Mapping[str, tuple[str, ...]]) -> None:
+    Args:
+        session: the task with its devices, data set and model.
+        folder: of the run; not made yet for a new one, locked for one that is resumed.
+        cases: ids of those that are trained on and evaluated, by split.
+        origin: what a resumed run began with; None for a new one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: RunFolder,
+        cases: Mapping[str, tuple[str, ...]],
+        origin: Origin | None = None,
+    ) -> None:
         self.session, self.folder, self.cases = session, folder, cases
         self.task, self.fabric = session.task, session.fabric
-        self.checkpoint = newest_intact(folder.checkpoints)
+        self.origin, self.is_new = origin, origin is None
+        self.checkpoint = None if self.is_new else newest_intact(folder.checkpoints)
         self.stop = StopSignal()
         self.report = Report(session, folder, describe_run(session, folder, self.checkpoint))
+        self.notes: list[str] = []
 
-    def run(self) -> None:
-        if self.fabric.is_global_zero:
-            self._compare_environment()
-        self.report.configured()
-        try:
-            with self.stop, first_speaks(self.fabric, self.folder):
-                self._prepare()
-                trainer = self._build()
-                self.report.started()
-                self._train(trainer)
-                closing = self._close(trainer)
-        except BaseException as error:
-            self.report.failed(error)
-            raise
-        self.report.finished(closing)
+    def run(self, log: MemoryHandler, original: str = "") -> None:
+        """Make everything ready, then begin: until then the folder is neither made nor changed.
 
-    def _compare_environment(self) -> None:
-        """Tell in what a resumed run goes on with other software, and keep beside it what the run began with.
-
-        Before anything of the run is touched, as it may be refused.
+        Args:
+            log: what was logged so far.
+            original: text of the task file, for a new run.
         """
-        path = self.folder.environment
-        began = read_json(path)
-        if began and (differences := check_environment(began, self.report.info.environment)):
-            for line in differences:
-                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
-            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
+        has_begun = False
+        with _memory_is_named(), ExitStack() as kept:
+            self.report.configured()
+            try:
+                with self.stop, first_speaks(self.fabric, self.folder):
+                    self._prepare()
+                    trainer = self._build()
+                    self._stop_if_asked(None)
+                    self._begin(trainer, original)
+                    kept.enter_context(self._recorded(log))
+                    has_begun = True
+                    self.report.started()
+                    self._train(trainer)
+                    closing = self._close(trainer)
+            except BaseException as error:
+                logger.debug("the run ended: %s", error, exc_info=not isinstance(error, Interrupted))
+                self.report.failed(error, has_begun=has_begun)
+                raise
+            self.report.finished(closing)
 
     def _prepare(self) -> None:
-        """Prepare the data once, and make sure that a resumed run sees the data it began with."""
+        """Prepare the data, and make sure that a resumed run sees the data it began with."""
         dataset = self.session.dataset
         if self.fabric.is_global_zero:
             both = tuple(dict.fromkeys(case for cases in self.cases.values() for case in cases))
+            if self.origin:
+                check_plugins(self.origin.plugins, self.report.info.plugins)
             dataset.prepare(both, self.report.progress("prepare"))
-            found = {
-                split: {"name": self.task.dataset.name, "cases": len(cases), "digest": dataset.digest(cases)}
-                for split, cases in self.cases.items()
-            }
-            known = read_json(self.folder.data)
-            if known and known != found:
-                raise DataError(
-                    f"the data changed since the run began: {known} then, {found} now",
-                    hint="start a new run on the new data: platform run TASK.yaml",
-                )
-            write_json(self.folder.data, found)
-            write_json(self.folder.environment, self.report.info.environment)
-            self.report.prepared(found)
+            check_truth(dataset, self.cases[self.task.evaluation.split])
+            if self.is_new:
+                self.origin = Origin({}, self.report.info.plugins, known_splits(dataset, self.cases))
+            elif self.origin:
+                known = {case: known for split in self.cases for case, known in self.origin.splits[split].items()}
+                check_cases(dataset, known, "start a new run on the new data: platform run TASK.yaml")
+            self.report.prepared(
+                {
+                    split: {"name": self.task.dataset.name, "cases": len(cases), "digest": dataset.digest(cases)}
+                    for split, cases in self.cases.items()
+                }
+            )
         self.fabric.barrier()
 
     def _build(self) -> Trainer:
@@ -171,9 +192,65 @@ class _Execution:
         if self.checkpoint:
             trainer.restore(self.checkpoint)
             logger.info("going on from %s", self.checkpoint.name)
-        if self.fabric.is_global_zero:
-            rewind_metrics(self.folder.metrics, trainer.progress.step)
+            self._replace_lost_best(trainer.progress)
         return trainer
+
+    def _replace_lost_best(self, progress: TrainingProgress) -> None:
+        """Where the best checkpoint is damaged, let the best of those that are intact take its place, and say so."""
+        lost = progress.best_step
+        if lost is None or is_intact(checkpoint_path(self.folder.checkpoints, lost)):
+            return
+        split, monitor = self.task.evaluation.split, self.session.evaluator.monitor
+        values = {
+            record["step"]: record["values"].get(monitor)
+            for record in read_metrics(self.folder.metrics)
+            if record["split"] == split and record["step"] <= progress.step
+        }
+        intact = [checkpoint_step(path) for path in checkpoints(self.folder.checkpoints) if is_intact(path)]
+        left = [(values[step], step) for step in intact if values.get(step) is not None]
+        progress.best_value, progress.best_step = max(left, default=(None, None))
+        instead = f"step {progress.best_step} takes its place" if left else "one to come takes its place"
+        self.notes.append(
+            f"the best checkpoint, of step {lost}, is damaged and lost: the best of the others, {instead}"
+        )
+        logger.warning(self.notes[-1])
+
+    def _begin(self, trainer: Trainer, original: str) -> None:
+        """Make the run's folder, or change that of a resumed one for the first time."""
+        if self.fabric.is_global_zero:
+            if self.is_new and self.origin:
+                self.folder.create(original, dump_task(self.task))
+                replace(self.origin, task=read_task(self.folder.resolved)).write(self.folder.origin)
+            else:
+                tidy_checkpoints(self.folder.checkpoints)
+                self._compare_environment()
+                rewind_metrics(self.folder.metrics, trainer.progress.step)
+            write_json(self.folder.data, self.report.info.datasets)
+            write_json(self.folder.environment, self.report.info.environment)
+        self.fabric.barrier()
+
+    def _compare_environment(self) -> None:
+        """Tell in what a resumed run goes on with other software, and keep beside it what the run began with."""
+        path = self.folder.environment
+        try:
+            began = read_json(path)
+        except DataError as error:
+            logger.warning("%s; whether the run goes on with the software that it began with is not known", error)
+            return
+        if began and (differences := compare_environments(began, self.report.info.environment)):
+            for line in differences:
+                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
+            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
+
+    @contextmanager
+    def _recorded(self, log: MemoryHandler) -> Iterator[None]:
+        """Keep a log in the folder, and the lock of a new one."""
+        takes_lock = self.is_new and self.fabric.is_global_zero
+        with (
+            self.folder.lock() if takes_lock else nullcontext(),
+            log_to(self.folder.log_of(self.fabric.global_rank), log),
+        ):
+            yield
 
     def _train(self, trainer: Trainer) -> None:
         options, progress = self.task.train, trainer.progress
@@ -256,9 +333,16 @@ class _Execution:
         step = trainer.progress.step if best is None else best
         load_weights(trainer.model, checkpoint_path(self.folder.checkpoints, step))
         closing = close_evaluation(
-            self.session, trainer.model, step, self.folder.path, self.report.progress("evaluate"), self._received
+            self.session,
+            trainer.model,
+            step,
+            self.cases[self.task.evaluation.split],
+            self.folder.path,
+            self.report.progress("evaluate"),
+            self._received,
         )
         self._stop_if_asked(trainer.progress.step)
+        closing = replace(closing, notes=(*closing.notes, *self.notes))
         self.report.evaluated(closing)
         return closing
 
@@ -273,12 +357,19 @@ class _Execution:
             received = int(cast(torch.Tensor, self.fabric.all_reduce(asked, reduce_op="max")))
         return received
 
-    def _stop_if_asked(self, step: int) -> None:
+    def _stop_if_asked(self, step: int | None) -> None:
+        """Stop if a signal asked for it; `step` is the last that is saved, None before the first one of this execution.
+
+        Raises:
+            Interrupted: how to go on.
+        """
         number = self._agreed_signal()
         if not number:
             return
+        goes_on = step is not None or not self.is_new
+        saved = "before anything was trained" if step is None else f"step {step} of {self.task.train.steps} is saved"
         raise Interrupted(
-            f"stopped by {signal.Signals(number).name}; step {step} of {self.task.train.steps} is saved",
+            f"stopped by {signal.Signals(number).name}{' ' if step is None else '; '}{saved}",
             signal_number=number,
-            hint=f"go on with: platform run --resume {self.folder.path}",
+            hint=f"go on with: platform run --resume {self.folder.path}" if goes_on else "",
         )

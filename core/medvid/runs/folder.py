@@ -4,17 +4,25 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from medvid.errors import ConfigError, LockedError
-from medvid.files import json_text, write_text
+from medvid.files import json_text, make_folder, replace_folder, write_bytes, write_text, writing
+
+PRIVATE = 0o700
+"""Permissions of a run folder."""
+
+_CHECK = ', "crc": '
+"""What stands before the checksum at the end of a line of metrics.jsonl."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +36,26 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, output: Path, task: str, label: str) -> "RunFolder":
-        """Make a new folder ``<output>/<task>/<label>-<date>-<time>``, with a number behind it if it is taken."""
-        stem = f"{label}-{datetime.now():%Y%m%d-%H%M%S}"
-        number = 1
-        while True:
-            path = (output / task / (stem if number == 1 else f"{stem}-{number}")).absolute()
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                number += 1
-            else:
-                return cls(path)
+    def propose(cls, output: Path, task: str, label: str) -> "RunFolder":
+        """A folder ``<output>/<task>/<label>-<date>-<time>-<4 hex digits>``, which is not made yet."""
+        return cls((output / task / f"{label}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}").absolute())
+
+    def create(self, original: str, resolved: str) -> None:
+        """Make the folder, at once with the task files in it; for its owner only, as it will hold slices of patients.
+
+        Args:
+            original: text of the task file as the user wrote it.
+            resolved: the task with every option.
+
+        Raises:
+            ResourceError: the disk is full or not writable.
+        """
+        make_folder(self.path.parent)
+        with replace_folder(self.path, PRIVATE) as draft:
+            draft.chmod(PRIVATE)  # whatever the umask
+            write_text(draft / self.original.name, original)
+            write_text(draft / self.resolved.name, resolved)
+            (draft / self.lock_file.name).touch()
 
     @classmethod
     def find(cls, path: Path) -> "RunFolder":
@@ -71,6 +87,11 @@ class RunFolder:
         return self.path / "resolved.yaml"
 
     @property
+    def origin(self) -> Path:
+        """What the run began with, see `medvid.runs.origin`; names cases, so it stays in the folder."""
+        return self.path / "origin.json"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object per line: step, split, time, values. The truth that trackers mirror."""
         return self.path / "metrics.jsonl"
@@ -90,7 +111,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """Number of cases and digest of each split, which a resumed run must find again."""
+        """Number of cases and digest of each split, without names: what trackers are told."""
         return self.path / "data.json"
 
     def unreadable(self, rank: int) -> Path:
@@ -98,8 +119,8 @@ class RunFolder:
         return self.path / (f"data_report-{rank}.json" if rank else "data_report.json")
 
     def failure(self, rank: int) -> Path:
-        """Why a process other than the first failed, for the first to tell."""
-        return self.path / f".failure-{rank}.json"
+        """Why a process other than the first failed, for the first to tell; beside the folder, which may come later."""
+        return self.path.with_name(f".{self.name}-failure-{rank}.json")
 
     @property
     def log(self) -> Path:
@@ -115,27 +136,39 @@ class RunFolder:
         """How the run ended, for scripts."""
         return self.path / "summary.json"
 
+    @property
+    def lock_file(self) -> Path:
+        """Says who holds the lock."""
+        return self.path / ".lock"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes out. The lock is the operating system's, so it ends with this process.
 
+        What the file held before is put back, so that a run that is refused leaves the folder as it was.
+
         Raises:
             LockedError: another process works in this folder.
+            ResourceError: the folder may not be written.
         """
-        with (self.path / ".lock").open("a+") as file:
+        with writing(self.lock_file):
+            file = self.lock_file.open("a+", encoding="utf-8", errors="replace")
+        with file:
+            file.seek(0)
+            before = file.read()
             try:
                 # A record lock, as flock would be inherited by loader workers, who outlive a killed run by seconds.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                file.seek(0)
                 raise LockedError(
-                    f"{self.path} is in use by {file.read().strip() or 'another process'}",
+                    f"{self.path} is in use by {before.strip() or 'another process'}",
                     hint="wait for it, or stop it",
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S}")
-            file.flush()
-            yield
+            _rewrite(file, f"process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S}")
+            try:
+                yield
+            finally:
+                _rewrite(file, before)
 
 
 @contextmanager
@@ -154,8 +187,9 @@ def keep_log() -> Iterator[MemoryHandler]:
 def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
     """Within the block, what medvid logs is also written to a file, with tracebacks; before it, what was kept."""
     logger = logging.getLogger("medvid")
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.removeHandler(kept)
     kept.setTarget(handler)
     kept.close()
     logger.addHandler(handler)
@@ -168,24 +202,52 @@ def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
 
 
 def append_metrics(path: Path, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Append one line to metrics.jsonl; a figure that is not defined is null."""
+    """Append one line to metrics.jsonl, with a checksum, as a figure that was damaged still is a figure.
+
+    A figure that is not defined is null.
+    """
     record = {"step": step, "split": split, "time": round(time.time(), 3), "values": dict(values)}
-    with path.open("a") as file:
-        file.write(json_text(record) + "\n")
+    text = json_text(record)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{text[:-1]}{_CHECK}{zlib.crc32(text.encode())}}}\n")
+
+
+def parse_metrics(line: bytes) -> dict[str, Any] | None:
+    """The record of a line of metrics.jsonl, without its checksum; None if the line was damaged."""
+    body, check, checksum = line.strip().rpartition(_CHECK.encode())
+    text = body + b"}" if check else checksum
+    try:
+        if check and zlib.crc32(text) != int(checksum.removesuffix(b"}")):
+            return None
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and record.keys() == {"step", "split", "time", "values"} else None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of metrics.jsonl; a last line that a kill cut short is left out."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
-    return records
+    """The records of metrics.jsonl; damaged lines are named in the log, and a last one that a kill cut short is not."""
+    return [record for _, record in _read_lines(path)]
 
 
 def rewind_metrics(path: Path, step: int) -> None:
-    """Drop the records behind a step, which a resumed run will write again."""
-    kept = [record for record in read_metrics(path) if record["step"] <= step]
-    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+    """Drop the records behind a step, which a resumed run will write again, and damaged lines."""
+    kept = b"".join(line for line, record in _read_lines(path) if record["step"] <= step)
+    if path.exists() and kept != path.read_bytes():
+        write_bytes(path, kept)
+
+
+def _read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The complete lines of metrics.jsonl with their records."""
+    *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    for number, line in enumerate(lines, start=1):
+        if record := parse_metrics(line):
+            yield line + b"\n", record
+        else:
+            logging.getLogger("medvid").warning("%s:%d is damaged, and left out", path, number)
+
+
+def _rewrite(file: TextIO, text: str) -> None:
+    file.truncate(0)
+    file.write(text)
+    file.flush()

@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from medvid.errors import DistributedError, Interrupted, MedvidError
-from medvid.files import read_json, write_json
+from medvid.files import make_folder, read_json, write_json
 from medvid.runs.folder import RunFolder
 from medvid.training.signals import StopSignal
 
@@ -40,6 +40,7 @@ def first_speaks(fabric: Fabric, folder: RunFolder) -> Iterator[None]:
         if not fabric.is_global_zero:
             if not isinstance(error, Interrupted):  # to which all have agreed
                 text = f"{error}" if isinstance(error, MedvidError) else f"{type(error).__name__}: {error}"
+                make_folder(word.parent)
                 write_json(word, {"error": text, "time": time.time()})
                 _depart(word, first)
             raise SystemExit(getattr(error, "exit_code", 1)) from error
@@ -68,9 +69,13 @@ def _their_error(folder: RunFolder, world_size: int) -> DistributedError:
     for other in words:
         folder.failure(other).unlink(missing_ok=True)
     rank = min(words, key=lambda rank: float(words[rank]["time"]))
+    error = f"process {rank} of {world_size} failed: {words[rank]['error']}"
+    if not folder.path.exists():
+        with suppress(OSError):  # the place of the words alone
+            folder.path.parent.rmdir()
+        return DistributedError(error, hint="it failed before the first step, so no run folder was made")
     return DistributedError(
-        f"process {rank} of {world_size} failed: {words[rank]['error']}",
-        hint=f"{folder.log_of(rank)} has its traceback. Then go on with: platform run --resume {folder.path}",
+        error, hint=f"{folder.log_of(rank)} has its traceback. Then go on with: platform run --resume {folder.path}"
     )
 
 

@@ -16,7 +16,7 @@ from medvid.runs.folder import RunFolder, append_metrics
 from medvid.runs.session import Session
 from medvid.tracking.environment import describe_environment
 from medvid.tracking.mlflow import run_id
-from medvid.training.checkpoint import checkpoint_path, checkpoint_step, checkpoints, read_best
+from medvid.training.checkpoint import best_step, checkpoint_path, checkpoint_step, checkpoints
 from medvid.training.device import describe_device
 
 
@@ -104,15 +104,16 @@ class Report:
         self._summarise(result, step=evaluation.step, notes=evaluation.notes)
         self._notify("medvid_run_finished", result=result)
 
-    def failed(self, error: BaseException) -> None:
-        """The run ends before it is done."""
+    def failed(self, error: BaseException, *, has_begun: bool) -> None:
+        """The run ends before it is done; of one that has not begun nothing is written."""
         result = self._result("killed" if isinstance(error, Interrupted) else "failed", {})
-        self._summarise(result, error=f"{type(error).__name__}: {error}")
+        if has_begun:
+            self._summarise(result, error=f"{type(error).__name__}: {error}")
         self._notify("medvid_run_failed", result=result, error=error)
 
     def _result(self, status: RunStatus, metrics: Mapping[str, float]) -> RunResult:
         saved = list(checkpoints(self._folder.checkpoints))
-        best = read_best(saved[-1]) if saved else None
+        best = best_step(self._folder.checkpoints)
         return RunResult(
             status=status,
             seconds=time.monotonic() - self._began,

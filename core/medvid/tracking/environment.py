@@ -46,28 +46,36 @@ def describe_environment(plugins: Mapping[str, str], unverified: Sequence[str] =
     }
 
 
-def check_environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def compare_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Compare the versions of an environment with those in which a run began.
 
     Returns:
         A line for each difference in the software that has a part in the numbers.
+    """
+    found = []
+    for kind in ("plugins", "versions"):
+        old, new = before.get(kind), now[kind]
+        if isinstance(old, Mapping):
+            found += [_difference(name, old, new) for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    return found
+
+
+def check_plugins(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to go on with a run with a plugin of another major version.
 
     Raises:
-        PluginError: a plugin has another major version.
+        PluginError: naming it.
     """
-    lines: list[str] = []
-    for kind in ("plugins", "versions"):
-        old, new = before.get(kind, {}), now[kind]
-        for name in sorted(old.keys() & new.keys()):
-            if old[name] == new[name]:
-                continue
-            lines.append(f"{name} is {new[name]}, and was {old[name]} when the run began")
-            if kind == "plugins" and old[name].partition(".")[0] != new[name].partition(".")[0]:
-                raise PluginError(
-                    f"{lines[-1]}: another major version may compute something else",
-                    hint=f"install {name}=={old[name]}, or start a new run: platform run TASK.yaml",
-                )
-    return lines
+    for name in sorted(before.keys() & now.keys()):
+        if before[name].partition(".")[0] != now[name].partition(".")[0]:
+            raise PluginError(
+                f"{_difference(name, before, now)}: another major version may compute something else",
+                hint=f"install {name}=={before[name]}, or start a new run: platform run TASK.yaml",
+            )
+
+
+def _difference(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    return f"{name} is {now[name]}, and was {before[name]} when the run began"
 
 
 def _command() -> list[str]:

@@ -16,7 +16,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
-from medvid.runs.folder import RunFolder
+from medvid.runs.folder import RunFolder, parse_metrics
 from medvid.tracking import content, store, view
 from medvid.tracking.destination import OWNER, known_run, new_run
 from medvid.tracking.redaction import redact
@@ -154,19 +154,20 @@ class Mirror:
 
     def _copy_file(self, path: Path, name: Path) -> None:
         if path.suffix in TEXT:
-            self._client.log_text(self._id, redact(path.read_text()), name.as_posix())
+            self._client.log_text(self._id, redact(path.read_text(encoding="utf-8", errors="replace")), name.as_posix())
         else:
             self._client.log_artifact(self._id, str(path), name.parent.as_posix().removeprefix("."))
 
 
 def read_records(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The complete lines of metrics.jsonl from a byte offset on, and the offset behind them."""
+    """The records of metrics.jsonl from a byte offset on, without damaged lines, and the offset behind them."""
     if not path.exists():
         return [], offset
     with path.open("rb") as file:
         file.seek(offset)
         lines = [line for line in file if line.endswith(b"\n")]
-    return [json.loads(line) for line in lines], offset + sum(map(len, lines))
+    records = [record for line in lines if (record := parse_metrics(line))]
+    return records, offset + sum(map(len, lines))
 
 
 def _points(record: Mapping[str, Any]) -> list[Metric]:

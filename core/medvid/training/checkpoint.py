@@ -3,15 +3,16 @@
 A checkpoint is a folder ``step-00000500/`` with safetensors files, ``state.json`` and ``manifest.json`` (size and
 sha256 of each file). It is written under a temporary name, synced to disk, read back, and renamed; only then are older
 ones dropped. So a folder with this name is complete, and the newest intact one is found without any pointer file.
+What looks for one changes nothing; leftovers of a kill go with the next save, or when a run goes on.
 """
 
 import hashlib
 import json
 import logging
-import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medvid.errors import CheckpointError, ResourceError
+from medvid.files import DRAFT, free_space, make_folder, remove_drafts, replace_folder
 
 logger = logging.getLogger("medvid")
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
 PREFIX = "step-"
+_NAME = re.compile(rf"{PREFIX}\d{{8,}}")
+_TENSORS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,16 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         CheckpointError: what was read back differs from what was written.
     """
     path = checkpoint_path(folder, step)
-    draft = folder / f".{path.name}.draft"
     try:
-        _remove(draft)
-        draft.mkdir(parents=True)
-        _write(draft, checkpoint)
-        verify_checkpoint(draft)
-        _remove(path)  # a run that fell back to an older checkpoint writes the damaged one again
-        draft.rename(path)
-        _sync(folder)
-    except (OSError, SafetensorError) as error:
-        _remove(draft)
+        make_folder(folder, 0o700)
+        with replace_folder(path) as draft:
+            _write(draft, checkpoint)
+            verify_checkpoint(draft)
+            _discard(path)  # a run that fell back to an older checkpoint writes the damaged one again
+    except (ResourceError, SafetensorError, OSError) as error:
+        free = "" if isinstance(error, ResourceError) else f"; {free_space(folder) / 2**20:.1f} MiB are free there"
         raise ResourceError(
-            f"cannot save the checkpoint of step {step} in {folder}: {error}; "
-            f"{_free(folder) / 2**20:.1f} MiB are free there",
+            f"cannot save the checkpoint of step {step} in {folder}: {error}{free}",
             hint="make room and go on with: platform run --resume RUN; earlier checkpoints are intact",
         ) from error
     return path
@@ -66,39 +66,67 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
 
 def _write(draft: Path, checkpoint: Checkpoint) -> None:
     for name, tensors in checkpoint.tensors.items():
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, draft / _file(name))
-    (draft / STATE).write_text(json.dumps(checkpoint.state, indent=1))
+        content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        save_file(content, draft / f"{name}{_TENSORS}")
+    (draft / STATE).write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
     files = sorted(draft.iterdir())
     manifest = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files}
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    for file in [*files, draft / MANIFEST, draft]:
-        _sync(file)
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def verify_checkpoint(path: Path) -> None:
     """Compare a checkpoint's files with its manifest.
 
     Raises:
-        CheckpointError: a file is missing or has other bytes than were written.
+        CheckpointError: a file is missing or has other bytes than were written, or the folder has another step's name.
     """
+    for name, expected in _read_manifest(path).items():
+        _verify(path / name, expected)
+    _read_state(path)
+
+
+def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 by name of file."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        for name, expected in manifest.items():
-            if (path / name).stat().st_size != expected["bytes"] or _sha256(path / name) != expected["sha256"]:
-                raise CheckpointError(f"{path / name} differs from what was written")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} is incomplete: {error}") from error
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        described = (set(expected) == {"bytes", "sha256"} for expected in manifest.values())
+        if not (STATE in manifest and all(described) and all(Path(name).name == name for name in manifest)):
+            raise ValueError("it does not list files with their bytes and sha256")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"checkpoint {path} is incomplete or damaged: {path / MANIFEST}: {error}") from error
+    return dict(manifest)
+
+
+def _verify(file: Path, expected: Mapping[str, Any]) -> None:
+    try:
+        same = file.stat().st_size == expected["bytes"] and _sha256(file) == expected["sha256"]
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {file.parent} is incomplete: {error}") from error
+    if not same:
+        raise CheckpointError(f"{file} differs from what was written")
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a checkpoint is there with all its bytes."""
+    try:
+        verify_checkpoint(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint after verifying it; tensors are on the CPU.
+    """Read a checkpoint after verifying it; tensors are on the CPU. Only files that its manifest names are read.
 
     Raises:
         CheckpointError: as `verify_checkpoint`.
     """
     verify_checkpoint(path)
-    tensors = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
-    return Checkpoint(tensors=tensors, state=json.loads((path / STATE).read_text()))
+    names = _read_manifest(path).keys()
+    if strangers := sorted({file.name for file in path.iterdir()} - names - {MANIFEST}):
+        logger.warning("checkpoint %s has files that are not part of it, and are not read: %s", path, strangers)
+    tensors = {Path(name).stem: load_file(path / name) for name in sorted(names) if name.endswith(_TENSORS)}
+    return Checkpoint(tensors=tensors, state=_read_state(path))
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -125,10 +153,30 @@ def load_model_state(model: nn.Module, state: Mapping[str, Tensor], path: Path) 
         ) from error
 
 
-def read_best(path: Path) -> int | None:
-    """The step with the best validation figure, as known when this checkpoint was saved."""
-    best: int | None = json.loads((path / STATE).read_text())["progress"]["best_step"]
-    return best
+def _read_state(path: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint, after verifying their file."""
+    _verify(path / STATE, _read_manifest(path)[STATE])
+    state: dict[str, Any] = json.loads((path / STATE).read_bytes())
+    step = state.get("progress", {}).get("step")
+    if step is not None and _NAME.fullmatch(path.name) and step != checkpoint_step(path):
+        raise CheckpointError(f"checkpoint {path} was saved at step {step}, its name is another one's")
+    return state
+
+
+def best_step(folder: Path) -> int | None:
+    """The step with the best validation figure, as the newest checkpoint knows it; None if there is none.
+
+    Damaged weights do not matter. Where the newest checkpoint does not tell, one before it may know an earlier best:
+    that is said in the log.
+    """
+    for path in reversed(checkpoints(folder)):
+        try:
+            best: int | None = _read_state(path)["progress"]["best_step"]
+        except CheckpointError as error:
+            logger.warning("%s; which checkpoint is the best is taken from an older one", error)
+        else:
+            return best
+    return None
 
 
 def newest_intact(folder: Path) -> Path | None:
@@ -137,8 +185,7 @@ def newest_intact(folder: Path) -> Path | None:
     Raises:
         CheckpointError: there are checkpoints, but none is intact.
     """
-    _recover_draft(folder)
-    paths = list(checkpoints(folder))
+    paths = checkpoints(folder)
     for path in reversed(paths):
         try:
             verify_checkpoint(path)
@@ -154,19 +201,10 @@ def newest_intact(folder: Path) -> Path | None:
     return None
 
 
-def _recover_draft(folder: Path) -> None:
-    """Complete a save that was killed after everything was written, but before the new name was in place."""
-    for draft in folder.glob(f".{PREFIX}*.draft"):
-        path = folder / draft.stem.removeprefix(".")
-        with suppress(CheckpointError):
-            verify_checkpoint(draft)
-            if not path.exists():
-                draft.rename(path)
-
-
-def checkpoints(folder: Path) -> Iterator[Path]:
-    """Complete checkpoints below folder, oldest first."""
-    yield from sorted(folder.glob(f"{PREFIX}*"))
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints below folder, oldest first."""
+    paths = folder.glob(f"{PREFIX}*")
+    return sorted((path for path in paths if _NAME.fullmatch(path.name) and path.is_dir()), key=checkpoint_step)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -180,38 +218,26 @@ def checkpoint_step(path: Path) -> int:
 
 
 def prune_checkpoints(folder: Path, keep: int, best: int | None) -> None:
-    """Drop all but the newest `keep` checkpoints and that of step `best`, and drafts that a kill left behind."""
-    paths = list(checkpoints(folder))
-    for path in paths[:-keep]:
+    """Drop all but the newest `keep` checkpoints and that of step `best`, and what a kill left behind."""
+    for path in checkpoints(folder)[:-keep]:
         if checkpoint_step(path) != best:
-            _remove(path)
-    for draft in folder.glob(f".{PREFIX}*.draft"):
-        _remove(draft)
+            _discard(path)
+    tidy_checkpoints(folder)
 
 
-def _file(name: str) -> str:
-    return f"{name}.safetensors"
+def tidy_checkpoints(folder: Path) -> None:
+    """Delete drafts, and what was left of a checkpoint that was being dropped, when a process was killed."""
+    remove_drafts(folder)
+
+
+def _discard(path: Path) -> None:
+    """Delete a checkpoint, under another name first: a kill must not leave a part of it under its own."""
+    if path.exists():
+        gone = path.with_name(f".{path.name}-{secrets.token_hex(8)}{DRAFT}")
+        path.rename(gone)
+        shutil.rmtree(gone)
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Force a file or folder to disk: a rename is only worth something once what it names is there."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(path)
-
-
-def _free(folder: Path) -> int:
-    """Free bytes on the disk of a folder that may not exist yet."""
-    return shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.is_dir())).free

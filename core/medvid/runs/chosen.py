@@ -1,0 +1,112 @@
+"""Which cases `platform evaluate` scores: those that the run held out, or all labelled ones of another folder."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.listing import listed
+from medvid.errors import DataError
+from medvid.runs.origin import Known, Origin, check_cases, known_cases, membership_note, trained_note
+
+EXTERNAL = "external"
+"""What stands for the name of a split where the cases are of another folder than the run's."""
+
+Trained = Literal["refuse", "leave-out", "score"]
+"""What to do with cases of another folder that the run was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The cases of an evaluation, prepared.
+
+    Args:
+        split: the split that they are, or `EXTERNAL`.
+        cases: ids.
+        digest: of their content.
+        notes: what has to be said of them.
+    """
+
+    split: str
+    cases: tuple[str, ...]
+    digest: str
+    notes: tuple[str, ...]
+
+
+def own_cases(dataset: Dataset, origin: Origin, split: str, progress: Progress) -> Chosen:
+    """The cases of a split as the run remembers them, whatever its folder would be split into now.
+
+    Args:
+        dataset: of the run.
+        origin: what the run began with.
+        split: one of its splits.
+        progress: told while cases are prepared.
+
+    Raises:
+        DataError: there is no such split, or its cases are not what they were when the run began, or have no labels.
+    """
+    remembered = origin.splits.get(split)
+    notes = (
+        [membership_note(dataset, origin, [split])] if remembered else [f"the run does not remember its {split} split"]
+    )
+    cases = tuple(remembered) if remembered else dataset.cases(split)
+    dataset.fix_splits({split: cases})
+    hint = (
+        "restore them, or score all labelled cases that the folder holds now: "
+        f"platform evaluate RUN --data {dataset.options.root} --trained leave-out"
+    )
+    if bare := sorted(set(cases).difference(dataset.labelled())):
+        raise DataError(
+            f"{len(bare)} of {len(cases)} cases of the split {split!r} are gone, or have no labels: {listed(bare)}",
+            hint=hint,
+        )
+    dataset.prepare(cases, progress)
+    known = known_cases(dataset, cases)
+    check_cases(dataset, remembered or {}, hint)
+    return _chosen(dataset, split, known, (*notes, trained_note(known, origin)))
+
+
+def external_cases(dataset: Dataset, origin: Origin | None, trained: Trained, progress: Progress) -> Chosen:
+    """All labelled cases of a folder that is not the run's.
+
+    Args:
+        dataset: of that folder.
+        origin: what the run began with; None for a run that does not know.
+        trained: what to do with cases that the run was trained on, which are told by their content.
+        progress: told while cases are prepared.
+
+    Raises:
+        DataError: no case has labels; or some were trained on, and these are not wanted.
+    """
+    cases = dataset.labelled()
+    dataset.fix_splits({EXTERNAL: cases})
+    dataset.prepare(cases, progress)
+    known = known_cases(dataset, cases)
+    if origin is None or not origin.trained or not all(each.content for each in known.values()):
+        return _chosen(dataset, EXTERNAL, known, ("whether cases were trained on cannot be told",))
+    seen = [case for case, each in known.items() if each.content in origin.trained]
+    if seen and trained == "refuse":
+        pairs = [f"{case} = {origin.trained[known[case].content]}" for case in seen]
+        raise DataError(
+            f"{len(seen)} of {len(cases)} cases in {dataset.options.root} are copies of those that the run was trained "
+            f"on: {listed(pairs)}",
+            hint="take them out, or say what to do with them: --trained leave-out, or --trained score",
+        )
+    notes = [trained_note(known, origin)]
+    if seen and trained == "leave-out":
+        known = {case: each for case, each in known.items() if case not in seen}
+        notes = [f"{len(seen)} cases that the run was trained on are left out: {listed(seen)}"]
+    return _chosen(dataset, EXTERNAL, known, notes)
+
+
+def _chosen(dataset: Dataset, split: str, known: dict[str, Known], notes: Sequence[str]) -> Chosen:
+    if not known:
+        raise DataError(
+            f"there is nothing to score: {dataset.options.root} has no labelled case that the run was not trained on",
+            hint="give a folder with label maps (or class labels) in a layout that the data set reads",
+        )
+    counts = Counter(each.content for each in known.values() if each.content)
+    copies = [case for case, each in known.items() if counts[each.content] > 1]
+    same = f"{len(copies)} of the scored cases are copies of one another: {listed(copies)}" if copies else ""
+    return Chosen(split, tuple(known), dataset.digest(tuple(known)), tuple(note for note in (*notes, same) if note))
