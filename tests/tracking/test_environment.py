@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medvid.errors import PluginError
-from medvid.tracking.environment import check_environment, describe_environment, describe_git
+from medvid.tracking.environment import check_plugins, compare_environments, describe_environment, describe_git
 
 
 def test_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +62,12 @@ def versions(plugin: str, torch: str) -> dict[str, dict[str, str]]:
 
 def test_other_versions_are_told_and_other_major_ones_of_plugins_refused() -> None:
     began = versions("1.2.0", "2.14.1")
-    assert check_environment(began, began) == []
-    assert check_environment(began, versions("1.3.0", "3.0.0")) == [
+    assert compare_environments(began, began) == []
+    assert compare_environments(began, versions("1.3.0", "3.0.0")) == [
         "medvid-net is 1.3.0, and was 1.2.0 when the run began",
         "torch is 3.0.0, and was 2.14.1 when the run began",
     ]
+    check_plugins({"medvid-net": "1.2.0"}, {"medvid-net": "1.3.0"})
     with pytest.raises(PluginError, match=r"medvid-net is 2\.0\.0, and was 1\.2\.0") as caught:
-        check_environment(began, versions("2.0.0", "2.14.1"))
+        check_plugins({"medvid-net": "1.2.0"}, {"medvid-net": "2.0.0"})
     assert "medvid-net==1.2.0" in caught.value.hint

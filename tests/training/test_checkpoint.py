@@ -11,12 +11,14 @@ import torch
 from medvid.errors import CheckpointError, ResourceError
 from medvid.training.checkpoint import (
     Checkpoint,
+    best_step,
     checkpoint_path,
     checkpoints,
     load_checkpoint,
     newest_intact,
     prune_checkpoints,
     save_checkpoint,
+    tidy_checkpoints,
 )
 
 
@@ -72,22 +74,72 @@ def test_no_intact_checkpoint_is_an_error_and_no_checkpoint_is_none(tmp_path: Pa
         newest_intact(tmp_path)
 
 
-def test_a_save_killed_before_the_rename_is_completed(tmp_path: Path) -> None:
+def test_looking_for_a_checkpoint_changes_nothing(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, 3, make(3.0))
-    path.rename(tmp_path / f".{path.name}.draft")
+    draft = save_checkpoint(tmp_path, 4, make(4.0)).rename(tmp_path / ".step-00000004-0123456789abcdef.draft")
     assert newest_intact(tmp_path) == path
-    incomplete = save_checkpoint(tmp_path, 4, make(4.0)).rename(tmp_path / ".step-00000004.draft")
-    (incomplete / "manifest.json").unlink()
+    assert draft.exists()
+    tidy_checkpoints(tmp_path)
+    assert checkpoints(tmp_path) == list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["step-abc", "step-00000009 (copy)", "step-9"])
+def test_folders_of_other_names_are_not_looked_at(tmp_path: Path, name: str) -> None:
+    path = save_checkpoint(tmp_path, 3, make(3.0))
+    (tmp_path / name).mkdir()
     assert newest_intact(tmp_path) == path
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_not_used(tmp_path: Path) -> None:
+    def at(step: int) -> Checkpoint:
+        return Checkpoint({"model": {}}, {"progress": {"best_step": None, "step": step}})
+
+    path = save_checkpoint(tmp_path, 3, at(3))
+    save_checkpoint(tmp_path, 2, at(2)).rename(tmp_path / "step-00000009")
+    assert newest_intact(tmp_path) == path
+
+
+def test_files_that_the_manifest_does_not_name_are_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = save_checkpoint(tmp_path, 3, make(3.0))
+    other = save_checkpoint(tmp_path / "other", 3, make(4.0))
+    (other / "model.safetensors").rename(path / "ema.safetensors")
+    assert load_checkpoint(path).tensors.keys() == {"model", "optimizer"}
+    assert "ema.safetensors" in caplog.text
+
+
+def test_the_best_is_known_though_the_newest_has_damaged_weights(tmp_path: Path) -> None:
+    def with_best(best: int) -> Checkpoint:
+        return Checkpoint(make(1.0).tensors, {"progress": {"best_step": best}})
+
+    save_checkpoint(tmp_path, 1, with_best(1))
+    newest = save_checkpoint(tmp_path, 2, with_best(2))
+    (newest / "model.safetensors").write_bytes(b"")
+    assert best_step(tmp_path) == 2
+    (newest / "state.json").write_bytes(b"\xff")
+    assert best_step(tmp_path) == 1
+
+
+def test_every_flip_of_a_bit_in_a_manifest_is_found_or_means_nothing(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, 1, Checkpoint({"model": {"w": torch.ones(2)}}, {"progress": {"best_step": None}}))
+    content = (path / "manifest.json").read_bytes()
+    for bit in range(0, 8 * len(content), 9):  # each byte, and each of its bits somewhere
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (path / "manifest.json").write_bytes(flipped)
+        try:
+            loaded = load_checkpoint(path)
+        except CheckpointError:
+            continue
+        assert torch.equal(loaded.tensors["model"]["w"], torch.ones(2))
 
 
 def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
     for step in range(1, 6):
         save_checkpoint(tmp_path, step, make(step))
-    (tmp_path / ".step-00000009.draft").mkdir()
+    (tmp_path / ".step-00000009-0123456789abcdef.draft").mkdir()
     prune_checkpoints(tmp_path, keep=2, best=1)
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000001", "step-00000004", "step-00000005"]
-    assert not (tmp_path / ".step-00000009.draft").exists()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_full_disk_is_said_plainly_and_damages_nothing(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def medvid_components() -> Iterable["ComponentSpec"]:  # type: ignore[empty-body
 
 @hookspec
 def medvid_run_configured(run: "RunInfo") -> None:
-    """The task is checked and the run folder exists; nothing is trained yet.
+    """The task is checked, nothing is prepared or trained yet; the folder of a new run is not made yet.
 
     Raise MedvidError to veto the run: its message is what the user sees.
     """
@@ -82,4 +82,7 @@ def medvid_run_finished(run: "RunInfo", result: "RunResult") -> None:
 
 @hookspec
 def medvid_run_failed(run: "RunInfo", result: "RunResult", error: BaseException) -> None:
-    """The run ended by an error or a signal (``result.status`` tells which). The error is reported by the core."""
+    """The run ended by an error or a signal (``result.status`` tells which). The error is reported by the core.
+
+    One that ended before `medvid_run_started` has no folder, or has the one that it was to go on with as it was.
+    """

@@ -22,7 +22,7 @@ from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.folder import RunFolder, keep_log, log_to, read_metrics, rewind_metrics
-from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task
+from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
 from medvid.runs.processes import first_speaks
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session
@@ -342,9 +342,16 @@ class _Execution:
             self._received,
         )
         self._stop_if_asked(trainer.progress.step)
-        closing = replace(closing, notes=(*closing.notes, *self.notes))
+        closing = replace(closing, notes=(*closing.notes, *self.notes, *self._trained_note()))
         self.report.evaluated(closing)
         return closing
+
+    def _trained_note(self) -> list[str]:
+        """What has to be said where the task asks to evaluate training cases; the first process knows the cases."""
+        if self.origin is None:
+            return []
+        note = trained_note(self.origin.splits[self.task.evaluation.split], self.origin)
+        return [note] if note else []
 
     def _received(self) -> bool:
         return self.stop.received != 0

@@ -95,8 +95,10 @@ def read_task(path: Path) -> dict[str, Any]:
         ConfigError: it is not YAML.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path)
-    except (YAMLError, ValueError) as error:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, Mapping):
+            raise ValueError(f"it holds {type(content).__name__}, not options")
+    except (OSError, YAMLError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {error}", hint="restore it from origin.json") from error
     return dict(json.loads(json.dumps(content, default=str)))
 

@@ -115,7 +115,9 @@ class Screen:
         """How to go on; what went wrong is told by whoever started the run."""
         folder = shlex.quote(str(short_path(self._run.folder)))
         self.close()
-        self.say(f"{'stopped' if result.status == 'killed' else 'failed'} after {_clock(result.seconds)}: {folder}")
+        ended = f"{'stopped' if result.status == 'killed' else 'failed'} after {_clock(result.seconds)}"
+        exists = self._run.folder.exists()
+        self.say(f"{ended}: {folder}" if exists else f"{ended}, before the first step: there is no run folder")
         if result.last:
             self.say(f"go on from {result.last.name}:  platform run --resume {folder}")
         self._warn_of_sample()
