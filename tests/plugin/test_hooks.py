@@ -45,7 +45,7 @@ class Recorder:
 
         def observe(**arguments: Any) -> None:
             self.calls.append((hook, arguments))
-            self.files[hook] = {path.name for path in arguments["run"].folder.iterdir()}
+            self.files[hook] = {path.name for path in arguments["run"].folder.glob("*")}
 
         code = f"lambda {', '.join(names)}: observe({', '.join(f'{name}={name}' for name in names)})"
         return eval(code, {"observe": observe}) if names else lambda: []  # pluggy reads the names of the arguments
@@ -119,8 +119,9 @@ def test_medvid_run_configured_comes_first_and_once(recorder: Recorder) -> None:
     assert recorder.calls[0][0] == "medvid_run_configured"
     (call,) = recorder.of("medvid_run_configured")
     assert (call.run.task, call.run.start_step, call.run.steps, call.run.datasets) == ("tiny", 0, STEPS, {})
-    assert {"task.yaml", "resolved.yaml", ".lock"} <= recorder.files["medvid_run_configured"]
-    assert not {"checkpoints", "metrics.jsonl"} & recorder.files["medvid_run_configured"]
+    assert recorder.files["medvid_run_configured"] == set()  # not made yet
+    assert {"task.yaml", "resolved.yaml", "origin.json", ".lock"} <= recorder.files["medvid_run_started"]
+    assert not {"checkpoints", "metrics.jsonl"} & recorder.files["medvid_run_started"]
 
 
 @pytest.mark.usefixtures("working_directory")
