@@ -128,7 +128,7 @@ class ImageDataset(Dataset):
         return (self._content.get(case) or _Content.of(self._files(case))).image
 
     def labelled(self) -> tuple[str, ...]:
-        return tuple(case.id for case in self._index.cases.values() if case.mask is not None)
+        return tuple(case.id for case in self._index.cases.values() if case.masks)
 
     def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
         self._splits = dict(splits)
