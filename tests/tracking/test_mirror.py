@@ -175,8 +175,9 @@ def test_secrets_and_files_from_outside_stay_here(
 
 def test_a_line_that_is_still_being_written_is_left_for_later(run: RunInfo) -> None:
     file = RunFolder(run.folder).metrics
-    file.write_text('{"step": 1}\n{"st')
+    first, second = ({"step": step, "split": "train", "time": 1.0, "values": {}} for step in (1, 2))
+    file.write_text(f'{json.dumps(first)}\n{{"st')
     records, offset = read_records(file, 0)
-    assert records == [{"step": 1}]
-    file.write_text('{"step": 1}\n{"step": 2}\n')
-    assert read_records(file, offset)[0] == [{"step": 2}]
+    assert records == [first]
+    file.write_text(f"{json.dumps(first)}\nno record\n{json.dumps(second)}\n")
+    assert read_records(file, offset)[0] == [second]
