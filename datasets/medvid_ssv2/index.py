@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medvid.data.listing import name_left_out
 from medvid.data.video_index import Clip, VideoIndex, notes_on_classes, raise_problems
 from medvid.data.video_labels import label_key, read_labels
 from medvid.errors import DataError
@@ -52,9 +53,9 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
         for number, record in enumerate(_read(files[split])):
             video, label = str(record.get("id", "")), ids.get(_template(record))
             if not video.isalnum():
-                problems.append(f"{files[split].name}: record {number} has the id {video!r}, which is no number")
+                problems.append(f"{files[split].name}: record {number} has the id {video!r}, which is not a number")
             elif label is None:
-                problems.append(f"{files[split].name}: video {video}: {_template(record)!r} is none of the labels")
+                problems.append(f"{files[split].name}: video {video}: {_template(record)!r} is not among the labels")
             elif splits[split].setdefault(video, _clip(folder, video, label, present)).label != label:
                 problems.append(f"{files[split].name}: video {video} has two labels")
     shared = [video for video in splits["train"] if video in splits["validation"]]
@@ -62,7 +63,10 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
     raise_problems(f"the annotations of {root}", problems)
     clips = {video: clip for found in splits.values() for video, clip in found.items()}
     divided = {split: tuple(found) for split, found in splits.items()}
-    return VideoIndex(clips, labels, divided, notes_on_classes(clips, divided, labels))
+    used = {clip.path for clip in clips.values()}
+    others = [folder / name for name in sorted(present) if name.endswith(_SUFFIXES) and f"{folder}/{name}" not in used]
+    notes = name_left_out(root, others, (), lambda _: "no annotation for training or validation names them")
+    return VideoIndex(clips, labels, divided, (*notes, *notes_on_classes(clips, divided, labels)))
 
 
 def _find_videos(root: Path, videos: Path | None) -> Path:
@@ -90,5 +94,5 @@ def _read(path: Path) -> Sequence[Mapping[str, Any]]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
-        raise DataError(f"{path} is no list of records with id and template")
+        raise DataError(f"{path} is not a list of records with id and template")
     return content

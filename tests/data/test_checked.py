@@ -57,6 +57,15 @@ def test_a_changed_file_is_named_before_a_run(make, tmp_path) -> None:
     prepare(make())
 
 
+def test_it_does_not_matter_how_the_folder_is_named(make, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = make(root=Path("data"), cache=Path("cache"))
+    data.record(data.cases("train"), nothing)
+    flip(tmp_path / "data" / "a" / "2.mp4", keep_time=False)
+    with pytest.raises(DataError, match=r"^1 files changed since they were checked: a/2\.mp4$"):
+        prepare(make())
+
+
 def test_a_file_that_was_touched_or_copied_is_the_same(make, tmp_path) -> None:
     data = make()
     data.record(data.cases("train"), nothing)

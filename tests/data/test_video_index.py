@@ -77,9 +77,9 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path) -> None:
     assert message.splitlines() == [
         f"8 problems in the lists of {tmp_path}:",
         "  train.csv:2: there is no label in 'b c.mp4'",
-        "  train.csv:3: the label 'x' is no integer",
+        "  train.csv:3: the label 'x' is not an integer",
         "  train.csv:4: the label -1 is out of range, they are 0, 1, 2, ...",
-        "  train.csv:5: the label '1.5' is no integer",
+        "  train.csv:5: the label '1.5' is not an integer",
         "  train.csv:7: a.mp4 has the label 1, in line 1 it has another",
         f"  train.csv:8: the path ../../etc/passwd leads out of {tmp_path}",
         f"  train.csv:9: the path x/../../y.mp4 leads out of {tmp_path}",
@@ -178,6 +178,12 @@ def test_a_test_list_without_labels_is_noted(tmp_path) -> None:
         read(tmp_path, train="a.mp4\n", test="c.mp4\n")
 
 
+def test_videos_beside_those_of_the_lists_are_named(tmp_path) -> None:
+    touch(tmp_path, "c/a.mp4", "c/b.mp4", "c/new.mp4", "c/notes.txt", "else/d.mp4")
+    index = read(tmp_path, train="c/a.mp4 0\nc/b.mp4 1\n")
+    assert index.notes == (f"1 file in {tmp_path} left out, no list names them: c/new.mp4",)
+
+
 def test_paths_whose_accents_have_another_form_on_disk(tmp_path) -> None:
     touch(tmp_path, "cafe\u0301/a.mp4")
     index = read(tmp_path, train="caf\u00e9/a.mp4 0\ncafe\u0301/a.mp4 0\n")
@@ -189,18 +195,18 @@ def test_labels_by_name(tmp_path) -> None:
     index = read(tmp_path, named, train="path,label\na b.mp4,no cough\nc.mp4,cough\nd.mp4 cough\n")
     assert index.labels == ("cough", "no cough")
     assert labels_of(index) == {"a b.mp4": 1, "c.mp4": 0, "d.mp4": 0}
-    with pytest.raises(DataError, match="the label 'cough' is no integer"):
+    with pytest.raises(DataError, match="the label 'cough' is not an integer"):
         read(tmp_path, named, train="a.mp4 0\nb.mp4 cough\n")
     known = read(tmp_path, ListFormat(), ("Brush hair", "cartwheel"), train="a.mp4 1\nb.mp4,brush_hair\n")
     assert labels_of(known) == {"a.mp4": 1, "b.mp4": 0}
-    with pytest.raises(DataError, match="the label 'jump' is no integer and none of the 2 class names"):
+    with pytest.raises(DataError, match="the label 'jump' is not an integer and not among the 2 class names"):
         read(tmp_path, ListFormat(), ("brush hair", "cartwheel"), train="a.mp4,jump\n")
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\xff\xfe\x00a", "is no UTF-8 text"),
+        (b"\xff\xfe\x00a", "is not UTF-8 text"),
         (b"", "no clip is listed"),
         (b"label,youtube_id,time_start,time_end,split\nabseiling,x,1,11,train\n", "is a list of videos to download"),
     ],

@@ -80,8 +80,8 @@ def test_all_problems_are_listed(root) -> None:
         ssv2(root).cases("train")
     assert str(caught.value).splitlines() == [
         f"4 problems in the annotations of {root}:",
-        "  train.json: video 13: 'eating x' is none of the labels",
-        "  train.json: record 2 has the id '../x', which is no number",
+        "  train.json: video 13: 'eating x' is not among the labels",
+        "  train.json: record 2 has the id '../x', which is not a number",
         "  train.json: video 12 has two labels",
         "  video 12 is in train and in validation: trained on and held out",
     ]
@@ -95,7 +95,7 @@ def test_missing_videos_and_annotations(root) -> None:
     with pytest.raises(DataError, match=r"the folder of the videos .* does not exist"):
         ssv2(root, videos="clips").cases("train")
     (root / "labels" / "validation.json").write_text("[1]")
-    with pytest.raises(DataError, match=r"validation\.json is no list of records"):
+    with pytest.raises(DataError, match=r"validation\.json is not a list of records"):
         ssv2(root).cases("train")
     (root / "labels" / "validation.json").unlink()
     with pytest.raises(DataError, match=r"there is no something-something-v2-validation\.json or validation\.json"):

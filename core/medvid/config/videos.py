@@ -23,7 +23,10 @@ class VideoDatasetOptions(DatasetOptions):
     """Base of the options of data sets of labelled videos.
 
     "16x4" in the names of published models is `frames: 16, rate: 4`: a clip of 16 frames, every fourth of a video of
-    `target_fps`. Frames are chosen by their time, so that videos may have any frame rate, also a varying one.
+    `target_fps`. Frames are chosen by their time, so that videos may have any frame rate, also a varying one. They are
+    seen as a player shows them: turned and mirrored as the file says, and where pixels are more than 2 % from square
+    (DVDs, DV, broadcasts), stretched to square ones. Where frames have no times, as in AVI, they are counted at the
+    file's rate.
     """
 
     frames: PositiveInt = 16

@@ -34,7 +34,7 @@ class CheckedFiles:
     def __init__(self, cache: Path, root: Path) -> None:
         name = hashlib.blake2b(os.fsencode(root.resolve()), digest_size=8).hexdigest()
         self.path = cache.expanduser() / "checked" / f"{name}.json"
-        self._root = root
+        self._root = root.absolute()
         self._files: dict[str, tuple[int, int, str]] = {
             path: (size, time, digest) for path, (size, time, digest) in read_json(self.path).get("files", {}).items()
         }
@@ -49,6 +49,7 @@ class CheckedFiles:
         Raises:
             ResourceError: it cannot be written.
         """
+        paths = _absolute(paths)
         states = {path: _state(path) for path in paths}  # before they are read
         for path, digest in _hashes(paths, progress):
             self._files[path] = (*states[path], digest)
@@ -68,6 +69,7 @@ class CheckedFiles:
         Raises:
             DataError: naming the files that changed, or of which nothing is noted.
         """
+        paths = _absolute(paths)
         known = [path for path in paths if path in self._files]
         if content and len(known) < len(paths):
             missing = self._names([path for path in paths if path not in self._files])
@@ -85,6 +87,10 @@ class CheckedFiles:
 
     def _names(self, paths: Sequence[str]) -> list[str]:
         return [path.removeprefix(f"{self._root}{os.sep}") for path in paths]
+
+
+def _absolute(paths: Sequence[str]) -> list[str]:
+    return [os.path.abspath(path) for path in paths]  # noqa: PTH100 (a hundred thousand times)
 
 
 def _hashes(paths: Sequence[str], progress: Progress) -> list[tuple[str, str]]:

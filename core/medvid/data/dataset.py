@@ -15,6 +15,7 @@ from torch import Tensor
 
 from medvid.config.options import DatasetOptions
 from medvid.data.grid import Grid
+from medvid.data.listing import listed
 from medvid.data.processes import in_processes
 from medvid.data.sample import Batch
 from medvid.errors import DataError, MedvidError
@@ -174,13 +175,17 @@ class Dataset(ABC):
             partial(_find_problem, self, deep), cases, workers, here=self.check_here, seconds=seconds, setup=_one_thread
         )
         errors: dict[str, DataError] = {}
+        notes: dict[str, list[str]] = {}
         progress(0, len(cases))
         for done, (case, finding) in enumerate(opened, start=1):
             for note in finding.notes:
-                log.warning("case %s: %s", case, note)
+                notes.setdefault(note, []).append(case)
             if finding.error:
                 errors[case] = finding.error
             progress(done, len(cases))
+        for note, named in notes.items():
+            which = f"case {named[0]}" if len(named) == 1 else f"{len(named)} cases ({listed(named)})"
+            log.warning("%s: %s", which, note)
         return {case: errors[case] for case in cases if case in errors}
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:  # noqa: B027 (for subclasses)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from medvid.data.listing import find_spelled
+from medvid.data.listing import find_files, find_spelled, name_left_out
 from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, notes_on_classes, raise_problems, split_folders
 from medvid.data.video_labels import label_key
 from medvid.errors import DataError
@@ -58,7 +58,7 @@ def find_lists(root: Path) -> dict[str, Path]:
     """Lists with customary names in `root`, by split.
 
     Raises:
-        DataError: `root` is no folder, or several files could be the list of a split.
+        DataError: `root` is not a folder, or several files could be the list of a split.
     """
     if not root.is_dir():
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
@@ -137,6 +137,7 @@ class _Lists:
         raise_problems(f"the lists of {self.root}", self.problems, _HINT)
         labels = tuple(self.names) if self.names else _class_names(clips, ids)
         divided = {} if "all" in splits else splits
+        self.notes += self._unlisted(clips)
         self.notes += notes_on_classes(clips, divided, labels)
         if all(clip.label for clip in clips.values() if clip.label is not None):
             self.notes.append("no clip has the label 0: labels count from 0")
@@ -217,8 +218,8 @@ class _Lists:
             place = f"{path.name}:{entry.line}"
             label = ids.get(entry.label)
             if label is None and entry.label:
-                known = f" and none of the {count} class names" if count else ""
-                self.problems.append(f"{place}: the label {entry.label!r} is no integer{known}")
+                known = f" and not among the {count} class names" if count else ""
+                self.problems.append(f"{place}: the label {entry.label!r} is not an integer{known}")
                 continue
             if label is not None and (label < 0 or (count is not None and label >= count)):
                 allowed = f"0 to {count - 1}" if count else "0, 1, 2, ..."
@@ -245,6 +246,14 @@ class _Lists:
             self.notes.append(f"{path.name}: {len(twice)} lines repeat an earlier one and are left out: {listed}")
         return clips
 
+    def _unlisted(self, clips: Mapping[str, Clip]) -> tuple[str, ...]:
+        """What to tell about the videos beside those of the lists."""
+        used = {clip.path for clip in clips.values()}
+        folders = {os.path.dirname(path) for path in used}  # noqa: PTH120 (a hundred thousand times)
+        beside = (path for folder in sorted(folders) for path in find_files(Path(folder), recursive=False))
+        others = [path for path in beside if _is_path(path.name) and str(path) not in used]
+        return name_left_out(self.root, others, (), lambda _: "no list names them")
+
     def _check_leaks(
         self, files: Mapping[str, Path], split: str, found: Mapping[str, Clip], before: Mapping[str, Sequence[str]]
     ) -> None:
@@ -261,7 +270,9 @@ def _text(path: Path) -> str:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = (
-            f"is no UTF-8 text: {error.reason}" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error}"
+            f"is not UTF-8 text: {error.reason}"
+            if isinstance(error, UnicodeDecodeError)
+            else f"cannot be read: {error}"
         )
         raise DataError(f"the list {path} {reason}") from None
     if "youtube_id" in text.partition("\n")[0]:

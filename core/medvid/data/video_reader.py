@@ -173,7 +173,7 @@ class VideoReader:
         self._container = av.open(str(self.path))
         if not self._container.streams.video:
             raise VideoReadError(self.path, "it has no video stream")
-        self._stream = self._container.streams.video[0]
+        self._stream = self._container.streams.best("video")  # not a picture of the cover
         self._stream.thread_type = "NONE"
         self._reformatter = av.video.reformatter.VideoReformatter()
 
