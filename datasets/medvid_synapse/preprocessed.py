@@ -1,6 +1,8 @@
 """The files that the TransUNet authors prepared: a .npz per training slice, a .npy.h5 per test volume."""
 
 import hashlib
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import Tensor
 from medvid.data import nifti
 from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
+from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
 from medvid.data.nifti_space import Space
 from medvid.data.splits import check_known, held_out_in_training
 from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
@@ -21,7 +24,11 @@ from medvid.errors import DataError
 from medvid.plugin.specs import Layout
 from medvid_synapse.config import LABELS, SynapseOptions
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".npy.h5"
+
+_SLICE = re.compile(r"(?P<case>.+)_slice(?P<number>[0-9]+)\.npz")
 
 
 class StackCase:
@@ -146,13 +153,18 @@ class Preprocessed:
         Raises:
             DataError: a path is something else; volumes in other files lie in another way.
         """
+        found: dict[Path, None] = {}  # each once, in their order
         for path in paths:
-            files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
-            if not files or not files[0].name.endswith(SUFFIX) or not files[0].is_file():
+            all_files = find_files(path, recursive=False) if path.is_dir() else (path,)
+            files = [file for file in all_files if file.name.endswith(SUFFIX) and file.is_file()]
+            if not files:
                 raise DataError(
                     f"{path} is no {SUFFIX} file, as those that the model was trained beside, and holds none"
                 )
-            yield from (StackCase(file, self._options.size) for file in files)
+            for note in name_left_out(path, all_files, files, lambda _: f"not {SUFFIX}"):
+                log.warning(note)
+            found |= dict.fromkeys(files)
+        return (StackCase(file, self._options.size) for file in _by_name(list(found)).values())
 
     def _check(self, case: str) -> str:
         """Read the files of a volume to their end and hash them."""
@@ -180,17 +192,48 @@ class Preprocessed:
             raise DataError(f"{len(shared)} volumes are both trained on and held out: {', '.join(shared[:10])}")
         return {name: ids for name, ids in splits.items() if ids}
 
-    @cached_property
-    def _slices(self) -> dict[str, list[Path]]:
-        slices: dict[str, list[Path]] = {}
-        for path in sorted((self._options.root / "train_npz").glob("*_slice*.npz")):
-            slices.setdefault(path.stem.rpartition("_slice")[0], []).append(path)
-        return slices
+    @property
+    def _slices(self) -> Mapping[str, Sequence[Path]]:
+        return self._files[0]
+
+    @property
+    def _volumes(self) -> Mapping[str, Path]:
+        return self._files[1]
 
     @cached_property
-    def _volumes(self) -> dict[str, Path]:
-        files = sorted((self._options.root / "test_vol_h5").glob(f"*{SUFFIX}"))
-        return {path.name.removesuffix(SUFFIX): path for path in files}
+    def _files(self) -> tuple[dict[str, list[Path]], dict[str, Path]]:
+        """The slices of each training volume, and the test volumes; all else in the folder is named as left out."""
+        root = self._options.root
+        slices: dict[str, list[Path]] = {}
+        volumes: list[Path] = []
+        files = find_files(root)
+        for path in files:
+            if path.parent == root / "train_npz" and (match := _SLICE.fullmatch(path.name)):
+                slices.setdefault(match["case"], []).append(path)
+            elif path.parent == root / "test_vol_h5" and path.name.endswith(SUFFIX):
+                volumes.append(path)
+        used = [*(path for group in slices.values() for path in group), *volumes]
+        check_usable(root, used)
+        notes = (
+            *name_left_out(root, files, used, lambda _: f"no slices in train_npz or {SUFFIX} files in test_vol_h5"),
+            *_missing_slices(slices),
+        )
+        for note in notes:
+            log.warning(note)
+        return slices, _by_name(volumes)
+
+
+def _missing_slices(slices: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """What to say about volumes whose slices are not numbered from 0 without a gap."""
+    for case, paths in slices.items():
+        numbers = {int(match["number"]) for path in paths if (match := _SLICE.fullmatch(path.name))}
+        if missing := sorted(set(range(max(numbers))) - numbers):
+            yield f"{case} lacks the slices {listed([str(number) for number in missing])}"
+
+
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    named = ((path.name.removesuffix(SUFFIX), path) for path in paths)
+    return by_name(named, "volumes", "rename one of them, or give them one after the other")
 
 
 def _check_stack(case: StackCase, path: Path) -> None:

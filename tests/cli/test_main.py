@@ -18,7 +18,9 @@ print(usage.ru_utime + usage.ru_stime, *heavy, file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize(("command", "limit"), [("--help", 0.3), ("plugins list", 0.4), ("check --help", 0.3)])
+@pytest.mark.parametrize(
+    ("command", "limit"), [("--help", 0.3), ("plugins list", 0.4), ("check --help", 0.3), ("cache", 0.4)]
+)
 def test_light_commands_are_fast_and_import_nothing_heavy(python: Any, command: str, limit: float) -> None:
     # CPU time, and the best of three, since tests share the machine.
     shown = [python(MEASURE, *command.split()).err.split() for _ in range(3)]

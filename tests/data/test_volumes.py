@@ -3,7 +3,7 @@ import json
 import logging
 import pickle
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -350,3 +350,27 @@ def test_the_same_oddity_of_many_cases_is_one_line(make, root: Path, caplog) -> 
     said = warnings_of(caplog, lambda: dataset.prepare(NAMES, quiet))
     [line] = [line for line in said if "orientation" in line]
     assert line.startswith("2 cases (a, b): its image gives no orientation (qform and sform codes are 0)")
+
+
+def recompressed(path: Path, copy: Path) -> None:
+    copy.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1))
+
+
+def turned_over(path: Path, copy: Path) -> None:
+    image = nib.load(path)
+    nib.save(image.as_reoriented([[0, -1], [2, 1], [1, 1]]), copy)
+
+
+@pytest.mark.parametrize("write_again", [recompressed, turned_over])
+def test_a_copy_is_known_however_it_was_written(
+    make, root: Path, caplog: pytest.LogCaptureFixture, write_again: Callable[[Path, Path], None]
+) -> None:
+    for kind in ("img", "label"):
+        write_again(root / kind / "a.nii.gz", root / kind / "d.nii.gz")
+    dataset = make()
+    assert dataset.cases("validation") == ("d",)
+    with pytest.raises(DataError, match="1 held-out cases are copies of training cases: d = a"):
+        dataset.prepare(NAMES, quiet)
+    together = make(split={"train": ["a", "d"], "validation": ["b"]})
+    together.prepare(("a", "b", "d"), quiet)
+    assert "copies of one image, which count as often as there are: a = d" in caplog.text

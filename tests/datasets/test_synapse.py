@@ -259,3 +259,27 @@ def test_intensity_alone_cannot_label_the_organs():
         hits, size = chosen[..., label].cumsum(1), chosen.sum(2).cumsum(1)
         best.append((2 * hits / (size + counts[..., label].sum(1, keepdims=True))).mean(0).max())
     assert np.mean(best) < 0.4
+
+
+def test_all_files_of_the_authors_are_accounted_for(files, tmp_path, caplog):
+    (files / "train_npz" / "case0005_slice001.npz").rename(files / "train_npz" / "case0005_slice1.npz.part")
+    (files / "test_vol_h5" / "case0002.h5").touch()
+    data = synapse(files, tmp_path)
+    assert data.cases("train") == ("case0005_slice000", "case0005_slice002")
+    assert "case0005 lacks the slices 1" in caplog.text
+    assert (
+        "left out, no slices in train_npz or .npy.h5 files in test_vol_h5: test_vol_h5/case0002.h5, train_npz"
+        in caplog.text
+    )
+    caplog.clear()
+    assert [case.id for case in data.open([files / "test_vol_h5", files / "test_vol_h5" / "case0001.npy.h5"])] == [
+        "case0001"
+    ]
+    assert "left out, not .npy.h5: case0002.h5" in caplog.text
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "case0001.npy.h5").touch()
+    with pytest.raises(DataError, match="volumes of one name"):
+        data.open([files / "test_vol_h5", tmp_path / "more"])
+    (files / "test_vol_h5" / "case0009.npy.h5").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"links that lead nowhere: test_vol_h5/case0009\.npy\.h5"):
+        synapse(files, tmp_path).cases("test")

@@ -119,6 +119,23 @@ class VolumeCache:
         raise_together([errors[files.id] for files in todo if files.id in errors])
         return say_together({files.id: _read_meta(path)["notes"] for files, path in paths.items()})
 
+    def equal_images(self, cases: Mapping[str, Fingerprint]) -> dict[str, str]:
+        """By case, a name that prepared cases share whose images are equal, however their files were written.
+
+        Args:
+            cases: cases that are prepared, with the content of their files.
+        """
+        names: dict[str, str] = {}
+        seen: dict[int, list[tuple[str, Path]]] = {}
+        for case, content in cases.items():
+            path = self.path(content)
+            known = seen.setdefault(_read_meta(path)["files"]["image"], [])
+            same = next((name for name, other in known if _same_image(path, other)), None)
+            if same is None:
+                known.append((case, path))
+            names[case] = same or case
+        return names
+
     def build(self, files: CaseFiles, path: Path) -> None:
         """Prepare a case and put its entry in place, complete or not at all.
 
@@ -212,6 +229,12 @@ def _load(path: Path) -> Prepared | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return prepared if prepared.image.shape[1:] == grid.prepared_shape else None
+
+
+def _same_image(one: Path, other: Path) -> bool:
+    """Whether two entries, the checksums of whose images are equal, have the same image."""
+    first, second = (np.load(path / "image.npy", "r", allow_pickle=False) for path in (one, other))
+    return one == other or np.array_equal(first, second)
 
 
 def _is_intact(path: Path) -> bool:

@@ -162,8 +162,9 @@ class VolumeDataset(Dataset):
         files = [self._files(case) for case in cases]
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
             self._content.update(zip(cases, pool.map(fingerprint, files), strict=True))
-        _warn(check_copies(self._splits, {case: content.image for case, content in self._content.items()}))
+        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
         _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
+        _warn(check_copies(self._splits, self._cache.equal_images({case: self._content[case] for case in cases})))
         trained = [(self._files(case), self._fingerprint(case)) for case in self._trained_on(cases)]
         _warn(self._survey([Extent.of(self._cache.read(*case)) for case in trained]))
 
