@@ -183,6 +183,18 @@ def test_half_downloaded_files_are_refused(film, tmp_path, name, share) -> None:
         check_video(str(path), deep=False)
 
 
+def test_files_written_to_a_pipe_are_whole(film, tmp_path) -> None:
+    source = film("baseline.mp4").path
+    for form in ("avi -c:v mpeg4", "flv -c:v flv", "asf -c:v wmv2", "matroska -c:v copy", "mpegts -c:v copy"):
+        path = tmp_path / form.split()[0]
+        path.write_bytes(run("-i", source, "-f", *form.split(), "-").stdout)
+        assert check_video(str(path), deep=True) == []
+        cut = tmp_path / f"cut {path.name}"
+        cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2 | 1])
+        with pytest.raises(VideoReadError, match="it is truncated"):
+            check_video(str(cut), deep=False)
+
+
 MIRRORS = {
     "mirrored": (-1, 0, 0, 1),
     "upside down": (1, 0, 0, -1),

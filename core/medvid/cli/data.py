@@ -123,5 +123,7 @@ def _listed(dataset: "Dataset", splits: list[str] | None) -> tuple[str, ...]:
 
 
 def _report(reasons: "Mapping[str, str]") -> None:
+    from medvid.data.listing import shown_name
+
     for name, reason in reasons.items():
-        typer.echo(f"{name}: {reason}")
+        typer.echo(f"{shown_name(name)}: {reason}")

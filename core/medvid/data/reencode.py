@@ -220,8 +220,8 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
 def _copy_lists(source: Path, target: Path) -> None:
     """Copy lists and files of labels, with absolute paths in `source` made relative."""
     for file in _files(source, _LISTS):
-        if file == MARKER:
-            continue  # the source was made like this too, by its own encoding
+        if file == MARKER or not (source / file).is_file():
+            continue  # the source was made like this too, by its own encoding; or a pipe, which would be waited for
         content = (source / file).read_bytes()
         made = target / file
         made.parent.mkdir(parents=True, exist_ok=True)

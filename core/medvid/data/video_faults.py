@@ -16,9 +16,11 @@ _BOXES = 64
 _EBML, _SEGMENT, _CLUSTER = b"\x1aE\xdf\xa3", b"\x18S\x80g", b"\x1fC\xb6u"
 _MP4 = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_INDEX = bytes.fromhex("90080033b1e5cf1189f400a0c90349cb")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _PACK, _SIGN, _END = b"\0\0\1\xba", b"\0\0\1", b"\1\xb9"  # of program streams, .mpg and .vob
 _TRANSPORT = ((0, 188), (4, 192))  # where the packets of .ts and of .m2ts have their sign, and how long they are
+_NOT_NOTED = {0, (1 << 32) - 1}  # the length of an AVI file that was written to a pipe
 _TEXTUAL = 512
 _TEXT = frozenset(range(32, 256)) | {9, 10, 12, 13}  # UTF-8 and other letters are text as well
 
@@ -104,7 +106,10 @@ def _fault_of_riff(file: BinaryIO, _head: bytes, size: int) -> str | None:
         header = file.read(8)
         if header[:4] != b"RIFF":
             return None
-        position += 8 + int.from_bytes(header[4:], "little")
+        length = int.from_bytes(header[4:], "little")
+        if length in _NOT_NOTED:
+            return None
+        position += 8 + length
         if position > size:
             return _truncated(size, position)
         position += position % 2
@@ -146,13 +151,20 @@ def _fault_of_flv(file: BinaryIO, head: bytes, size: int) -> str | None:
     return None
 
 
-def _fault_of_asf(_file: BinaryIO, head: bytes, size: int) -> str | None:
-    """WMV: unless it was recorded from a broadcast, its properties tell its size."""
+def _fault_of_asf(file: BinaryIO, head: bytes, size: int) -> str | None:
+    """WMV: its properties tell its size or, if it was recorded from a broadcast, that of each of its packets."""
     place = head.find(_ASF_PROPERTIES)
-    if not 0 <= place <= len(head) - 92 or head[place + 88] & 1:
+    if not 0 <= place <= len(head) - 100:
         return None
-    declared = int.from_bytes(head[place + 40 : place + 48], "little")
-    return _truncated(size, declared) if size < declared else None
+    if not head[place + 88] & 1:
+        declared = int.from_bytes(head[place + 40 : place + 48], "little")
+        return _truncated(size, declared) if size < declared else None
+    file.seek(max(0, size - _TAIL))
+    if _ASF_INDEX in file.read():
+        return None
+    packets = size - int.from_bytes(head[16:24], "little") - 50  # after the header and that of the data
+    length = int.from_bytes(head[place + 92 : place + 96], "little")
+    return "it is truncated: its last packet is not complete" if length and packets % length else None
 
 
 def _fault_of_tail(file: BinaryIO, head: bytes, size: int) -> str | None:

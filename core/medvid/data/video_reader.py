@@ -336,6 +336,6 @@ def decoder() -> str:
 def reason_of(error: Exception) -> str:
     """The first line of what a decoder says, without file names; or what it means by that."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if re.search(r"^\[Errno .*Invalid data", text):
+    if re.search(r"^\[Errno .*(Invalid data|End of file)", text):
         return "it is not a video, or damaged"
     return re.sub(r"^\[Errno \d+\] |: '.*'$", "", text)

@@ -97,22 +97,30 @@ def times_of_packets(container: Any, stream: Any) -> FrameTimes | None:
     Args:
         container: of PyAV, at its beginning; afterwards at its end.
         stream: one of its video streams.
+
+    Raises:
+        ValueError: the file ends within its last frame.
     """
     pts: list[int] = []
     keys: list[int] = []
     shown: dict[int, int] = {}
+    complete = timed = True
     for packet in container.demux(stream):
         if not packet.size:
             continue  # the end of the file, or a frame that AVI repeats
+        complete = not packet.is_corrupt
         if packet.pts is None:
-            return None
+            timed = False
+            continue
         if packet.is_keyframe:
             keys.append(len(pts))
         if not packet.is_discard:  # what an edit list cuts off is decoded but not shown
             shown[packet.pts] = packet.duration or 0
         pts.append(packet.pts)
+    if not complete:
+        raise ValueError("it is truncated: its last frame is not complete")
     packets = np.array(pts, np.int64)
-    if not shown or len(np.unique(packets)) != len(packets):
+    if not timed or not shown or len(np.unique(packets)) != len(packets):
         return None
     if stream.codec_context.has_b_frames and (container.format.name not in _TIMED or (np.diff(packets) > 0).all()):
         return None
