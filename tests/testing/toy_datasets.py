@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import torch
-from torch.utils.data import get_worker_info
 
 from medvid.data.dataset import Case
 from medvid.data.sample import Batch
@@ -82,7 +82,7 @@ class Divides(Good):
     """Gives something else in loader processes."""
 
     def sample(self, case: str, seed: int) -> Batch:
-        return super().sample(case, seed + (get_worker_info() is not None))
+        return super().sample(case, seed + (parent_process() is not None))
 
 
 class Clings(Good):

@@ -30,7 +30,7 @@ class Batch:
         )
 
     def pin_memory(self) -> "Batch":
-        """Pin the host memory; called by torch's DataLoader."""
+        """A copy in pinned host memory, from which a GPU copies by itself."""
         return replace(self, input=self.input.pin_memory(), target=self.target.pin_memory())
 
 

@@ -1,19 +1,19 @@
 """The stream of training samples: the same for any number of loader workers, and from any step on."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch, collate
 from medvid.errors import DataError, MedvidError
 from medvid.seeding import derive_seed
 from medvid.training.unreadable import UnreadableCases
-from medvid.training.workers import Workers
+from medvid.training.workers import load_ahead, reading
 
 Place = tuple[int, int]
 """Where a sample stands in the training: (epoch, index of its case)."""
@@ -39,34 +39,34 @@ def sample_places(cases: int, seed: int, first: int, stop: int, stride: int = 1)
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What a loader process sends: a value or the error in its place, and the cases that could not be read before.
-
-    An error is sent, not raised: torch would bury its message in a traceback text.
-    """
+    """A batch, or the error in its place, and the cases that could not be read before."""
 
     value: Any
     unreadable: tuple[tuple[str, DataError], ...] = ()
 
-    def pin_memory(self) -> "_Loaded":
-        """Pin a batch's host memory; called by torch's DataLoader."""
-        return replace(self, value=self.value.pin_memory()) if isinstance(self.value, Batch) else self
 
+class _TrainingBatches:
+    """Batches by their places; with stand-ins, another case takes the place of one that cannot be read."""
 
-class _TrainingSamples(TorchDataset[_Loaded]):
-    """A data set by place; with stand-ins, another case takes the place of one that cannot be read."""
-
-    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int, workers: Workers, *, stand_ins: bool) -> None:
-        self.dataset, self.cases, self.seed, self.workers = dataset, cases, seed, workers
+    def __init__(self, dataset: Dataset, cases: Sequence[str], seed: int, *, stand_ins: bool) -> None:
+        self.dataset, self.cases, self.seed = dataset, cases, seed
         self.stand_ins = stand_ins
 
-    def __getitem__(self, place: Place) -> _Loaded:
+    def __call__(self, places: Sequence[Place]) -> _Loaded:
+        samples = [self._sample(place) for place in places]
+        values = [sample.value for sample in samples]
+        errors = [value for value in values if isinstance(value, MedvidError)]
+        unreadable = tuple(pair for sample in samples for pair in sample.unreadable)
+        return _Loaded(errors[0] if errors else collate(values), unreadable)
+
+    def _sample(self, place: Place) -> _Loaded:
         epoch, index = place
         unreadable: list[tuple[str, DataError]] = []
         while True:
             case = self.cases[index]
+            reading(case)
             try:
-                with self.workers.reading(case):
-                    sample = self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case))
+                sample = self.dataset.sample(case, derive_seed(self.seed, "sample", epoch, case))
                 return _Loaded(sample, (*unreadable,))
             except DataError as error:
                 if not self.stand_ins or len(unreadable) == STAND_INS:
@@ -78,33 +78,15 @@ class _TrainingSamples(TorchDataset[_Loaded]):
                 return _Loaded(error, (*unreadable,))
 
 
-class _Values(TorchDataset[_Loaded]):
-    """What is made of each of several cases, where that may fail."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Says of each case that it is read."""
 
-    def __init__(self, load: Callable[[str], Any], cases: Sequence[str], workers: Workers) -> None:
-        self.load, self.cases, self.workers = load, cases, workers
+    load: Callable[[str], Any]
 
-    def __len__(self) -> int:
-        return len(self.cases)
-
-    def __getitem__(self, index: int) -> _Loaded:
-        case = self.cases[index]
-        try:
-            with self.workers.reading(case):
-                return _Loaded(self.load(case))
-        except MedvidError as error:
-            return _Loaded(error)
-
-
-def _collate(samples: Sequence[_Loaded]) -> _Loaded:
-    values = [sample.value for sample in samples]
-    errors = [value for value in values if isinstance(value, MedvidError)]
-    unreadable = tuple(pair for sample in samples for pair in sample.unreadable)
-    return _Loaded(errors[0] if errors else collate(values), unreadable)
-
-
-def _first(samples: Sequence[_Loaded]) -> _Loaded:
-    return samples[0]
+    def __call__(self, case: str) -> Any:
+        reading(case)
+        return self.load(case)
 
 
 def load_in_order(
@@ -125,22 +107,7 @@ def load_in_order(
         DataError: a case was not read in time.
         ResourceError: a worker process died.
     """
-    processes = Workers(min(workers, len(cases)), timeout)
-    if not processes.count:
-        yield from map(load, cases)
-        return
-    loader = DataLoader(
-        _Values(load, cases, processes),
-        num_workers=processes.count,
-        timeout=processes.timeout,
-        collate_fn=_first,
-        worker_init_fn=processes.start,
-        generator=torch.Generator(),
-    )
-    for loaded in processes.watch(loader):
-        if isinstance(loaded.value, MedvidError):
-            raise loaded.value
-        yield loaded.value
+    yield from load_ahead(_Named(load), cases, workers=min(workers, len(cases)), timeout=timeout)
 
 
 def training_batches(
@@ -181,24 +148,19 @@ def training_batches(
         ResourceError: a worker process died.
     """
     per_batch = batch_size * world_size
-    processes = Workers(workers, timeout)
     stand_ins = unreadable is not None and unreadable.allowed > 0
-    loader = DataLoader(
-        _TrainingSamples(dataset, cases, seed, processes, stand_ins=stand_ins),
-        batch_size=batch_size,
-        sampler=sample_places(len(cases), seed, first * per_batch + rank, stop * per_batch, world_size),
-        num_workers=processes.count,
-        timeout=processes.timeout,
-        collate_fn=_collate,
-        pin_memory=pin_memory,
-        worker_init_fn=processes.start,
-        persistent_workers=False,
-        generator=torch.Generator(),  # torch draws a base seed for workers, which must not touch the global state
+    places = sample_places(len(cases), seed, first * per_batch + rank, stop * per_batch, world_size)
+    loaded_ahead = load_ahead(
+        _TrainingBatches(dataset, cases, seed, stand_ins=stand_ins),
+        iter(lambda: tuple(islice(places, batch_size)), ()),
+        workers=workers,
+        timeout=timeout,
     )
-    for loaded in processes.watch(loader):
-        for case, error in loaded.unreadable:
-            assert unreadable is not None, "there are stand-ins only where somebody keeps account of them"
-            unreadable.add(case, error)
-        if isinstance(loaded.value, MedvidError):
-            raise loaded.value
-        yield loaded.value
+    with closing(loaded_ahead):  # also where an error is kept, which would keep the processes alive
+        for loaded in loaded_ahead:
+            for case, error in loaded.unreadable:
+                assert unreadable is not None, "there are stand-ins only where somebody keeps account of them"
+                unreadable.add(case, error)
+            if isinstance(loaded.value, MedvidError):
+                raise loaded.value
+            yield loaded.value.pin_memory() if pin_memory else loaded.value

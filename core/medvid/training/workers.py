@@ -1,108 +1,292 @@
-"""Loader processes: how each starts, which case it is reading, and what is said when one dies or hangs."""
+"""Loader processes: they make values ahead, in order, and it is said at once when one dies or hangs.
 
+Large arrays are handed over in anonymous memory that only its file descriptor names: nothing is left behind by a kill,
+and /dev/shm is not used, which containers limit to 64 MB and where one byte too many kills the writer.
+"""
+
+import atexit
+import io
+import mmap
 import multiprocessing
 import os
-import re
+import pickle
 import signal
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from ctypes import c_char, c_int64
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any, TypeVar
 
 import torch
-from torch.utils.data import get_worker_info
+from torch import Tensor
 
-from medvid.errors import DataError, ResourceError
+from medvid.errors import DataError, MedvidError, ResourceError
+from medvid.machine import usable_cores
 from medvid.training.signals import ignore_stop_signals
 
-T = TypeVar("T")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
-_NAME_BYTES = 512
-"""A case is known by so many bytes of its name."""
+_AHEAD = 2
+"""Values per process that are made or wait to be taken."""
+_ALIGNMENT = 64
+
+_channel: Connection | None = None
+"""How this process, if it is a loader, speaks with the one that it loads for."""
 
 
-class Workers:
-    """The processes of one loader. What they note of themselves is in memory that this process sees too.
+def reading(case: str) -> None:
+    """Tell which case is read next, so that it can be named should this process die or hang."""
+    if _channel is not None:
+        _channel.send(case)
+
+
+def load_ahead(
+    load: Callable[[Item], Value], items: Iterable[Item], *, workers: int, timeout: int = 0
+) -> Generator[Value, None, None]:
+    """What `load` makes of each item, in order. Closing the generator ends the processes.
 
     Args:
-        wanted: how many; there are never more than cores. 0: this process loads.
-        timeout: seconds to wait for a batch.
+        load: makes a value; it can be pickled where processes are not forked, and raises as if called here.
+        items: drawn as they are needed.
+        workers: processes, at most one per core; 0: this one loads.
+        timeout: seconds that a value may be waited for; 0: any.
+
+    Raises:
+        DataError: a value did not come in time.
+        ResourceError: a process died.
     """
+    workers = min(workers, usable_cores())
+    if not workers:
+        yield from map(load, items)
+        return
+    pool = _Pool(load, workers)
+    try:
+        yield from pool.run(items, timeout)
+    finally:
+        pool.close()
 
-    def __init__(self, wanted: int, timeout: int) -> None:
-        self.count = min(wanted, os.cpu_count() or 1)
-        self.timeout = timeout if self.count else 0
-        self._ids = multiprocessing.RawArray(c_int64, self.count)
-        self._names = [multiprocessing.RawArray(c_char, _NAME_BYTES) for _ in range(self.count)]
 
-    def start(self, number: int) -> None:
-        """Set up a process; called in it, by torch's DataLoader."""
-        ignore_stop_signals()
-        torch.set_num_threads(1)
-        self._ids[number] = os.getpid()
+class _Failure:
+    """What a process sends where it could not make a value."""
 
-    @contextmanager
-    def reading(self, case: str) -> Iterator[None]:
-        """Within the block, this process reads a case."""
-        info = get_worker_info()
-        if info is None:
-            yield
-            return
-        self._names[info.id].value = case.encode()[: _NAME_BYTES - 1]
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class _Worker:
+    """A process, seen from the one that it loads for."""
+
+    def __init__(self, load: Callable[[Any], Any]) -> None:
+        self.tasks: deque[int] = deque()
+        """Numbers of the values that it is to make."""
+        self._case = ""
+        self.channel, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=_serve, args=(load, theirs, os.getpid()), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is the end of the channel
+
+    def give(self, number: int, item: Any) -> None:
+        self.tasks.append(number)
         try:
-            yield
-        finally:
-            self._names[info.id].value = b""
+            self.channel.send((number, item))
+        except OSError:
+            raise self._death() from None
 
-    def watch(self, loader: Iterable[T]) -> Iterator[T]:
-        """What a loader gives.
-
-        Raises:
-            DataError: there is nothing for `timeout` seconds.
-            ResourceError: a process died.
-        """
+    def receive(self) -> Iterator[tuple[int, Any]]:
+        """Wait for a message: a value with its number, or nothing but the name of the case that is read next."""
         try:
-            yield from loader
-        except RuntimeError as error:
-            failure = self._explain(str(error))
-            if failure is None:
-                raise
-            previous = _set_child_handler(signal.SIG_DFL)  # torch's would raise for the processes that are ended here
-            self._kill()
-        else:
-            return
-        # By now nothing holds the loader's iterator any more, which tidies up as it goes.
-        _set_child_handler(previous)
-        raise failure
+            message = self.channel.recv()
+            if isinstance(message, str):
+                self._case = message
+                return
+            value = _receive(self.channel, *message)
+        except (EOFError, OSError):
+            raise self._death() from None
+        yield self.tasks.popleft(), value
 
-    def _explain(self, text: str) -> DataError | ResourceError | None:
-        """What a message of torch's loader means; None if it is no such message."""
-        if "DataLoader timed out" in text:
-            return DataError(
-                f"{self._cases_of(self._ids)} was not read within {self.timeout} s",
-                hint="repair or remove it; if the storage is only slow, allow more: --set train.load_timeout=3600",
-            )
-        if "DataLoader worker" in text:
-            dead = map(int, re.findall(r"\d+", text))  # it gives their ids
-            return ResourceError(
-                f"a loader worker died while it read {self._cases_of(dead)}: {text.splitlines()[0]}",
-                hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch",
-            )
+    def hung(self, timeout: int) -> DataError:
+        return DataError(
+            f"{self._work()} was not read within {timeout} s",
+            hint="repair or remove it; if the storage is only slow, allow more: --set train.load_timeout=3600",
+        )
+
+    def _death(self) -> ResourceError:
+        self.process.join(1)
+        code = self.process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return ResourceError(
+            f"a loader worker died while it read {self._work()}: {how}",
+            hint="usually memory ran out: try fewer workers (--set train.workers=0) or a smaller batch; "
+            "SIGSEGV, SIGBUS and SIGABRT are rather a fault of the library that reads the case, or of the disk",
+        )
+
+    def _work(self) -> str:
+        return f"case {self._case}" if self._case and self.tasks else "a case"
+
+    def close(self) -> None:
+        """End the process; one that hangs in a library heeds nothing else."""
+        self.process.kill()
+        self.process.join()
+        self.channel.close()
+
+
+class _Pool:
+    """Processes that load the same stream."""
+
+    def __init__(self, load: Callable[[Any], Any], workers: int) -> None:
+        self._workers: list[_Worker] = []
+        # Before multiprocessing's own, which would wait for processes that heed no signal.
+        atexit.register(self.close)
+        for _ in range(workers):
+            self._workers.append(_Worker(load))
+
+    def run(self, items: Iterable[Any], timeout: int) -> Iterator[Any]:
+        tasks, ready = enumerate(items), dict[int, Any]()
+        for worker in self._workers * _AHEAD:
+            self._give(worker, tasks)
+        wanted = 0
+        while ready or any(worker.tasks for worker in self._workers):
+            deadline = time.monotonic() + timeout if timeout else None
+            while wanted not in ready:
+                ready |= self._receive(wanted, timeout, deadline)
+            value = ready.pop(wanted)
+            if isinstance(value, _Failure):
+                raise value.error
+            self._give(min(self._workers, key=lambda worker: len(worker.tasks)), tasks)
+            yield value
+            wanted += 1
+
+    @staticmethod
+    def _give(worker: _Worker, tasks: Iterator[tuple[int, Any]]) -> None:
+        for number, item in islice(tasks, 1):
+            worker.give(number, item)
+
+    def _receive(self, wanted: int, timeout: int, deadline: float | None) -> dict[int, Any]:
+        busy = {worker.channel.fileno(): worker for worker in self._workers if worker.tasks}
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        heard = [number for number in wait(busy, left) if isinstance(number, int)]
+        if not heard:
+            raise next(worker for worker in busy.values() if wanted in worker.tasks).hung(timeout)
+        return {number: value for each in heard for number, value in busy[each].receive()}
+
+    def close(self) -> None:
+        """End the processes."""
+        atexit.unregister(self.close)
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+
+def _serve(load: Callable[[Any], Any], channel: Connection, parent: int) -> None:
+    """What a loader process does, until it is killed or alone."""
+    global _channel  # noqa: PLW0603 (what reads cases does not know of processes)
+    _channel = channel
+    ignore_stop_signals()
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    while True:
+        try:
+            _, item = channel.recv()
+        except EOFError:
+            return
+        try:
+            packed = _pack(load(item))
+        except Exception as error:
+            packed = _pack(_Failure(_sendable(error)))
+        _send(channel, *packed)
+
+
+def _end_with(parent: int) -> None:
+    """End this process with the one that it loads for: others have inherited that end of the channel."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error with its traceback as a note, unless it is medvid's own; as text if it cannot be sent as it is."""
+    if not isinstance(error, MedvidError):
+        error.add_note(f"in a loader process:\n{traceback.format_exc()}")
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (its own pickle)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+    return error
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves the content of arrays, and of tensors, to be sent beside the pickle."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not Tensor or value.layout is not torch.strided:
+            return NotImplemented
+        # A single value may have a stride of 0, in which no bytes are seen.
+        content = value.detach().contiguous().as_strided((value.numel(),), (1,))
+        return _as_tensor, (content.view(torch.uint8).numpy(), value.dtype, value.shape)
+
+
+def _as_tensor(content: Any, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
+    return torch.from_numpy(content).view(dtype).view(shape)
+
+
+def _pack(value: Any) -> tuple[bytes, list[memoryview]]:
+    """The pickle of a value, and the content of its arrays."""
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    _Pickler(stream, 5, buffer_callback=buffers.append).dump(value)
+    return stream.getvalue(), [buffer.raw() for buffer in buffers]
+
+
+def _send(channel: Connection, pickled: bytes, contents: Sequence[memoryview]) -> None:
+    memory = _in_memory(contents) if contents else None
+    channel.send((pickled, [content.nbytes for content in contents], memory is not None))
+    if memory is None:
+        for content in contents:
+            channel.send_bytes(content)
+        return
+    send_handle(channel, memory, None)
+    os.close(memory)
+
+
+def _in_memory(contents: Sequence[memoryview]) -> int | None:
+    """Descriptor of anonymous memory with contents, each at a multiple of the alignment; None where there is none."""
+    try:
+        memory = os.memfd_create("medvid-batch")
+    except (AttributeError, OSError):  # not Linux, or not allowed
         return None
-
-    def _cases_of(self, processes: Iterable[int]) -> str:
-        wanted = set(processes)
-        names = [name.value for number, name in zip(self._ids, self._names, strict=True) if number in wanted]
-        return " or ".join(f"case {name.decode(errors='replace')}" for name in names if name) or "a case"
-
-    def _kill(self) -> None:
-        """End the processes: one that hangs in a library heeds nothing else."""
-        for number in filter(None, self._ids):  # 0 until a process has started, and to all of the group in os.kill
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+    try:
+        for content, start in zip(contents, _starts([content.nbytes for content in contents]), strict=False):
+            done = 0
+            while done < content.nbytes:
+                done += os.pwrite(memory, content[done:], start + done)
+    except OSError:  # a limit on the size of files
+        os.close(memory)
+        return None
+    return memory
 
 
-def _set_child_handler(handler: Any) -> Any:
-    """Set what is called when a child process ends, and return what was; only the main thread can, and has any."""
-    return signal.signal(signal.SIGCHLD, handler) if threading.current_thread() is threading.main_thread() else None
+def _receive(channel: Connection, pickled: bytes, sizes: Sequence[int], in_memory: bool) -> Any:
+    if not in_memory:
+        return pickle.loads(pickled, buffers=[bytearray(channel.recv_bytes()) for _ in sizes])  # noqa: S301 (our own)
+    memory = recv_handle(channel)
+    starts = _starts(sizes)
+    try:
+        content = memoryview(mmap.mmap(memory, starts[-1])) if starts[-1] else memoryview(bytearray())
+    finally:
+        os.close(memory)
+    parts = [content[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+    return pickle.loads(pickled, buffers=parts)  # noqa: S301 (as above)
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    """Where contents of these sizes begin, and where the last one ends."""
+    starts, end = [], 0
+    for size in sizes:
+        starts.append(-(-end // _ALIGNMENT) * _ALIGNMENT if size else end)
+        end = starts[-1] + size
+    return [*starts, end]
