@@ -4,11 +4,15 @@ import signal
 from types import FrameType
 from typing import Self
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+STOP_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""What people, terminals that close, and schedulers send to ask a run to stop; systems other than Unix have fewer."""
 
 
 class StopSignal:
-    """Remembers the first SIGTERM or SIGINT while in use as a context manager; a second one acts at once.
+    """Remembers the first of the `STOP_SIGNALS` while in use as a context manager; the same one again acts at once.
+
+    Another one does not: a scheduler warns by one and follows up by another. What is ignored stays so, as `nohup` asks.
 
     ``received`` is the signal's number, or 0.
     """
@@ -18,17 +22,19 @@ class StopSignal:
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._remember) for number in STOP_SIGNALS}
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous.clear()
 
     def _remember(self, number: int, _: FrameType | None) -> None:
-        self.received = number
-        for each in STOP_SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        self.received = self.received or number
+        signal.signal(number, signal.SIG_DFL)
 
 
 def ignore_stop_signals() -> None:
