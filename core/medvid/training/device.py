@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from medvid.config.task import TrainOptions
 from medvid.errors import ResourceError
+from medvid.machine import usable_cores
 
 
 def make_fabric(options: TrainOptions) -> Fabric:
@@ -19,6 +20,8 @@ def make_fabric(options: TrainOptions) -> Fabric:
         ResourceError: the task asks for devices that this machine does not have.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each process would introduce itself
+    # Torch counts the machine's cores, not those that a container grants.
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     accelerator = resolve_accelerator(options)
     available = 1 if accelerator in ("cpu", "mps") else torch.cuda.device_count()
     devices = available if options.devices == "auto" else options.devices
