@@ -48,6 +48,10 @@ class StackCase:
         return self._path.name.removesuffix(SUFFIX)
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        return (self._path,)
+
+    @property
     def layout(self) -> Layout:
         return "image"
 

@@ -68,6 +68,10 @@ class ScanCase:
         return self._scan.id
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        return self._scan.sources
+
+    @property
     def layout(self) -> Layout:
         return self._scan.layout
 

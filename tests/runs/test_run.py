@@ -141,6 +141,34 @@ def test_predicting_a_broken_file_names_it_and_keeps_the_others(finished: Run, s
     assert (tmp_path / "out" / "scan.nii.gz").exists()
 
 
+def test_predicting_goes_on_where_it_stopped_and_mixes_nothing(finished: Run, scan: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(scan, folder / f"{name}.nii.gz")
+    stopped = finished.predict([folder], out, overrides=["evaluation.figures=0"])
+    assert next(stopped)[0] == "a"
+    assert not list(out.glob("b*"))
+    stopped.close()
+    reached: list[tuple[int, int]] = []
+    again = finished.predict(
+        [folder],
+        out,
+        overrides=["evaluation.figures=0"],
+        progress=lambda _, done, total: reached.append((done, total)),
+    )
+    assert [case for case, _ in again] == ["b"]
+    assert reached == [(1, 2), (2, 2)]
+    written = (out / "a.nii.gz").stat().st_mtime_ns
+    redone = finished.predict([folder], out, overrides=["evaluation.figures=0"], overwrite=True)
+    assert [case for case, _ in redone] == ["a", "b"]
+    assert (out / "a.nii.gz").stat().st_mtime_ns > written
+    with pytest.raises(ConfigError, match=r"made otherwise: changes .*evaluation\.overlap"):
+        list(finished.predict([folder], out, overrides=["evaluation.figures=0", "evaluation.overlap=0.3"]))
+    with pytest.raises(ConfigError, match="would be written over their inputs or among them"):
+        list(finished.predict([folder], folder / "below"))
+
+
 def test_a_folder_in_use_is_locked(finished: Run) -> None:
     program = f"""
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +24,56 @@ def plugins_file(context: typer.Context) -> Path | None:
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar per stage on standard error, for commands that run outside of a run."""
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    """For commands that run outside of a run: on standard error, how far each stage is, its rate and the time left.
 
-    bars: dict[str, TaskID] = {}
-    with Progress(console=Console(stderr=True)) as progress:
+    Bars on a terminal, a line now and then elsewhere.
+    """
+    if sys.stderr.isatty():
+        with _bars() as advance:
+            yield advance
+        return
+    from medvid.tracking.screen import Pace
+
+    paces: dict[str, Pace] = {}
+
+    def say(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage not in paces:
+            paces[stage] = Pace(done, now)
+        elif paces[stage].due(done, total, now):
+            parts = (f"{stage} {done}/{total}", paces[stage].rate(), paces[stage].remaining())
+            print("  ".join(part for part in parts if part), file=sys.stderr)
+
+    yield say
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from medvid.tracking.screen import Pace
+
+    bars: dict[str, tuple[TaskID, Pace]] = {}
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    # What a command prints goes where it should, be it a file, and not to standard error with the bars.
+    shown_together = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=shown_together) as progress:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in bars:
-                bars[stage] = progress.add_task(stage, total=total)
-            progress.update(bars[stage], completed=done, total=total)
+                # Of what was done before, nobody knows how long it took.
+                pace = Pace(done, time.monotonic())
+                bars[stage] = progress.add_task(stage, total=total, completed=done, rate=""), pace
+                return
+            bar, pace = bars[stage]
+            pace.due(done, total, time.monotonic())
+            progress.update(bar, completed=done, total=total, rate=pace.rate())
 
         yield advance

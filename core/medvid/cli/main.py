@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medvid.errors import MedvidError
+from medvid.scarcity import as_resource_error
 
 COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
@@ -151,6 +152,7 @@ def _report(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong, as it is: no markup, no wrapping. Returns the exit code."""
     if verbose:
         traceback.print_exception(error)
+    error = as_resource_error(error) or error
     if isinstance(error, MedvidError):
         print(f"error[{error.kind}]: {error}", file=sys.stderr)
         if error.hint:

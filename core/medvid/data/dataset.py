@@ -21,6 +21,7 @@ from medvid.data.sample import Batch
 from medvid.errors import DataError, MedvidError
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.specs import Layout
+from medvid.scarcity import as_resource_error
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,15 @@ class Dataset(ABC):
 
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
-        """New files (or folders of them) that belong to no split and need no labels, for prediction."""
+        """New files (or folders of them) that belong to no split and need no labels, for prediction.
+
+        They are read when something is asked of a case, so that one that is broken does not keep the others from it.
+        """
+
+
+def sources_of(case: Case) -> tuple[Path, ...]:
+    """The files that a new case is read from, where it says so by an attribute `sources`."""
+    return tuple(getattr(case, "sources", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +289,11 @@ def _find_problem(dataset: Dataset, deep: bool, case: str) -> _Finding:
         return _Finding(notes=dataset.check_case(case, deep=deep))
     except DataError as error:
         return _Finding(error)
-    except (MedvidError, MemoryError):
+    except MedvidError:
         raise
     except Exception as error:  # of whatever library reads the files: the other cases are opened all the same
+        if scarce := as_resource_error(error):
+            raise scarce from error
         return _Finding(DataError(f"case {case}: {type(error).__name__}: {error}"))
 
 

@@ -75,6 +75,10 @@ class ImageCase:
         return self._files.id
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        return (self._files.image,)
+
+    @property
     def layout(self) -> Layout:
         return "image"
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from medvid.data.dataset import Dataset, Placement, Progress
 from medvid.data.problems import raise_together
 from medvid.data.sample import Batch
 from medvid.errors import DataError
+from medvid.machine import usable_cores
 from medvid.plugin.specs import Layout
 
 
@@ -54,6 +55,34 @@ class LabelledCase:
         return gray[..., None].expand(-1, -1, -1, 3).numpy()
 
 
+class LabelledFile:
+    """A new file, read when it is needed, see `medvid.data.dataset.ClassificationCase`.
+
+    Args:
+        path: the file, whose name is that of the case.
+        read: reads it.
+    """
+
+    label = None
+
+    def __init__(self, path: Path, read: Callable[[Path], LabelledCase]) -> None:
+        self.id = path.stem
+        self.sources = (path,)
+        self._read = read
+
+    def input(self) -> Tensor:
+        """As `LabelledCase.input`."""
+        return self._read(self.sources[0]).input()
+
+    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
+        """As `LabelledCase.views`."""
+        return self._read(self.sources[0]).views(clips, crops, placement)
+
+    def thumbnails(self, count: int) -> np.ndarray:
+        """As `LabelledCase.thumbnails`."""
+        return self._read(self.sources[0]).thumbnails(count)
+
+
 class LabelledDataset(Dataset):
     """Arrays with one label each: a subclass says which there are, in `cases`, and how one is read.
 
@@ -75,7 +104,7 @@ class LabelledDataset(Dataset):
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Read all cases once, so that what is wrong with them is found before training."""
         errors: list[DataError] = []
-        with ThreadPoolExecutor() as pool:  # reading and decoding release the interpreter's lock
+        with ThreadPoolExecutor(usable_cores() + 4) as pool:  # reading and decoding release the interpreter's lock
             for done, error in enumerate(pool.map(self._problem, cases), start=1):
                 errors += [error] if error else []
                 progress(done, len(cases))
@@ -104,15 +133,17 @@ class LabelledDataset(Dataset):
             raise DataError(f"case {case} has label {label}; {count} labels are declared, 0 to {count - 1}")
         return self._case(case, array, label)
 
-    def open(self, paths: Sequence[Path]) -> Iterator[LabelledCase]:
+    def open(self, paths: Sequence[Path]) -> Iterator[LabelledFile]:
         names = [path.stem for path in paths]
         if same := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(
                 f"several files are called {', '.join(same)}, and so would their predictions",
                 hint="predict them one after the other, into different folders",
             )
-        for path in paths:
-            yield self._case(path.stem, self.read_file(path), None)
+        return (LabelledFile(path, self._read_new) for path in paths)
+
+    def _read_new(self, path: Path) -> LabelledCase:
+        return self._case(path.stem, self.read_file(path), None)
 
     def _case(self, name: str, array: np.ndarray, label: int | None) -> LabelledCase:
         info = self.input_info

@@ -1,6 +1,7 @@
 """A case of a video data set."""
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,6 +32,10 @@ class VideoCase:
     @property
     def id(self) -> str:
         return self._id
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        return (Path(self._clip.path),)
 
     @property
     def label(self) -> int | None:

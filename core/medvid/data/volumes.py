@@ -62,6 +62,10 @@ class VolumeCase:
         return self._files.id
 
     @property
+    def sources(self) -> tuple[Path, ...]:
+        return self._files.images
+
+    @property
     def layout(self) -> Layout:
         return "volume"
 

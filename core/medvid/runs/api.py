@@ -3,18 +3,22 @@
 import hashlib
 import json
 import logging
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from medvid.config.compatibility import check_compatible
 from medvid.config.load import load_task
 from medvid.config.task import Task
+from medvid.data.dataset import Case, sources_of
 from medvid.data.output import check_output
 from medvid.data.problems import raise_together
 from medvid.errors import CheckpointError, ConfigError, DataError
-from medvid.files import make_folder, read_json, replaced_folder, write_json
+from medvid.evaluation.report import file_name
+from medvid.files import make_folder, read_json, replaced_folder, write_json, writing
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
@@ -23,8 +27,11 @@ from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
 from medvid.runs.folder import PRIVATE, RunFolder
 from medvid.runs.origin import check_task, flat, read_origin
+from medvid.runs.predictions import Predictions
 from medvid.runs.session import Session, generate_sample, open_session
+from medvid.scarcity import scarcity_named
 from medvid.training.checkpoint import (
+    MANIFEST,
     best_step,
     checkpoint_path,
     checkpoint_step,
@@ -35,6 +42,9 @@ from medvid.training.checkpoint import (
 from medvid.training.evaluate import InferenceModel
 
 log = logging.getLogger(__name__)
+
+_HARMLESS = frozenset({"dataset.root", "dataset.cache", "evaluation.window_batch", "output"})
+"""Options that do not change predictions of new files."""
 
 
 def run(
@@ -112,10 +122,12 @@ class Run:
             check_task(self.folder, origin)
         return load_task(self.folder.resolved, self.host, overrides=overrides)
 
-    def _inference_task(self, overrides: Mapping[str, object] | Sequence[str]) -> Task:
-        """The task on one device: the training may have had several."""
+    def _inference_task(
+        self, overrides: Mapping[str, object] | Sequence[str], devices: int | Literal["auto"] = 1
+    ) -> Task:
+        """The task on one device, or as many as given: the training may have had others."""
         task = self.task(overrides)
-        return task.model_copy(update={"train": task.train.model_copy(update={"devices": 1, "strategy": "auto"})})
+        return task.model_copy(update={"train": task.train.model_copy(update={"devices": devices, "strategy": "auto"})})
 
     def evaluate(
         self,
@@ -204,51 +216,85 @@ class Run:
         return replace(evaluation, figures=figures), folder
 
     def predict(
-        self, paths: Sequence[Path], output: Path, *, checkpoint: str = "best", overrides: Sequence[str] = ()
+        self,
+        paths: Sequence[Path],
+        output: Path,
+        *,
+        checkpoint: str = "best",
+        overrides: Sequence[str] = (),
+        overwrite: bool = False,
+        devices: int | Literal["auto"] = 1,
+        progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> Iterator[tuple[str, Prediction]]:
-        """Predict new files, one case after the other, on one device; the training data need not be there.
+        """Predict new files, one case after the other; the training data need not be there.
 
-        A file that cannot be read is logged, and the others are predicted before it is raised.
+        What `output` already holds of these files, by these weights, is left as it is, so that a call goes on where
+        another one was stopped. A file that cannot be read is logged, and the others are predicted before it is raised.
 
         Args:
             paths: files or folders of them.
-            output: where the predictions go.
+            output: where the predictions go, with a record of what they are made by.
             checkpoint: as for `evaluate`.
             overrides: other options, e.g. of the device.
+            overwrite: predict everything again.
+            devices: how many to share the files, as processes that run this program too; auto: all GPUs.
+            progress: told (stage, done, total).
 
         Yields:
-            The case's id and its prediction.
+            The id of a case that this process predicted, and its prediction.
 
         Raises:
-            ConfigError: the predictions would be written over the inputs, or `output` is a file.
-            NumericError: the model's output for a case is not finite; nothing is written for it.
+            ConfigError: the predictions would be written over or among the inputs, `output` is a file, or it holds what
+                other weights or options have predicted.
             DataError: files are missing; or some could not be read, and all others are written.
+            ResourceError: memory or the disk ran out; a further call goes on.
         """
         check_output(output)
-        if clash := [path for path in paths if output.resolve() in (path.resolve(), path.resolve().parent)]:
-            raise ConfigError(
-                f"the predictions would be written over their inputs: {clash[0]} lies in {output}",
-                hint="give another folder: -o predictions",
-            )
-        session = open_session(self._inference_task(overrides), self.host, needs_data=False)
-        self._load(session, checkpoint)
-        model = InferenceModel(session.fabric, session.model)
-        is_new, count = not output.exists(), 0
-        errors: list[DataError] = []
-        for case in session.dataset.open(paths):
-            count += 1
-            model.case = case.id
-            output.mkdir(parents=True, exist_ok=True)
-            try:
-                prediction = session.evaluator.predict(model, case, output)
-            except DataError as error:
-                log.warning("not predicted: %s", error)
-                errors.append(error)
-            else:
-                yield case.id, prediction
-        if errors and is_new and not any(output.iterdir()):
-            output.rmdir()
-        raise_together(errors, f"of {count} files could not be predicted")
+        _check_apart(output, paths)
+        task = self._inference_task(overrides, devices)
+        session = open_session(task, self.host, needs_data=False)
+        fabric = session.fabric
+        with scarcity_named(), writing(output):
+            step = self._load(session, checkpoint)
+            made = Predictions(output, self._maker(task, step), fabric.global_rank)
+            cases = list(session.dataset.open(paths))
+            _check_names(cases)
+            todo = [case for case in cases if overwrite or not made.has(case.id, sources_of(case))]
+            count, done = len(cases), len(cases) - len(todo)
+            if done and fabric.is_global_zero:
+                log.info("%d of %d predictions are there and left as they are", done, count)
+            fabric.barrier()  # by now each process has seen the same
+            mine = deque(todo[fabric.global_rank :: fabric.world_size])
+            del cases, todo  # what a case has read goes with it
+            progress("predict", done, count)
+            model = InferenceModel(fabric, session.model)
+            for number in range(1, len(mine) + 1):
+                case = mine.popleft()
+                try:
+                    prediction = session.evaluator.predict(model, case, output)
+                except DataError as error:
+                    log.warning("not predicted: %s", error)
+                    made.add_error(case.id, error)
+                else:
+                    made.add(case.id, sources_of(case), prediction)
+                    yield case.id, prediction
+                progress("predict", min(done + number * fabric.world_size, count), count)
+            if not fabric.is_global_zero:
+                return  # the first tells what went wrong
+            while len(attempts := made.attempts()) < count - done:
+                progress("predict", done + len(attempts), count)
+                time.sleep(0.5)
+        raise_together([error for error in attempts.values() if error], f"of {count} files could not be predicted")
+
+    def _maker(self, task: Task, step: int) -> dict[str, Any]:
+        """What predictions are made by, as their folder's record has it."""
+        weights = checkpoint_path(self.folder.checkpoints, step) / MANIFEST
+        return {
+            "run": self.folder.name,
+            "step": step,
+            "weights": hashlib.blake2b(weights.read_bytes(), digest_size=16).hexdigest(),
+            "changes": {key: value for key, value in _changes(self.task(), task).items() if key not in _HARMLESS},
+        }
 
     def _load(self, session: Session, checkpoint: str) -> int:
         path = self._checkpoint(checkpoint)
@@ -293,6 +339,31 @@ def _of_folder(data: Path, task: Task) -> list[str]:
     """The overrides by which a run's data set is that of another folder, with no split of its own."""
     split = ["dataset.split=null"] if "split" in type(task.dataset).model_fields else []
     return [f"dataset.root={json.dumps(str(data.expanduser().absolute()))}", *split]
+
+
+def _check_names(cases: Sequence[Case]) -> None:
+    """Refuse files whose predictions would have one name."""
+    counts = Counter(file_name(case.id).casefold() for case in cases)
+    if doubled := [case for case in cases if counts[file_name(case.id).casefold()] > 1]:
+        files = ", ".join(str(path) for case in doubled for path in sources_of(case)) or doubled[0].id
+        raise DataError(
+            f"the predictions of several files would have one name, {doubled[0].id}: {files}",
+            hint="predict them one after the other, into different folders",
+        )
+
+
+def _check_apart(output: Path, paths: Sequence[Path]) -> None:
+    """Refuse to write predictions over inputs, or among them, where they would be taken for inputs the next time."""
+    folder = output.resolve()
+    for path in paths:
+        given = path.resolve()
+        if folder == given.parent or folder.is_relative_to(given):
+            raise ConfigError(
+                f"the predictions would be written over their inputs or among them: {path} lies in {output}"
+                if folder == given.parent
+                else f"the predictions would be written over their inputs or among them: {output} lies in {path}",
+                hint="give another folder: -o predictions",
+            )
 
 
 def _changes(trained: Task, evaluated: Task) -> dict[str, object]:

@@ -177,6 +177,14 @@ class Pace:
             return True
         return False
 
+    def rate(self) -> str:
+        """How many get done in a second, or in a minute, ``"12/s"``; empty as long as that is not known."""
+        advance, seconds = self._latest[0] - self._began[0], self._latest[1] - self._began[1]
+        if not (advance and seconds):
+            return ""
+        per_second = advance / seconds
+        return f"{per_second:.3g}/s" if per_second >= 1 else f"{60 * per_second:.3g}/min"
+
     def remaining(self) -> str:
         """The time left, ``"ETA 0:01:30"``, at the mean pace so far; empty at the end."""
         advance, left = self._latest[0] - self._began[0], self._total - self._latest[0]
