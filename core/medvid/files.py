@@ -8,6 +8,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -36,6 +37,9 @@ _REASONS = {
     errno.EMFILE: "too many files are open",
     errno.ENFILE: "too many files are open",
 }
+_CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
+_NOTHING = 1 << 16
+"""Bytes; with less than that, a disk is full."""
 
 
 @contextmanager
@@ -47,13 +51,29 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _REASONS:
+    except Exception as error:
+        reason = disk_reason(error)
+        if reason is None and _is_vague(error) and free_space(path) < _NOTHING:
+            reason = _REASONS[errno.ENOSPC]
+        if reason is None:
             raise
         raise ResourceError(
-            f"cannot write {path}: {_REASONS[error.errno]}; {free_space(path) / 2**20:.1f} MiB are free there",
+            f"cannot write {path}: {reason}; {free_space(path) / 2**20:.1f} MiB are free there",
             hint="make room or see to the folder's permissions, or choose another folder",
         ) from error
+
+
+def disk_reason(error: BaseException) -> str | None:
+    """What a disk refuses, in words, if that is what an error says: OSError, or one of FFmpeg's."""
+    if _is_vague(error) and _CUT_SHORT.search(str(error)):
+        return "not all of it could be written"
+    number = getattr(error, "errno", None)
+    return _REASONS.get(number) if isinstance(number, int) else None
+
+
+def _is_vague(error: BaseException) -> bool:
+    """Whether an error does not say why, as those of numpy and Pillow at a full disk."""
+    return isinstance(error, OSError) and error.errno is None
 
 
 def free_space(path: Path) -> int:

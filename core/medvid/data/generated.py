@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medvid.errors import DataError
+from medvid.files import make_folder, writing
 
 MARKER = "generated.json"
 """Written last: a folder that has it is complete."""
@@ -25,9 +26,10 @@ def generate_once(folder: Path, description: Mapping[str, Any], write: Callable[
 
     Raises:
         DataError: the folder holds something else.
+        ResourceError: it cannot be written, see `medvid.files.writing`.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    make_folder(folder.parent)
+    with writing(folder), _locked(folder):
         if _holds(folder, description):
             return
         if folder.exists() and not (folder / MARKER).exists():

@@ -15,7 +15,7 @@ from medvid.config.load import dump_task, with_absolute_paths
 from medvid.config.task import Task
 from medvid.data.sample import Batch
 from medvid.data.splits import cases_of_run, check_truth
-from medvid.errors import DataError, Interrupted, ResourceError
+from medvid.errors import DataError, Interrupted
 from medvid.files import read_json, write_json
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
@@ -26,6 +26,8 @@ from medvid.runs.origin import Origin, check_cases, known_splits, membership_not
 from medvid.runs.processes import first_speaks
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session
+from medvid.runs.space import check_space
+from medvid.scarcity import scarcity_named
 from medvid.tracking.environment import check_plugins, compare_environments
 from medvid.training.batches import training_batches
 from medvid.training.checkpoint import (
@@ -96,19 +98,6 @@ def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> Run
     return folder
 
 
-@contextmanager
-def _memory_is_named() -> Iterator[None]:
-    """Within the block, memory that runs out is an error of its own."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ResourceError(
-            f"out of memory: {(str(error) or 'no details').splitlines()[0]}",
-            hint="try a smaller train.batch_size with train.accumulate, a smaller patch, train.precision=bf16, "
-            "or a smaller evaluation.window_batch; the last checkpoint is intact",
-        ) from error
-
-
 class _Execution:
     """One execution of a run, from its start or from a checkpoint.
 
@@ -142,13 +131,14 @@ class _Execution:
             original: text of the task file, for a new run.
         """
         has_begun = False
-        with _memory_is_named(), ExitStack() as kept:
+        with ExitStack() as kept:
             self.report.configured()
             try:
-                with self.stop, first_speaks(self.fabric, self.folder):
+                with self.stop, first_speaks(self.fabric, self.folder), scarcity_named():
                     self._prepare()
                     trainer = self._build()
                     self._stop_if_asked(None)
+                    self._check_space(trainer)
                     self._begin(trainer, original)
                     kept.enter_context(self._recorded(log))
                     has_begun = True
@@ -214,6 +204,13 @@ class _Execution:
             f"the best checkpoint, of step {lost}, is damaged and lost: the best of the others, {instead}"
         )
         logger.warning(self.notes[-1])
+
+    def _check_space(self, trainer: Trainer) -> None:
+        """Refuse a run that the disk has no room for, before there is a folder of it."""
+        if self.fabric.is_global_zero:
+            evaluated = self.cases[self.task.evaluation.split]
+            check_space(self.folder.path, self.task, trainer.model, self.session.dataset, evaluated)
+        self.fabric.barrier()
 
     def _begin(self, trainer: Trainer, original: str) -> None:
         """Make the run's folder, or change that of a resumed one for the first time."""
