@@ -24,6 +24,8 @@ class Source(Protocol):
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None: ...
 
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]: ...
+
     def digest(self, cases: Sequence[str]) -> str: ...
 
     def fingerprint(self, case: str) -> str: ...
@@ -72,6 +74,22 @@ class Synapse(Dataset):
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         self._source.prepare(_volumes(cases), progress)
+
+    def check(
+        self,
+        cases: Sequence[str],
+        progress: Progress,
+        *,
+        deep: bool = False,
+        workers: int = 1,
+        seconds: float | None = None,
+    ) -> dict[str, DataError]:
+        """As `Dataset.check`, by volumes: a slice is prepared with the others of its volume."""
+        return super().check(_volumes(cases), progress, deep=deep, workers=workers, seconds=seconds)
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
+        """Open a volume."""
+        return self._source.check_case(case, deep=deep)
 
     def digest(self, cases: Sequence[str]) -> str:
         return self._source.digest(_volumes(cases))

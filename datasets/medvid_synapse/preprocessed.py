@@ -119,6 +119,11 @@ class Preprocessed:
             self._content[case] = self._check(case)
             progress(done, len(cases))
 
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
+        """Read and check the files of a volume."""
+        self._check(case)
+        return ()
+
     def digest(self, cases: Sequence[str]) -> str:
         """See `medvid.data.dataset.Dataset.digest`."""
         digest = hashlib.blake2b(digest_size=16)

@@ -55,6 +55,7 @@ DATASETS = {
     "workers": ("Divides", "loader process gives another sample"),
     "pickles": ("Clings", "cannot pickle"),
     "digests": ("Forgets", "same digest"),
+    "check": ("Refuses", "check refuses the data set's own sample: toy"),
     "evaluation": ("Renames", "calls itself"),
     "geometry": ("Turns", "native_shape"),
     "geometry ": ("Mirrors", "not where they belong"),

@@ -100,6 +100,13 @@ class Forgets(Good):
         return "0" * 32
 
 
+class Refuses(Good):
+    """Cannot open what it has generated, unless it is asked for it by a run."""
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (likewise)
+        raise DataError(f"toy {case} cannot be read")
+
+
 class Renames(Good):
     """Opens another case than was asked for."""
 

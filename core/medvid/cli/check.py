@@ -103,18 +103,18 @@ def _check_cases(task: "Task", host: "Host", seconds: float | None) -> None:
     dataset: Dataset = host.load(spec, spec.target)(task.dataset)
     splits = cases_of_run(dataset, task.evaluation.split)
     _say("data", f"{root}: {', '.join(f'{len(ids)} {split}' for split, ids in splits.items())} cases")
-    cases, opened = _spread(splits.values()), 0
+    cases, opened, total = _spread(splits.values()), 0, 0
     with stage_progress() as progress:
 
-        def advance(done: int, total: int) -> None:
-            nonlocal opened
-            opened = done
-            progress("opening cases", done, total)
+        def advance(done: int, of: int) -> None:
+            nonlocal opened, total
+            opened, total = done, of
+            progress("opening cases", done, of)
 
         errors = dataset.check(cases, advance, workers=usable_cores(), seconds=seconds)
     raise_together(list(errors.values()), f"of {opened} opened cases cannot be used")
-    rest = "" if opened == len(cases) else "; for the others: --all, or platform data check"
-    _say("data", f"{opened} of {len(cases)} cases were opened and can be used{rest}")
+    rest = "" if opened == total else "; for the others: --all, or platform data check"
+    _say("data", f"{opened} of {total} cases were opened and can be used{rest}")
 
 
 def _spread(splits: "Iterable[Sequence[str]]") -> list[str]:

@@ -48,25 +48,26 @@ def check(
 
     host = make_host(plugins_file(context))
     dataset = _open_dataset(load_task(task, host, overrides=overrides or ()), host)
-    cases, root = _listed(dataset, split), dataset.options.root
+    cases, root, count = _listed(dataset, split), dataset.options.root, 0
     with stage_progress() as progress:
-        errors = dataset.check(
-            cases,
-            lambda done, total: progress("checking", done, total),
-            deep=deep,
-            workers=workers or usable_cores(),
-        )
+
+        def advance(done: int, total: int) -> None:
+            nonlocal count
+            count = total
+            progress("checking", done, total)
+
+        errors = dataset.check(cases, advance, deep=deep, workers=workers or usable_cores())
         good = [case for case in cases if case not in errors]
         dataset.record(good, lambda done, total: progress("noting what files hold", done, total))
     for error in errors.values():
         typer.echo(str(error))
     if errors:
         raise DataError(
-            f"{len(errors)} of {len(cases)} cases in {root} cannot be used",
+            f"{len(errors)} of {count} cases in {root} cannot be used",
             hint="mend or replace them, or take them out of the lists or folders",
         )
     more = f"; --deep also {dataset.deep_check}" if dataset.deep_check and not deep else ""
-    typer.echo(f"all {len(cases)} cases in {root} can be used{more}")
+    typer.echo(f"all {count} cases in {root} can be used{more}")
 
 
 @app.command()

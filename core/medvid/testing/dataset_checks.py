@@ -108,6 +108,14 @@ def digests(subject: DatasetSubject) -> None:
     expect(others == names or first.digest(others) != digest, "other cases have the same digest")
 
 
+def check(subject: DatasetSubject) -> None:
+    """Opened for `platform check` and `platform data check`, all cases of the sample are good."""
+    dataset = subject.open()
+    names = [case for cases in dataset.splits.values() for case in cases]
+    for error in dataset.check(names, ignore).values():
+        expect(False, f"check refuses the data set's own sample: {error}")
+
+
 def missing_data(subject: DatasetSubject) -> None:
     """An empty folder is an error of medvid's own, with a sentence."""
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +129,7 @@ def missing_data(subject: DatasetSubject) -> None:
     expect(False, "an empty folder passes for a data set")
 
 
-DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, missing_data)
+DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, check, missing_data)
 
 
 def _in_range(target: torch.Tensor, labels: int) -> bool:

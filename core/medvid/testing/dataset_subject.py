@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from medvid.data.dataset import Dataset
+from medvid.data.dataset import SPLITS, Dataset
 from medvid.errors import DataError
 from medvid.plugin.specs import DatasetSpec
 from medvid.testing.check import NotApplicableError, Subject, expect
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
