@@ -45,6 +45,7 @@ from pathlib import Path
 import numpy as np
 from medvid.data import mask_files, nifti
 from medvid.data.generated import generate_once
+from medvid.data.nifti_space import Space
 from medvid.errors import ResourceError
 from medvid.files import make_folder, replace_folder, write_json, writing
 
@@ -60,7 +61,7 @@ def fill(folder):
         mask_files.write_mask(folder / f"{number}.png", noise[..., number], 200)
 def labels():
     with writing(Path("labels")):
-        nifti.write_labels(Path("labels/a.nii.gz"), noise, np.eye(4), 1)
+        nifti.write_labels(Path("labels/a.nii.gz"), noise, Space())
 def mask():
     with writing(Path("masks")):
         make_folder(Path("masks"))

@@ -247,6 +247,7 @@ class Run:
             ConfigError: the predictions would be written over or among the inputs, `output` is a file, or it holds what
                 other weights or options have predicted.
             DataError: files are missing; or some could not be read, and all others are written.
+            NumericError: the model's output for a case is not finite; nothing is written for it.
             ResourceError: memory or the disk ran out; a further call goes on.
         """
         check_output(output)
@@ -270,6 +271,7 @@ class Run:
             model = InferenceModel(fabric, session.model)
             for number in range(1, len(mine) + 1):
                 case = mine.popleft()
+                model.case = case.id
                 try:
                     prediction = session.evaluator.predict(model, case, output)
                 except DataError as error:
