@@ -26,6 +26,7 @@ def medvid_components() -> tuple[ComponentSpec, ...]:
             examples=(
                 Example(),
                 Example({"hidden_dim": 8, "dropout": 0.1, "mix": {"mixup": 0.8, "cutmix": 1.0}}),
+                Example({"mix": {"mixup": 0.8}, "loss": {"label_smoothing": 0.1, "class_weights": [1, 2, 5]}}),
             ),
         ),
     )

@@ -132,3 +132,24 @@ def test_published_weights_have_to_be_there(tmp_path: Path) -> None:
     path.write_text(VIDEO % STAM.replace("embed_dim: 192", f"embed_dim: 192, {weights}"))
     with pytest.raises(CheckpointError, match=r"gone\.safetensors: no such file"):
         check_weights_exist(load_task(path, host).backbone)
+
+
+TASKS = Path(__file__).parents[2] / "tasks"
+
+
+@pytest.mark.parametrize(("override", "refused"), [("train.accumulate=2", True), ("train.devices=2", False)])
+def test_a_dice_of_the_whole_batch_is_not_accumulated(override: str, refused: bool) -> None:
+    host = make_host()
+    task = load_task(TASKS / "unetr_btcv.yaml", host, sample=True, overrides=["head.loss.batch=true", override])
+    if not refused:
+        check_compatible(task, host)
+        return
+    with pytest.raises(ConfigError, match=r"head.loss.batch is true.*train.accumulate is 2"):
+        check_compatible(task, host)
+
+
+def test_mixing_batches_of_one_case_is_said_to_do_nothing() -> None:
+    host = make_host()
+    overrides = ["dataset.classes=[jumping, swimming]", "head.mix.mixup=0.8", "train.batch_size=1"]
+    task = load_task(TASKS / "mvit_kinetics.yaml", host, sample=True, overrides=overrides)
+    assert any("nothing will be mixed" in note for note in check_compatible(task, host))

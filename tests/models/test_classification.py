@@ -1,13 +1,18 @@
 """The linear classifier and what all classification heads share."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 
+from medvid.data.sample import Batch
 from medvid.errors import ConfigError
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.mixing import partners
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
@@ -59,7 +64,7 @@ def test_mixup_mixes_clips_and_labels_by_the_same_share() -> None:
     head = make_head(mix={"mixup": 0.8})
     clips = torch.stack([torch.full((3, 4, 8, 8), float(value)) for value in (0, 1, 2)])
     torch.manual_seed(3)
-    mixed, target = head.mix(clips, torch.tensor([0, 1, 2]))
+    mixed, target = head.mix(Batch(clips, torch.tensor([0, 1, 2]), ("a", "b", "c")))
     share = target[0, 0].item()
     assert 0 < share < 1
     torch.testing.assert_close(target.sum(1), torch.ones(3))
@@ -71,22 +76,70 @@ def test_cutmix_puts_the_same_box_into_all_frames() -> None:
     clips = torch.stack([torch.full((3, 4, 8, 8), float(value)) for value in (0, 1)])
     for seed in range(20):
         torch.manual_seed(seed)
-        mixed, target = head.mix(clips, torch.tensor([0, 1]))
+        mixed, target = head.mix(Batch(clips, torch.tensor([0, 1]), ("a", "b")))
         assert (mixed[0] == mixed[0, :1, :1]).all(), "all channels and frames alike"
         torch.testing.assert_close(target[0, 1].item(), mixed[0].mean().item())
 
 
 def test_both_alternate_and_mixing_has_its_probability() -> None:
     clips, labels = torch.rand(2, 3, 2, 8, 8), torch.tensor([0, 1])
+    batch = Batch(clips, labels, ("a", "b"))
     torch.manual_seed(0)
-    never = make_head(mix={"mixup": 0.8, "cutmix": 1.0, "probability": 0.0}).mix(clips, labels)
+    never = make_head(mix={"mixup": 0.8, "cutmix": 1.0, "probability": 0.0}).mix(batch)
     assert never[0] is clips
     assert never[1] is labels
     both, kinds = make_head(mix={"mixup": 0.8, "cutmix": 1.0}), []
     for _ in range(40):
-        changed = (both.mix(clips, labels)[0][0] != clips[0]).float().mean().item()
+        changed = (both.mix(batch)[0][0] != clips[0]).float().mean().item()
         kinds.append("mixup" if changed > 0.99 else "cutmix")
     assert 8 < kinds.count("cutmix") < 32
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=20), st.booleans())
+def test_partners_are_of_other_cases_wherever_that_is_possible(cases: list[str], grouped: bool) -> None:
+    cases = sorted(cases) if grouped else cases  # a case may come again where an epoch ends
+    found = partners(cases)
+    assert sorted(found) == list(range(len(cases)))
+    same = sum(case == cases[partner] for case, partner in zip(cases, found, strict=True))
+    assert same <= max(0, 2 * max(Counter(cases).values()) - len(cases))
+
+
+@pytest.mark.parametrize("options", [{"mixup": 0.8}, {"cutmix": 1.0}])
+@pytest.mark.parametrize("cases", [2, 3, 16])
+def test_repeated_examples_of_a_case_are_not_mixed_with_each_other(options: dict[str, float], cases: int) -> None:
+    head = make_head(mix=options)
+    names = tuple(str(number // 2) for number in range(2 * cases))
+    labels = torch.tensor([number // 2 % 7 for number in range(2 * cases)])
+    clips = torch.arange(float(cases)).repeat_interleave(2).view(-1, 1, 1, 1, 1).expand(-1, 3, 2, 16, 16)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        mixed, target = head.mix(Batch(clips, labels, names))
+        for example, own, probabilities in zip(mixed, clips, target, strict=True):
+            if 0.05 < probabilities.max() < 0.95:
+                assert (example != own).any(), "as it would be with another one of the same case"
+                assert (probabilities > 0).sum() == 2
+
+
+def test_a_single_case_is_not_mixed() -> None:
+    clips, labels = torch.rand(2, 3, 2, 8, 8), torch.tensor([3, 3])
+    mixed, target = make_head(mix={"mixup": 0.8, "cutmix": 1.0}).mix(Batch(clips, labels, ("a", "a")))
+    assert mixed is clips
+    assert target is labels
+
+
+def test_channels_last_stay_last() -> None:
+    clips = torch.rand(4, 3, 2, 8, 8).contiguous(memory_format=torch.channels_last_3d)
+    for options in ({"mixup": 0.8}, {"cutmix": 1.0}):
+        mixed, _ = make_head(mix=options).mix(Batch(clips, torch.arange(4), tuple("abcd")))
+        assert mixed.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_weights_of_mixed_labels_are_mixed() -> None:
+    """One-hot probabilities cost what their labels do, and a mean of labels weighs what they do together."""
+    head, logits, target = make_head(loss={"class_weights": range(1, 8)}), torch.randn(3, 7), torch.tensor([1, 2, 6])
+    soft = functional.one_hot(target, 7).float()
+    torch.testing.assert_close(head.loss(logits, soft), head.loss(logits, target))
+    assert head.loss(logits, 0.7 * soft + 0.3 * soft.roll(1, 0))["weight"] == pytest.approx(2 + 3 + 7)
 
 
 def test_soft_targets_of_hard_labels_cost_the_same() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.data.sample import Batch
 from medvid.models.features import FeatureInfo, Features
 from medvid.models.segmentation import SegmentationHead
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -66,11 +67,18 @@ class Idle(Good):
         self.spare = nn.Parameter(torch.zeros(3))
 
 
+class Dilutes(Good):
+    """Divides by the number of voxels that have a label, without saying so."""
+
+    def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"loss": functional.cross_entropy(output, target, ignore_index=0)}
+
+
 class Drops(Good):
     """Loses an example when mixing."""
 
-    def mix(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return input[1:], target[1:]
+    def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return batch.input[1:], batch.target[1:]
 
 
 class Noisy(Good):

@@ -187,6 +187,51 @@ def test_frozen_parameters_stay_until_their_step(tiny_model: Model, images: Data
     assert changed() == set(start) - {"head.conv.bias"}
 
 
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_frozen_module_keeps_its_statistics_and_drops_nothing(
+    tiny_model: Model, images: Dataset, steps: int | None
+) -> None:
+    freeze = (Freeze(parameters="backbone.*", steps=steps), Freeze(parameters="head.*", steps=1))
+    trainer = make_trainer(tiny_model, freeze=freeze)
+    start = {name: value.clone() for name, value in trainer.model.backbone.state_dict().items()}
+
+    def kept() -> bool:
+        return all(torch.equal(value, start[name]) for name, value in trainer.model.backbone.state_dict().items())
+
+    fit(trainer, images, 1, Record())
+    assert kept()
+    assert (trainer.model.backbone.norm.training, trainer.model.head.dropout.training) == (False, False)
+    fit(trainer, images, 2, Record())
+    assert kept()
+    assert trainer.model.head.dropout.training
+    fit(trainer, images, 3, Record())
+    assert kept() == (steps is None)
+    assert trainer.model.backbone.norm.training == (steps is not None)
+
+
+def test_a_norm_beside_frozen_parameters_is_still_trained(tiny_model: Model, images: Dataset) -> None:
+    trainer = make_trainer(tiny_model, freeze=(Freeze(parameters="backbone.[cs]*"),))
+    before = trainer.model.backbone.norm.running_mean.clone()
+    fit(trainer, images, 1, Record())
+    assert not torch.equal(trainer.model.backbone.norm.running_mean, before)
+    frozen = make_trainer(tiny_model, freeze=(Freeze(parameters="backbone.norm.*"),))
+    before = frozen.model.backbone.norm.running_mean.clone()
+    fit(frozen, images, 1, Record())
+    assert torch.equal(frozen.model.backbone.norm.running_mean, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({}, True), ({"accumulate": 1}, False), ({"freeze": "backbone.*"}, False)]
+)
+def test_statistics_of_a_part_of_the_batch_are_said(
+    tiny_model: Model, caplog: pytest.LogCaptureFixture, options: dict[str, object], said: bool
+) -> None:
+    if "freeze" in options:
+        options = {"freeze": (Freeze(parameters="backbone.*"),)}
+    make_trainer(tiny_model, **options)
+    assert ("in 2 parts, and backbone.norm take the statistics of each part alone" in caplog.text) == said
+
+
 def test_a_freeze_that_matches_nothing_is_an_error(tiny_model: Model) -> None:
     with pytest.raises(ConfigError, match=r"train.freeze\[0\].*'backbonne.\*'"):
         make_trainer(tiny_model, freeze=(Freeze(parameters="backbonne.*"),))

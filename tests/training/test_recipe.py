@@ -160,8 +160,8 @@ def test_both_need_a_backbone_that_names_its_layers(options: dict[str, Any]) -> 
 class Blanking(LinearClassifier):
     """Replaces a batch by zeros."""
 
-    def mix(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return input * 0, target
+    def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return batch.input * 0, batch.target
 
 
 def test_batches_are_mixed_before_the_forward_pass() -> None:

@@ -21,6 +21,11 @@ class MixOptions(Options):
     switch_probability: Fraction = 0.5
     """Where both are on: probability of CutMix."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever mixed."""
+        return bool((self.mixup or self.cutmix) and self.probability)
+
 
 class CrossEntropyOptions(Options):
     """Cross entropy of softmax."""

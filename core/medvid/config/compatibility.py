@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from medvid.config.classification import ClassificationHeadOptions
 from medvid.config.layout import Adaptation, find_adaptation, plural
 from medvid.config.options import BackboneOptions
 from medvid.config.task import Task
@@ -18,7 +19,7 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     """Refuse parts that do not fit together, before torch is imported.
 
     Returns:
-        One line for each adaptation that makes them fit.
+        One line for each adaptation that makes them fit, and for what has no effect.
 
     Raises:
         ConfigError: with one sentence on what does not fit.
@@ -31,11 +32,33 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     check_features(backbone, head)
     _check_layout(dataset, head)
     _check_labels(dataset, task.dataset.target_info())
+    devices = task.train.devices
+    check_split(task, 1 if devices == "auto" else devices)
     adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
     _check_test_input(task, adaptation)
-    if adaptation is None:
-        return ()
-    return (f"backbone {backbone.name} ({adaptation.native}) runs on {plural([dataset.layout])} {adaptation.manner}",)
+    notes = [_MIXES_NOTHING] if _mixes_nothing(task) else []
+    if adaptation:
+        shown = f"{plural([dataset.layout])} {adaptation.manner}"
+        notes.append(f"backbone {backbone.name} ({adaptation.native}) runs on {shown}")
+    return tuple(notes)
+
+
+def check_split(task: Task, processes: int) -> None:
+    """Refuse a loss that needs whole batches where a step takes its batch in parts.
+
+    Args:
+        task: resolved.
+        processes: that share the training.
+
+    Raises:
+        ConfigError: naming the options.
+    """
+    try:
+        task.head.check_split(task.train.accumulate, processes)
+    except ValueError as error:
+        raise ConfigError(
+            f"{error}", hint="set another loss, or a larger train.batch_size and train.accumulate=1"
+        ) from None
 
 
 def check_weights_exist(options: BackboneOptions) -> None:
@@ -51,6 +74,16 @@ def check_weights_exist(options: BackboneOptions) -> None:
     for _, inner in options:
         if isinstance(inner, BackboneOptions):
             check_weights_exist(inner)
+
+
+_MIXES_NOTHING = (
+    "head.mix mixes examples of different cases of a batch, but train.batch_size is 1: nothing will be mixed"
+)
+
+
+def _mixes_nothing(task: Task) -> bool:
+    mix = task.head.mix if isinstance(task.head, ClassificationHeadOptions) else None
+    return bool(mix and mix.is_on and task.train.batch_size == 1)
 
 
 def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:

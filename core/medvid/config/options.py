@@ -60,6 +60,17 @@ class BackboneOptions(ComponentOptions):
 class HeadOptions(ComponentOptions):
     """Base of a head's options."""
 
+    def check_split(self, accumulate: int, processes: int) -> None:
+        """Refuse a step that takes its batch in parts, where the loss is not a mean over them.
+
+        Args:
+            accumulate: parts that follow each other.
+            processes: each of which has as many.
+
+        Raises:
+            ValueError: with a sentence that says which option is why.
+        """
+
 
 class DatasetOptions(ComponentOptions):
     """Base of a data set's options. The two methods say what a model on it has to take and to predict."""

@@ -21,7 +21,7 @@ class DiceCEOptions(Options):
     smooth_dr: NonNegative = 1e-6
     """Added to the denominator of the Dice term."""
     batch: bool = False
-    """Sum over the batch before the ratio is taken, instead of one Dice per example."""
+    """Sum over the batch before the ratio is taken, instead of one Dice per example; not with `train.accumulate`."""
     lambda_dice: NonNegative = 1.0
     """Weight of the Dice term."""
     lambda_ce: NonNegative = 1.0
@@ -33,3 +33,11 @@ class SegmentationHeadOptions(HeadOptions):
 
     loss: DiceCEOptions = DiceCEOptions()
     """The training loss."""
+
+    def check_split(self, accumulate: int, processes: int) -> None:  # noqa: ARG002 (they exchange their sums)
+        """The Dice of a whole batch is a ratio of sums, known only when its last part has been seen."""
+        if self.loss.batch and self.loss.lambda_dice and accumulate > 1:
+            raise ValueError(
+                "head.loss.batch is true, one Dice for all examples of a batch, which cannot be had from its parts "
+                f"(train.accumulate is {accumulate})"
+            )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from medvid.data.dataset import Case
+from medvid.data.sample import Batch
 from medvid.models.features import Features
 from medvid.plugin.events import Table
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -95,16 +96,29 @@ class Head(nn.Module, ABC):
             Logits: (B, labels, *S) for segmentation, (B, labels) for classification.
         """
 
-    def mix(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Change a training batch, on its device, before the forward pass; by default it stays as it is.
 
         Random numbers come from torch's global generator, which the training loop seeds for each step.
+
+        Returns:
+            Input and target, as of the batch; what `loss` takes as a target may be returned instead.
         """
-        return input, target
+        return batch.input, batch.target
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The training loss under key ``"loss"``, and its parts, logged as ``loss_<name>``; scalars, not detached."""
+        """The training loss: a mean over the examples of a batch, in float32 or better.
+
+        A step may take its batch in parts, one after the other and on several processes; it goes along the gradient of
+        the whole, the mean of those of the parts, weighted by their number of examples. A loss that divides by
+        anything else, such as the sum of the classes' weights, returns that too, as ``"weight"``. What is not such a
+        mean at all has to be refused in parts, see `medvid.config.options.HeadOptions.check_split`.
+
+        Returns:
+            Scalars: the loss under key ``"loss"``, its parts, logged as ``loss_<name>``, not detached; and perhaps
+            ``"weight"``, a positive constant.
+        """
 
     @abstractmethod
     def evaluator(self, options: Any, input_info: InputInfo, target_info: TargetInfo) -> Evaluator:

@@ -54,10 +54,24 @@ def dice_ce_loss(logits: Tensor, target: Tensor, options: DiceCEOptions) -> dict
     sums = torch.stack([_example_sums(*example, options.squared_pred) for example in examples])  # B, 4, labels
     ce = -sums[:, 3].sum() / target.numel()
     if options.batch:
-        sums = sums.sum(0, keepdim=True)
+        sums = _over_processes(sums.sum(0, keepdim=True), len(logits))
     intersection, predicted, truth, _ = sums[..., 0 if options.include_background else 1 :].unbind(1)
     dice = 1 - ((2 * intersection + options.smooth_nr) / (predicted + truth + options.smooth_dr)).mean()
     return {"loss": options.lambda_dice * dice + options.lambda_ce * ce, "dice": dice, "ce": ce}
+
+
+def _over_processes(sums: Tensor, examples: int) -> Tensor:
+    """The sums over the examples of all processes that train together.
+
+    Each process only follows its own back, as often as there are such parts in the whole batch, since the gradients of
+    all processes are averaged, weighted by their examples.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return sums
+    everywhere = torch.cat([sums.detach().flatten(), sums.new_full((1,), examples)])
+    torch.distributed.all_reduce(everywhere)
+    total, parts = everywhere[:-1].view_as(sums), everywhere[-1] / examples
+    return total + parts * (sums - sums.detach())
 
 
 def _example_sums(logits: Tensor, target: Tensor, squared: bool) -> Tensor:

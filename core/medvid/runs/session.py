@@ -5,6 +5,7 @@ from typing import cast
 
 from lightning_fabric import Fabric
 
+from medvid.config.compatibility import check_split
 from medvid.config.load import data_problem
 from medvid.config.task import Task
 from medvid.data.dataset import Dataset
@@ -47,8 +48,10 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
     Raises:
         ResourceError: a device is missing.
         DataError: the data set is missing.
+        ConfigError: the loss needs whole batches, and there are several devices.
     """
     fabric = launch(task.train)
+    check_split(task, fabric.world_size)
     if needs_data and (problem := data_problem(task)):
         raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
     spec = host.spec("dataset", task.dataset.name)

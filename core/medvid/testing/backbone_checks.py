@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,8 +16,18 @@ from medvid.plugin.info import InputInfo
 from medvid.testing import compare
 from medvid.testing.backbone_subject import BATCH, BackboneSubject
 from medvid.testing.check import CheckFailedError, NotApplicableError, expect
-from medvid.testing.compare import EXACT, ROUNDING, check_gradients, expect_close, random_sum, tensors
+from medvid.testing.compare import (
+    EXACT,
+    FLOAT64,
+    ROUNDING,
+    as_in_training_but_still,
+    check_gradients,
+    expect_close,
+    random_sum,
+    tensors,
+)
 from medvid.training.memory import checkpoint_layers
+from medvid.training.parts import separate_gradients
 
 
 def features(subject: BackboneSubject) -> None:
@@ -51,11 +62,20 @@ def sizes(subject: BackboneSubject) -> None:
 
 def gradients(subject: BackboneSubject) -> None:
     """Every parameter has a part in the features, in training."""
-    backbone = subject.build().train()
-    for module in backbone.modules():  # a branch that is skipped by chance must not look like an unused parameter
-        if isinstance(getattr(module, "p", None), float):
-            vars(module)["p"] = 0.0
+    backbone = subject.build()
+    as_in_training_but_still(backbone)  # a branch that is skipped by chance must not look like an unused parameter
     check_gradients(backbone, random_sum([*tensors(backbone(subject.input())).values()]))
+
+
+def parts(subject: BackboneSubject) -> None:
+    """In training, a batch that is taken in parts has the gradient of the whole, but for norms over the batch."""
+    backbone = subject.build().double()
+    as_in_training_but_still(backbone)
+    x = torch.cat([subject.input().double(), subject.input(seed=1)[:1].double()])
+    if _is_random(backbone, x):
+        backbone.eval()
+    wanted, found = (_gradients_of_parts(backbone, batch) for batch in ([x], torch.split(x, [1, 2])))
+    expect_close(found, wanted, FLOAT64, "in parts of 1 and 2 examples,")
 
 
 def input_gradient(subject: BackboneSubject) -> None:
@@ -121,6 +141,7 @@ BACKBONE_CHECKS = (
     features,
     sizes,
     gradients,
+    parts,
     input_gradient,
     deterministic,
     examples_apart,
@@ -134,6 +155,22 @@ def _gradients(backbone: Backbone, x: Tensor) -> dict[str, Tensor]:
     torch.manual_seed(0)
     torch.autograd.backward(random_sum([*tensors(backbone(x)).values()]))
     return compare.gradients(backbone)
+
+
+def _is_random(backbone: Backbone, x: Tensor) -> bool:
+    with torch.no_grad():
+        first, second = tensors(backbone(x)), tensors(backbone(x))
+    return any(not torch.equal(item, second[name]) for name, item in first.items())
+
+
+def _gradients_of_parts(backbone: Backbone, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The gradients of a sum over examples, as the training loop has them, by name."""
+    backbone.zero_grad()
+    for part in batch:
+        sums = [random_sum([example]) for item in tensors(backbone(part)).values() for example in item]
+        torch.autograd.backward(torch.stack(sums).sum())
+        separate_gradients(backbone.parameters())
+    return {name: gradient.clone() for name, gradient in compare.gradients(backbone).items()}
 
 
 def _check_accepted(subject: BackboneSubject, info: InputInfo) -> None:

@@ -7,8 +7,11 @@ from torch import Tensor, nn
 
 from medvid.models.features import Features
 from medvid.testing.check import expect
+from medvid.training.parts import batch_norms
 
 EXACT = 0.0
+FLOAT64 = 1e-6
+"""Of float64, and of constants in float32."""
 ROUNDING = 1e-4
 """Of float32, accumulated over a small network."""
 HALF = 0.1
@@ -59,6 +62,17 @@ def perturb(module: nn.Module, seed: int = 0) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
+
+
+def as_in_training_but_still(module: nn.Module) -> None:
+    """Training mode, in which nothing is dropped at random and no example depends on the others of its batch."""
+    module.train()
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, float) and (name == "p" or "drop" in name):
+                vars(part)[name] = 0.0
+    for name in [*batch_norms(module)]:
+        module.get_submodule(name).eval()
 
 
 def random_sum(items: Sequence[Tensor], seed: int = 0) -> Tensor:

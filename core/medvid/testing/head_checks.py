@@ -2,7 +2,7 @@
 
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,27 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from medvid.config.evaluation import EVALUATION_OPTIONS
+from medvid.data.sample import Batch
 from medvid.models.features import Features
 from medvid.models.head import Head
 from medvid.models.memory_format import CHANNELS_LAST
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import HeadSpec
-from medvid.testing.check import Subject, expect
-from medvid.testing.compare import EXACT, HALF, ROUNDING, check_gradients, expect_close, perturb
+from medvid.testing import compare
+from medvid.testing.check import NotApplicableError, Subject, expect
+from medvid.testing.compare import (
+    EXACT,
+    FLOAT64,
+    HALF,
+    ROUNDING,
+    as_in_training_but_still,
+    check_gradients,
+    expect_close,
+    perturb,
+)
 from medvid.testing.pyramids import BATCH, Pyramid, pyramids
 from medvid.testing.toy import ToyDataset, ToyOptions
+from medvid.training.parts import separate_gradients
 
 LABELS = ("background", "one", "two")
 
@@ -54,10 +66,10 @@ class HeadSubject(Subject):
         perturb(head)
         return cast(Head, head.eval())
 
-    def target(self, pyramid: Pyramid) -> Tensor:
+    def target(self, pyramid: Pyramid, seed: int = 0) -> Tensor:
         """Random labels: (B, *S) for segmentation, (B,) for classification."""
         size = pyramid.input_info.size if self.head_spec.task == "segmentation" else ()
-        return torch.randint(len(LABELS), (BATCH, *size), generator=torch.Generator().manual_seed(0))
+        return torch.randint(len(LABELS), (BATCH, *size), generator=torch.Generator().manual_seed(seed))
 
     def built(self) -> Iterator[tuple[Pyramid, Head]]:
         """A head for each pyramid."""
@@ -99,6 +111,28 @@ def gradients(subject: HeadSubject) -> None:
         check_gradients(head, head.loss(head(pyramid.features(), pyramid.input()), subject.target(pyramid))["loss"])
 
 
+def parts(subject: HeadSubject) -> None:
+    """A batch that is taken in parts has the gradient of the whole, or the options refuse to take it so."""
+    try:
+        subject.options.check_split(2, 1)
+    except ValueError as error:
+        raise NotApplicableError(str(error)) from None
+    pyramid = subject.pyramids[0]
+    head, seeds = subject.build(pyramid).double(), range(2)
+    as_in_training_but_still(head)
+    features = _joined([_converted(pyramid.features(seed)) for seed in seeds])
+    x = torch.cat([pyramid.input(seed).double() for seed in seeds])
+    whole = Batch(x, torch.cat([subject.target(pyramid, seed) for seed in seeds]), tuple(map(str, range(len(x)))))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        mixed = head.mix(whole)
+    batches = [(x, whole.target)] if mixed[1] is whole.target else [(x, whole.target), mixed]
+    for batch, target in batches:
+        wanted = _gradients_of_parts(head, features, batch, target, [slice(None)])
+        found = _gradients_of_parts(head, features, batch, target, [slice(0, 1), slice(1, None)])
+        expect_close(found, wanted, FLOAT64, f"in parts of 1 and {len(x) - 1} examples,")
+
+
 def mix(subject: HeadSubject) -> None:
     """Mixing keeps the shape of the batch, and the loss takes what comes of it."""
     for pyramid, head in subject.built():
@@ -106,7 +140,7 @@ def mix(subject: HeadSubject) -> None:
         x, target = pyramid.input(), subject.target(pyramid)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            mixed, mixed_target = head.mix(x.clone(), target.clone())
+            mixed, mixed_target = head.mix(Batch(x.clone(), target.clone(), tuple(map(str, range(BATCH)))))
         expect(mixed.shape == x.shape, f"mix turns {list(x.shape)} into {list(mixed.shape)}")
         expect(len(mixed_target) == BATCH, f"mix turns {BATCH} targets into {len(mixed_target)}")
         value = head.loss(head(pyramid.features(), mixed), mixed_target)["loss"]
@@ -203,6 +237,7 @@ HEAD_CHECKS = (
     logits,
     loss,
     gradients,
+    parts,
     mix,
     deterministic,
     state,
@@ -225,6 +260,29 @@ class _Constant(torch.nn.Module):
         """Map (B, C, *S) to (B, labels, *S), or to (B, labels)."""
         size = input.shape[2:] if self.dense else ()
         return self.logits.view(1, -1, *(1 for _ in size)).expand(len(input), -1, *size)
+
+
+def _joined(items: Sequence[Features]) -> Features:
+    maps = tuple(torch.cat(same) for same in zip(*(item.maps for item in items), strict=True))
+    embeddings = [item.embedding for item in items if item.embedding is not None]
+    return Features(maps, torch.cat(embeddings) if embeddings else None)
+
+
+def _gradients_of_parts(
+    head: Head, features: Features, input: Tensor, target: Tensor, parts: Sequence[slice]
+) -> dict[str, Tensor]:
+    """The head's gradients as the training loop has them, by name."""
+    head.zero_grad()
+    total = 0.0
+    for part in parts:
+        embedding = None if features.embedding is None else features.embedding[part]
+        seen = Features(tuple(item[part] for item in features.maps), embedding)
+        losses = head.loss(head(seen, input[part]), target[part])
+        weight = float(losses.get("weight", len(input[part])))
+        torch.autograd.backward(losses["loss"] * weight)
+        separate_gradients(head.parameters())
+        total += weight
+    return {name: gradient / total for name, gradient in compare.gradients(head).items()}
 
 
 def _converted(features: Features) -> Features:

@@ -28,14 +28,15 @@ from medvid.training.checkpoint import (
     save_checkpoint,
 )
 from medvid.training.ema import WeightAverage
+from medvid.training.freeze import Frozen
 from medvid.training.memory import checkpoint_layers
 from medvid.training.optim import (
     build_optimizer,
-    freeze_parameters,
     optimizer_tensors,
     restore_optimizer,
     scaled_rate,
 )
+from medvid.training.parts import batch_norms, scale_gradients, separate_gradients
 from medvid.training.schedule import rate_factor
 
 logger = logging.getLogger("medvid")
@@ -90,7 +91,8 @@ class Trainer:
         self.fabric, self.options, self.seed = fabric, options, seed
         self.memory_format = CHANNELS_LAST[2 + spatial_axes] if options.channels_last else torch.contiguous_format
         self.model = model.to(fabric.device)
-        self._frozen = freeze_parameters(self.model, options)
+        self._frozen = Frozen(self.model, options)
+        self._trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(self.model, options)
         self.peak_rate = scaled_rate(options, fabric.world_size)
         if options.gradient_checkpointing:
@@ -107,6 +109,19 @@ class Trainer:
         self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
         self._pending: list[Tensor] = []
         self._loss_names: list[str] = []
+        self._say_what_parts_change()
+
+    def _say_what_parts_change(self) -> None:
+        self._frozen.set_modes(self.progress.step)
+        parts = self.options.accumulate * self.fabric.world_size
+        if parts > 1 and (norms := [*batch_norms(self.model)]):
+            logger.warning(
+                "a step takes its batch in %d parts, and %s take the statistics of each part alone (%d cases), not of "
+                "the whole batch",
+                parts,
+                abridged(norms),
+                self.options.batch_size,
+            )
 
     def fit(
         self, batches: Iterator[Batch], stop: int, observer: TrainingObserver, interrupted: Callable[[], object]
@@ -124,6 +139,7 @@ class Trainer:
             NumericError: a loss or gradient was not finite; parameters and optimizer are as before that step.
         """
         self.forward.train()
+        self._frozen.set_modes(self.progress.step)
         waited, began, since = 0.0, time.perf_counter(), self.progress.step
         while self.progress.step < stop:
             before = time.perf_counter()
@@ -140,42 +156,64 @@ class Trainer:
                 observer.logged(step, losses, speed)
                 waited, began, since = 0.0, time.perf_counter(), step
             if (is_logged or self.fabric.world_size == 1) and interrupted():
-                return
+                break
+        self._share_buffers()
+
+    def _share_buffers(self) -> None:
+        """Give all processes the running statistics of the first, which are those that are saved.
+
+        While they train, that happens before each forward pass (of distributed data parallel); after the last one
+        each has its own, and would score its cases by them.
+        """
+        if self.fabric.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def _step(self, batches: list[Batch]) -> Tensor:
-        """One optimizer step on the mean gradient of the batches; returns the loss, its parts and the gradient norm."""
+        """One optimizer step on the gradient that the batches of all processes have as one.
+
+        Returns:
+            The loss, its parts and the gradient norm, the same on all processes.
+        """
         step, options = self.progress.step, self.options
+        if self._frozen.changes_at(step):
+            self._frozen.set_modes(step)
         torch.manual_seed(derive_seed(self.seed, "step", step, self.fabric.global_rank))
         for group in self.optimizer.param_groups:
             group["lr"] = self.peak_rate * group["lr_scale"] * rate_factor(options.schedule, step, options.steps)
-        sums = torch.zeros((), device=self.fabric.device)
+        processes, is_whole = self.fabric.world_size, len(batches) * self.fabric.world_size == 1
+        sums = torch.zeros((), device=self.fabric.device)  # of the weighted losses, and of the weights
         for number, batch in enumerate(batches, start=1):
             placed = batch.to(self.fabric.device, self.memory_format)
             with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
-                mixed, target = self.model.head.mix(placed.input, placed.target)
-                losses = self.model.head.loss(self.forward(mixed), target)
-                self.fabric.backward(losses["loss"] / len(batches))
+                mixed, target = self.model.head.mix(placed)
+                losses = dict(self.model.head.loss(self.forward(mixed), target))
+                weight = losses.pop("weight", sums.new_full((), len(mixed)))
+                weight = torch.ones_like(weight) if is_whole else weight.detach()
+                self.fabric.backward(losses["loss"] * weight)
+            separate_gradients(self._trained)
             self._loss_names = list(losses)
-            sums = sums + torch.stack([loss.detach().float() for loss in losses.values()])
-        for parameter in (parameter for until, frozen in self._frozen if step < until for parameter in frozen):
-            parameter.grad = None  # optimizers leave a parameter without gradient alone
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip_norm or math.inf)
-        self._refuse_unless_finite(sums[0] + norm)
+            sums = sums + torch.stack([*(loss.detach() * weight for loss in losses.values()), weight])
+        self._frozen.drop_gradients(step)
+        if processes > 1:
+            torch.distributed.all_reduce(sums)
+        if not is_whole:
+            scale_gradients(self._trained, processes / sums[-1])  # they are the mean over processes
+        means = sums[:-1] / sums[-1]
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, options.clip_norm or math.inf)
+        self._refuse_unless_finite(means[0] + norm)
         self.fabric_optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.update()
-        return torch.cat([sums / len(batches), norm.reshape(1)])
+        return torch.cat([means, norm.reshape(1)])
 
     def _refuse_unless_finite(self, value: Tensor) -> None:
-        bad = (~torch.isfinite(value)).float()
-        if self.fabric.world_size > 1:
-            bad = cast(Tensor, self.fabric.all_reduce(bad, reduce_op="max"))
-        torch.maximum(self._not_finite, bad, out=self._not_finite)
+        torch.maximum(self._not_finite, (~torch.isfinite(value)).float(), out=self._not_finite)
 
     def _read_losses(self) -> dict[str, float]:
         """Mean of the pending steps' values: the one place where the host waits for the device."""
-        self._share_pending()
+        self._stop_if_refused()
         means = torch.stack(self._pending).double().mean(dim=0).tolist()
         self._pending = []
         names = [*map(_loss_figure, self._loss_names), "grad_norm"]
@@ -183,10 +221,7 @@ class Trainer:
             "lr": max(float(group["lr"]) for group in self.optimizer.param_groups)
         }
 
-    def _share_pending(self) -> None:
-        """Average the pending values over processes, and stop if one of them was refused."""
-        if self._pending and self.fabric.world_size > 1:
-            self._pending = list(cast(Tensor, self.fabric.all_reduce(torch.stack(self._pending))))
+    def _stop_if_refused(self) -> None:
         if not self._not_finite.item():
             return
         finite = [bool(torch.isfinite(row).all()) for row in self._pending]
@@ -216,7 +251,7 @@ class Trainer:
             NumericError: as `fit`, or the step made something that is not finite; nothing is saved then.
             ResourceError: the disk is full; earlier checkpoints are intact.
         """
-        self._share_pending()
+        self._stop_if_refused()
         progress, checkpoint = self.progress, self._checkpoint()
         self._refuse_to_keep(checkpoint)
         if self.fabric.is_global_zero:

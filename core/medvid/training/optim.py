@@ -1,8 +1,6 @@
 """Optimizers: built from options, saved and restored by parameter name."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatch
-from itertools import islice
 from typing import Any
 
 import torch
@@ -32,31 +30,6 @@ def build_optimizer(model: Model, options: TrainOptions) -> torch.optim.Optimize
             return torch.optim.Adam(groups, lr=lr, betas=betas, eps=eps, fused=True)
         case SGD(lr=lr, momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
-
-
-def freeze_parameters(model: nn.Module, options: TrainOptions) -> list[tuple[int, list[nn.Parameter]]]:
-    """Exclude the parameters that are frozen for good, and find those that are for a while.
-
-    Returns:
-        For each temporary freeze, the step at which it ends and its parameters.
-
-    Raises:
-        ConfigError: no parameter has such a name.
-    """
-    temporary = []
-    for number, freeze in enumerate(options.freeze):
-        matched = [parameter for name, parameter in model.named_parameters() if fnmatch(name, freeze.parameters)]
-        if not matched:
-            raise ConfigError(
-                f"train.freeze[{number}].parameters is {freeze.parameters!r}, which no parameter of the model matches",
-                hint=f"the model's parameters are called e.g. {', '.join(islice(dict(model.named_parameters()), 3))}",
-            )
-        if freeze.steps is None:
-            for parameter in matched:
-                parameter.requires_grad_(False)
-        else:
-            temporary.append((freeze.steps, matched))
-    return temporary
 
 
 def parameter_groups(model: Model, options: TrainOptions) -> list[dict[str, Any]]:
