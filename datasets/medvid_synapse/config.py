@@ -63,6 +63,10 @@ class SynapseOptions(DatasetOptions):
     layout: LayoutName | Literal["preprocessed"] = "auto"
     """How the folder is laid out: `preprocessed` (the authors' train_npz and test_vol_h5), or as BTCV comes, see the
     data set btcv; or found out."""
+    datalist: str | None = None
+    """The file name below `root` of the list of volumes, if there are several."""
+    ignore_description: bool = False
+    """Read the volumes although a dataset.json in `root` has other labels or channels than BTCV."""
     size: Size2D = (224, 224)
     """Height and width that slices are resized to."""
     window: tuple[float, float] = (-125.0, 275.0)

@@ -109,6 +109,8 @@ class Scans(VolumeDataset):
                 "root": options.root,
                 "cache": options.cache,
                 "layout": options.layout,
+                "datalist": options.datalist,
+                "ignore_description": options.ignore_description,
                 "window": options.window,
                 "crop": False,
                 "split": options.split,

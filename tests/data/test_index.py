@@ -478,7 +478,7 @@ FOLDERS = st.sampled_from(
 ENDINGS = st.sampled_from([".nii.gz", ".nii", ".NII.GZ", ".NII", ".nii.gz.tmp", ".nrrd", ".dcm", "", ".zip", ".json"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(FOLDERS, PARTS, ENDINGS), max_size=4), st.booleans())
 def test_any_file_is_used_refused_or_named_as_left_out(files: list[tuple[str, str, str]], listed: bool) -> None:
     with TemporaryDirectory() as folder:
@@ -557,13 +557,15 @@ def test_what_is_not_predicted_is_said(tmp_path: Path) -> None:
 
 def test_unusable_paths_to_predict(tmp_path: Path) -> None:
     touch(tmp_path, "c/notes.txt", "d/imagesTr/x.nii", "d/labelsTr/x.nii", "e/X.nii", "e/x.nii.gz")
+    touch(tmp_path, "f/p1/t1.nii", "f/out/p1_t1.nii.gz", "f/out/pictures/p1_t1.png")
     (tmp_path / "broken.nii").symlink_to("nowhere")
     for path, words in (
         ("c", r"no \.nii\.gz"),
         ("c/notes.txt", "not named"),
         ("absent.nii.gz", "does not exist"),
         ("broken.nii", "does not exist"),
-        ("d", "folders that are named as those of label maps: labelsTr"),
+        ("d", "has folders of label maps, .*: labelsTr"),
+        ("f", "has folders of label maps, .*: out"),
         ("e", "images of one name"),
     ):
         with pytest.raises(DataError, match=words):

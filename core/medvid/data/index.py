@@ -11,6 +11,7 @@ from typing import Literal
 
 from medvid.data.description import read_json
 from medvid.data.listing import by_name, check_usable, find_files, identity, listed, name_key, name_left_out
+from medvid.data.output import PICTURES
 from medvid.data.volume_files import CaseFiles, channel_of, is_volume, stem
 from medvid.data.volume_folders import Naming, group_channels, label_folders, read_folders
 from medvid.data.volume_lists import (
@@ -83,7 +84,10 @@ def find_cases(
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
     path = find_list(root, datalist) if layout in {"auto", "datalist"} else None
     if layout == "datalist" and path is None:
-        raise DataError(f"{root} has no {' or '.join(DATALISTS)}", hint="set dataset.datalist or dataset.layout")
+        raise DataError(
+            f"{root} has no list of cases: no {' or '.join(DATALISTS)} that has one",
+            hint="set dataset.datalist or dataset.layout",
+        )
     if path:
         index = _from_list(root, path, fold)
     else:
@@ -253,12 +257,15 @@ def _with_channels(path: Path) -> tuple[Path, ...]:
 
 
 def _check_no_labels(path: Path, files: Sequence[Path]) -> None:
-    """Folders of studies are searched; those of a data set hold label maps too, which nobody wants to be predicted."""
+    """Folders of studies are searched; label maps in them, of a data set or predicted before, are no scans."""
     labels = label_folders() | _OTHER_LABELS
-    below = {file.relative_to(path).parent for file in files}
-    if named := sorted({str(folder) for folder in below if labels & {part.lower() for part in folder.parts}}):
+    below = sorted({file.relative_to(path).parent for file in files})
+    named = [folder for folder in below if labels & {part.lower() for part in folder.parts}]
+    predicted = [folder for folder in below if folder.parts and (path / folder / PICTURES).is_dir()]
+    if found := dict.fromkeys((*named, *predicted)):
         raise DataError(
-            f"{path} has folders that are named as those of label maps: {listed(named)}",
+            f"{path} has folders of label maps, as their names or the {PICTURES} in them say: "
+            f"{listed([str(folder) for folder in found])}",
             hint="give the folders of images, one by one",
         )
 

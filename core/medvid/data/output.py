@@ -4,6 +4,9 @@ from pathlib import Path
 
 from medvid.errors import ConfigError
 
+PICTURES = "pictures"
+"""Folder of the pictures of predictions, apart from the predictions: the name of one may be that of another's."""
+
 
 def check_output(folder: Path) -> None:
     """Refuse a folder that cannot be made, as it or one around it is a file.

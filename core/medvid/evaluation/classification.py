@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from medvid.config.evaluation import ClassificationEvaluationOptions
 from medvid.data.dataset import Case, ClassificationCase, Placement
+from medvid.data.output import PICTURES
 from medvid.errors import DataError
 from medvid.evaluation.accuracy import SHOWN_CLASSES, accuracies, class_rows, class_table, per_class, tie_notes
-from medvid.evaluation.report import PICTURES, file_name, write_cases
+from medvid.evaluation.report import file_name, write_cases
 from medvid.models.head import Prediction, Summary
 from medvid.plugin.info import InputInfo, TargetInfo
 

@@ -12,9 +12,6 @@ from rich.table import Table as RichTable
 
 from medvid.plugin.events import Table
 
-PICTURES = "pictures"
-"""Folder of the pictures of predictions, apart from the predictions: the name of one may be that of another's."""
-
 
 def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     """Write one line per row; a figure that is not defined is an empty field.

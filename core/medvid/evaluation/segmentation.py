@@ -11,11 +11,12 @@ from torch import nn
 
 from medvid.config.evaluation import SegmentationEvaluationOptions
 from medvid.data.dataset import Case, SegmentationCase
+from medvid.data.output import PICTURES
 from medvid.errors import ConfigError
 from medvid.evaluation.aggregate import HD95_COLUMNS, headline, per_label, state_notes
 from medvid.evaluation.label_table import label_table
 from medvid.evaluation.protocols import PROTOCOLS, Collector
-from medvid.evaluation.report import PICTURES, file_name
+from medvid.evaluation.report import file_name
 from medvid.evaluation.sliding_window import SliceWise, stream_scores
 from medvid.evaluation.views import View, make_view
 from medvid.models.head import Prediction, Summary
