@@ -68,6 +68,11 @@ class StackCase:
     def native_input(self) -> np.ndarray:
         return self._read("image")
 
+    @property
+    def display_window(self) -> tuple[float, float]:
+        """The authors' files are scaled."""
+        return 0.0, 1.0
+
     def native_truth(self) -> np.ndarray:
         return _label_ids(self._read("label"), self.id, self._path)
 

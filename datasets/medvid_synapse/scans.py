@@ -85,6 +85,10 @@ class ScanCase:
     def native_input(self) -> np.ndarray:
         return self._scan.native_input()
 
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        return self._scan.display_window
+
     def native_truth(self) -> np.ndarray:
         return _organs(self._scan.native_truth())
 

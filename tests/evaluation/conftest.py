@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,6 +35,10 @@ class MemoryCase:
 
     def native_input(self) -> np.ndarray:
         return self.image
+
+    @property
+    def display_window(self) -> tuple[float, float]:
+        return (-200.0, 300.0)
 
     def native_truth(self) -> np.ndarray:
         return self.truth
@@ -108,3 +114,17 @@ def one_hot() -> type[OneHot]:
 @pytest.fixture
 def grids() -> dict[str, Callable[..., Grid]]:
     return {"identity": identity_grid, "turned": turned_grid}
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that is written in the figures that are saved."""
+    found: list[str] = []
+    save = Figure.savefig
+
+    def record(figure: Figure, *args, **kwargs) -> None:
+        found.extend(artist.get_text() for artist in figure.findobj(Text))
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    return found

@@ -138,7 +138,7 @@ def test_nothing_to_score_is_nan_and_not_zero(make_case, grids, one_hot, tmp_pat
     assert len(scoring.figures((), tmp_path)) == 1
 
 
-def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, grids, one_hot, tmp_path):
+def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, grids, one_hot, tmp_path, texts):
     grid = grids["turned"](truth.shape, SPACING, margin=2)
     scoring = evaluator(figures=2)
     for shift, name in enumerate(["best", "middle", "../worst"]):
@@ -147,6 +147,10 @@ def test_pictures_are_drawn_from_the_worst_to_the_best_case(truth, make_case, gr
     files = scoring.figures((), tmp_path)
     assert [path.name for path in files] == ["..%2Fworst.png", "best.png"]
     assert all(path.parent == tmp_path / "figures" and path.stat().st_size > 10_000 for path in files)
+    worst, best = (text for text in texts if "mean Dice" in text)
+    assert worst.endswith("(the lowest of 3 cases)")
+    assert best == "best: mean Dice 1.000 (the highest of 3 cases)"
+    assert any("gray scale -200 to 300" in text for text in texts)  # the window of the case
 
 
 def test_predict_writes_label_map_and_picture(truth, make_case, grids, one_hot, tmp_path):

@@ -66,6 +66,11 @@ class SegmentationCase(Case, Protocol):
         """What figures show, in the file's own units: the first channel, or (*native_shape, 3) red, green and blue."""
         ...
 
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        """The values of `native_input` that figures draw black and white; None leaves it to what is there."""
+        ...
+
     def native_truth(self) -> np.ndarray:
         """Label ids (uint8) on the file's own grid, shape ``grid.native_shape``."""
         ...

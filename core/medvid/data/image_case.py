@@ -117,6 +117,10 @@ class ImageCase:
     def native_input(self) -> np.ndarray:
         return self._pixels
 
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        return self._options.window
+
     def native_truth(self) -> np.ndarray:
         return self._truth(self._masks())
 

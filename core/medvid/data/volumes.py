@@ -47,15 +47,22 @@ class VolumeCase:
         labels: number of labels.
         load: gives the prepared case; called when it is needed first.
         content: what the files held when the case was prepared; None for files that are only just opened.
+        window: see `display_window`.
     """
 
     def __init__(
-        self, files: CaseFiles, labels: int, load: Callable[[], Prepared], content: Fingerprint | None = None
+        self,
+        files: CaseFiles,
+        labels: int,
+        load: Callable[[], Prepared],
+        content: Fingerprint | None = None,
+        window: tuple[float, float] | None = None,
     ) -> None:
         self._files = files
         self._labels = labels
         self._load = load
         self._content = content
+        self._window = window
 
     @property
     def id(self) -> str:
@@ -79,6 +86,10 @@ class VolumeCase:
     def native_input(self) -> np.ndarray:
         self._check_unchanged()
         return nifti.read(self._files.images[0], self.id).channels_last[..., 0]
+
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        return self._window
 
     def native_truth(self) -> np.ndarray:
         if self._files.label is None:
@@ -217,16 +228,18 @@ class VolumeDataset(Dataset):
 
     def case(self, case: str) -> VolumeCase:
         files, content = self._files(case), self._fingerprint(case)
-        return VolumeCase(files, self._preparation.labels, partial(self._cache.read, files, content), content)
+        return self._case(files, partial(self._cache.read, files, content), content)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
         preparation = self._preparation
         found = find_volumes(paths, preparation.channels, self.options.layout)
         _warn(found.notes)
-        return (
-            VolumeCase(files, preparation.labels, partial(_prepare_aloud, preparation, files))
-            for files in found.cases.values()
-        )
+        return (self._case(files, partial(_prepare_aloud, preparation, files)) for files in found.cases.values())
+
+    def _case(self, files: CaseFiles, load: Callable[[], Prepared], content: Fingerprint | None = None) -> VolumeCase:
+        options = self.options
+        window = options.window if options.normalize == "window" else None
+        return VolumeCase(files, self._preparation.labels, load, content, window)
 
     @cached_property
     def _index(self) -> Index:

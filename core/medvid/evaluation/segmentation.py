@@ -85,10 +85,16 @@ class SegmentationEvaluator:
         return Summary(metrics=figures, table=label_table(summaries), notes=notes)
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:  # noqa: ARG002 (views have it all)
-        """Draw as many cases as the options ask for, spread evenly from the lowest to the highest mean Dice."""
+        """Draw as many cases as the options ask for, spread evenly from the lowest to the highest mean Dice.
+
+        Each says in its title which place it has.
+        """
         ranked = sorted((folder / "views").glob("*.npz"), key=lambda path: (View.load_mean_dice(path), path))
         chosen = np.linspace(0, len(ranked) - 1, min(self._options.figures, len(ranked))).round().astype(int)
-        return [self._draw(View.load(ranked[index]), folder / "figures") for index in chosen]
+        return [
+            self._draw(View.load(ranked[index]), folder / "figures", _place(index, len(ranked)))
+            for index in chosen.tolist()
+        ]
 
     @torch.inference_mode()
     def predict(self, model: nn.Module, case: Case, folder: Path) -> Prediction:
@@ -100,7 +106,7 @@ class SegmentationEvaluator:
         folder.mkdir(parents=True, exist_ok=True)
         files = [case.write(prediction, folder)]
         if self._options.figures:
-            view = make_view(case.id, case.grid, case.layout, image=case.native_input(), prediction=prediction)
+            view = _view(case, prediction)
             files.append(self._draw(view, folder / PICTURES))
         return Prediction(tuple(files))
 
@@ -128,23 +134,15 @@ class SegmentationEvaluator:
         (folder / "predictions").mkdir(parents=True, exist_ok=True)
         case.write(prediction, folder / "predictions")
         if self._options.figures:
-            view = make_view(
-                case.id,
-                case.grid,
-                case.layout,
-                image=case.native_input(),
-                prediction=prediction,
-                truth=case.native_truth(),
-                dice=[math.nan, *(row["dice"] for row in rows)],
-            )
+            view = _view(case, prediction, case.native_truth(), [math.nan, *(row["dice"] for row in rows)])
             (folder / "views").mkdir(exist_ok=True)
             view.save(folder / "views" / f"{file_name(case.id)}.npz")
 
-    def _draw(self, view: View, folder: Path) -> Path:
+    def _draw(self, view: View, folder: Path, reason: str = "") -> Path:
         from medvid.evaluation.figures import draw
 
         folder.mkdir(parents=True, exist_ok=True)
-        return draw(view, self._labels, folder / f"{file_name(view.case)}.png")
+        return draw(view, self._labels, folder / f"{file_name(view.case)}.png", reason)
 
     def _definitions(self, figures: Mapping[str, float]) -> list[str]:
         """What a reader has to know of these figures, in the order in which they appear."""
@@ -156,6 +154,29 @@ class SegmentationEvaluator:
         if "surface_dice" in figures:
             notes[-1] += f"; the tolerance is {self._options.tolerance:g} {unit}"
         return notes
+
+
+def _view(
+    case: SegmentationCase, prediction: np.ndarray, truth: np.ndarray | None = None, dice: Sequence[float] = ()
+) -> View:
+    return make_view(
+        case.id,
+        case.grid,
+        case.layout,
+        image=case.native_input(),
+        prediction=prediction,
+        truth=truth,
+        dice=dice,
+        window=case.display_window,
+    )
+
+
+def _place(index: int, count: int) -> str:
+    """Why a case is shown, by its place in the order of mean Dice."""
+    names = {count // 2: "the median", count - 1: "the highest", 0: "the lowest"}
+    if count == 1:
+        return "the only case"
+    return f"{names.get(index, f'number {index + 1} from below')} of {count} cases"
 
 
 def _segmentation(case: Case) -> SegmentationCase:

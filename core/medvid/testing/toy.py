@@ -121,6 +121,10 @@ class ToyCase(LabelledCase):
         """The first channel."""
         return self.prepared[0].numpy()
 
+    @property
+    def display_window(self) -> None:
+        """Of no modality."""
+
     def native_truth(self) -> np.ndarray:
         """The labels."""
         return self.target.byte().numpy()
