@@ -381,7 +381,7 @@ def test_where_training_had_many_scales_others_are_named(tmp_path, caplog):
     data = dataset(tmp_path, size=(64, 64), split={"train": ["a", "b", "c"], "validation": ["a", "b", "c"]})
     data.prepare("abc", nothing)
     assert "training images of 60 to 150 x 60 to 150 pixels are all resized to 64 x 64" in caplog.text
-    assert "scales from 0.43 to 1.1" in caplog.text
+    assert "scale is 0.43 to 1.1 across and 0.43 to 1.1 down" in caplog.text
     for name, side in (("fits", 100), ("not", 600)):
         save(tmp_path / "new" / f"{name}.png", discs(side))
     assert [case.grid.prepared_shape for case in data.open([tmp_path / "new"])] == [(64, 64)] * 2

@@ -125,12 +125,14 @@ def tell_training_sizes(trained: TrainingSizes, options: ImageDatasetOptions) ->
     """Log what becomes of training images of several sizes, and of those smaller than a crop."""
     if options.size is not None and trained.mixed:
         log.warning(
-            "training images of %s pixels are all resized to %s, so they are seen at scales from %.2g to %.2g; for one "
-            "scale set dataset.size: null and a dataset.crop",
+            "training images of %s pixels are all resized to %s, so the scale is %.2g to %.2g across and %.2g to %.2g "
+            "down; for one scale set dataset.size: null and a dataset.crop",
             trained,
             _shown(options.size),
-            min(options.size[0] / trained.height[2], options.size[1] / trained.width[2]),
-            max(options.size[0] / trained.height[0], options.size[1] / trained.width[0]),
+            options.size[1] / trained.width[2],
+            options.size[1] / trained.width[0],
+            options.size[0] / trained.height[2],
+            options.size[0] / trained.height[0],
         )
     height, width = options.input_size
     if options.size is None and (height > trained.height[1] or width > trained.width[1]):
