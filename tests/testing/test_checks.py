@@ -58,6 +58,7 @@ DATASETS = {
     "pickles": ("Clings", "cannot pickle"),
     "digests": ("Forgets", "same digest"),
     "check": ("Refuses", "check refuses the data set's own sample: toy"),
+    "descriptions": ("Rambles", "cannot be kept as JSON"),
     "evaluation": ("Renames", "calls itself"),
     "geometry": ("Turns", "native_shape"),
     "geometry ": ("Mirrors", "not where they belong"),

@@ -1,10 +1,11 @@
 """A data set that keeps to the contract, and others that break one promise each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,6 +106,13 @@ class Refuses(Good):
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (likewise)
         raise DataError(f"toy {case} cannot be read")
+
+
+class Rambles(Good):
+    """Describes its training cases by what no file can keep."""
+
+    def describe(self, cases: Sequence[str]) -> Mapping[str, Any]:
+        return {"cases": set(cases)}
 
 
 class Renames(Good):

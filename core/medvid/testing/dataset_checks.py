@@ -3,6 +3,7 @@
 They run on the data set's generated sample, or on a folder that the plugin's own tests provide.
 """
 
+import json
 import pickle
 import random
 import re
@@ -116,6 +117,17 @@ def check(subject: DatasetSubject) -> None:
         expect(False, f"check refuses the data set's own sample: {error}")
 
 
+def descriptions(subject: DatasetSubject) -> None:
+    """What it says of its training cases is JSON, and a data set that is pointed elsewhere takes it."""
+    description = subject.prepared().describe(subject.splits["train"])
+    try:
+        kept = json.loads(json.dumps(description, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        expect(False, f"what describe returns cannot be kept as JSON: {error}")
+    with tempfile.TemporaryDirectory() as folder:
+        subject.load(subject.spec.target)(subject.read({**subject.block, "root": folder})).remember(kept)
+
+
 def missing_data(subject: DatasetSubject) -> None:
     """An empty folder is an error of medvid's own, with a sentence."""
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +141,7 @@ def missing_data(subject: DatasetSubject) -> None:
     expect(False, "an empty folder passes for a data set")
 
 
-DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, check, missing_data)
+DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, check, descriptions, missing_data)
 
 
 def _in_range(target: torch.Tensor, labels: int) -> bool:
