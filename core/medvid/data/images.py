@@ -108,7 +108,7 @@ class ImageDataset(Dataset):
         heads = self._heads({case: self._files(case).image for case in cases})
         return {
             "sizes": TrainingSizes.of([size for size, _ in heads.values()]).to_json(),
-            "bits": sorted({bits for _, bits in heads.values()}),
+            "bits": sorted({max(bits, 8) for _, bits in heads.values()}),
             "palette": {str(index): list(colour) for index, colour in sorted(self._palette.items())},
         }
 

@@ -302,6 +302,8 @@ class Run:
         path = self._checkpoint(checkpoint)
         load_weights(session.model, path)
         session.model.to(session.fabric.device)
+        origin = read_origin(self.folder)
+        session.dataset.remember(origin.description if origin else {})
         return checkpoint_step(path)
 
     def _checkpoint(self, which: str) -> Path:

@@ -161,7 +161,8 @@ class _Execution:
             dataset.prepare(both, self.report.progress("prepare"))
             check_truth(dataset, self.cases[self.task.evaluation.split])
             if self.is_new:
-                self.origin = Origin({}, self.report.info.plugins, known_splits(dataset, self.cases))
+                description = dataset.describe(self.cases["train"])
+                self.origin = Origin({}, self.report.info.plugins, known_splits(dataset, self.cases), description)
             elif self.origin:
                 known = {case: known for split in self.cases for case, known in self.origin.splits[split].items()}
                 check_cases(dataset, known, "start a new run on the new data: platform run TASK.yaml")

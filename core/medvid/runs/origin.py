@@ -46,11 +46,13 @@ class Origin:
         task: the content of resolved.yaml.
         plugins: version by distribution.
         splits: the cases of each split, in their order.
+        description: of the training cases, see `Dataset.describe`.
     """
 
     task: Mapping[str, Any]
     plugins: Mapping[str, str]
     splits: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -85,7 +87,7 @@ def read_origin(folder: RunFolder) -> Origin | None:
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    return Origin(content["task"], content["plugins"], splits)
+    return Origin(content["task"], content["plugins"], splits, content.get("description", {}))
 
 
 def read_task(path: Path) -> dict[str, Any]:
