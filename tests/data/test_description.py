@@ -101,6 +101,20 @@ def test_labels_and_channels_that_contradict_the_folder(
     assert "dataset.ignore_description" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"modality": {"0": "T1"}, "channel_names": {"0": "T1", "1": "T2"}}, "different numbers of channels"),
+        ({"modality": "T1"}, "modality has to be an object or a list"),
+        ({"labels": "background, tumour"}, "labels has to be an object or a list"),
+    ],
+)
+def test_unusable_descriptions(tmp_path: Path, content: dict, words: str) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"dataset\.json: .*{words}"):
+        describe(tmp_path)
+
+
 def test_json_as_windows_writes_it(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "a": 1}}', encoding="utf-8-sig")
     assert describe(tmp_path).labels == ("background", "a")

@@ -175,9 +175,14 @@ def test_a_folder_that_is_a_link_itself(tmp_path: Path) -> None:
         ('{"training": []}', "no cases found"),
         ('{"training": [{"image": "a.nii", "label": ["a.nii"]}]}', "is not the name of a file"),
         ('{"training": {"image": "a.nii"}}', "has to be a list of cases"),
+        ('{"training": ["a\\u0000.nii"]}', r"training\[0\]: .* cannot be the name of a file"),
+        (json.dumps({"training": ["a" * 300]}), r"training\[0\]: .* cannot be the name of a file"),
+        ('{"training": ["circle/a.nii"]}', r"cannot be the name of a file|missing"),
         ('{"training": [{"image": "a.nii", "fold": "first"}]}', "a fold has to be a number, got 'first'"),
         ('{"dataset": {"a": {"image": "a.nii"}}}', r"dataset\.a: an entry has to be"),
         ('{"dataset": ["a.nii"]}', "dataset has to hold"),
+        ('{"dataset": {"../a": {"images": ["a.nii"]}}}', r"the case '\.\./a' cannot be the name of a file"),
+        ('{"dataset": {"a\\nb": {"images": ["a.nii"]}}}', "cannot be the name of a file"),
         ('{"training": ["a.nii"], "training": []}', "the key 'training' is there twice"),
         ('{"training": [{"label": "a"}]}', "an entry has to be"),
         ('{"training": [3]}', "an entry has to be"),
@@ -185,6 +190,7 @@ def test_a_folder_that_is_a_link_itself(tmp_path: Path) -> None:
 )
 def test_unusable_datalists(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "dataset_0.json").write_text(content)
+    (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(DataError, match=words):
         find_cases(tmp_path)
 

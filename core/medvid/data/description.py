@@ -129,13 +129,22 @@ def read_json_value(path: Path) -> Any:
 
 def _read(root: Path, name: str) -> Description:
     content = read_json(root / name)
-    channels = content.get("channel_names") or content.get("modality")
-    labels = content.get("labels")
+    path = root / name
+    channels = {key: len(value) for key in ("channel_names", "modality") if (value := _names(path, content, key))}
+    if len(set(channels.values())) > 1:
+        raise DataError(f"{path}: channel_names and modality name different numbers of channels", hint="correct one")
     try:
-        names = label_names(labels) if isinstance(labels, dict | list) and labels else None
+        labels = label_names(value) if (value := _names(path, content, "labels")) else None
     except ValueError as error:
-        raise DataError(f"{root / name}: labels: {error}") from error
-    return Description(names, len(channels) if isinstance(channels, dict | list) else None, name)
+        raise DataError(f"{path}: labels: {error}") from error
+    return Description(labels, next(iter(channels.values()), None), name)
+
+
+def _names(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Any] | list[Any]:
+    value = content.get(key) or []
+    if not isinstance(value, dict | list):
+        raise DataError(f"{path}: {key} has to be an object or a list, got {value!r:.80}")
+    return value
 
 
 def _check_agree(root: Path, one: Description, other: Description) -> None:

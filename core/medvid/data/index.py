@@ -168,7 +168,7 @@ def _check_number(root: Path, count: int) -> None:
     """nnU-Net's dataset.json says how many cases there are, so that missing ones are noticed."""
     path = root / "dataset.json"
     number = read_json(path).get("numTraining", count) if path.is_file() else count
-    if number != count:
+    if str(number) != str(count):
         raise DataError(
             f"{path}: numTraining is {number}, but there are {count} training cases",
             hint="add those that are missing, take away those that do not belong there, or correct the number",

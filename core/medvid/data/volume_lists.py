@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import normalize
 
 from medvid.data.description import read_json, read_json_value
-from medvid.data.listing import by_name, find_spelled, listed, name_key
+from medvid.data.listing import by_name, find_spelled, listed, name_key, shown_name
 from medvid.data.volume_files import CaseFiles, case_name, check_distinct, ending, stem
 from medvid.data.volume_folders import find_labels
 from medvid.errors import DataError
@@ -195,6 +195,8 @@ def _read_case(root: Path, case: str, entry: Any, path: Path, known: dict[Path, 
     where = f"{path.name}: {_CASES}.{case}"
     if not isinstance(entry, dict) or not entry.get("images"):
         raise DataError(f"{where}: an entry has to be {{images: [...], label: ...}}, got {entry!r}")
+    if not case or case.startswith(".") or {"/", "\\"} & set(case) or shown_name(case) != case:
+        raise DataError(f"{path}: the case {case!r} cannot be the name of a file", hint="predictions are named by it")
     return Entry("train", _read_files(root, case, entry["images"], entry.get("label"), where, known))
 
 
@@ -227,8 +229,12 @@ def _inside(root: Path, name: Any, where: str) -> Path:
     """A path that an index file names; neither it nor a link may lead out of the data set's folder."""
     if not isinstance(name, str):
         raise DataError(f"{where}: {name!r} is not the name of a file")
-    path = root / name
-    resolved, top = path.resolve(), root.resolve()
+    path, top = root / name, root.resolve()
+    try:
+        resolved = path.resolve()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a character that no name has, links in a circle
+        raise DataError(f"{where}: {name!r:.80} cannot be the name of a file: {error}") from None
     if not resolved.is_relative_to(top):
         raise DataError(
             f"{where}: {name} leads out of the data set's folder {root}", hint="set dataset.root to a folder above both"
@@ -266,7 +272,7 @@ def _notes(path: Path, content: Mapping[str, Any], splits: Mapping[str, Sequence
         yield f"{path.name}: these keys of entries are not read: {listed(keys)}"
     for key, split in (("numTraining", "train"), ("numTest", "test")):
         count = len(splits.get(split, ()))
-        if key in content and content[key] != count and split in splits:
+        if split in splits and str(content.get(key, count)) != str(count):
             yield f"{path.name}: {key} is {content[key]}, but {count} cases are listed; the list counts"
 
 
