@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medvid.data.video_index import find_class_names, find_clips_in_folders, find_videos
+from medvid.data.video_index import find_class_names, find_clips_in_folders, find_videos, left_out_of
 from medvid.data.video_labels import find_labels, read_labels
 from medvid.data.video_lists import ListFormat, find_lists, read_lists
 from medvid.errors import DataError
@@ -374,6 +374,8 @@ def test_videos_for_prediction(tmp_path) -> None:
     ):
         with pytest.raises(DataError, match=reason):
             find_videos([tmp_path / path for path in paths])
+    touch(tmp_path, "in/b/frame.png")
+    assert left_out_of([tmp_path / "in"]) == [f"1 file in {tmp_path / 'in'} left out, they are not videos: b/frame.png"]
 
 
 @pytest.mark.parametrize(

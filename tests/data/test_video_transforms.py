@@ -199,6 +199,7 @@ def test_the_published_settings_are_the_defaults() -> None:
         ({"augment": {"rand_augment": {"magnitude": 20}}}, "less than or equal to 10"),
         ({"test_short_side": 20}, "is smaller than size 32"),
         ({"std": [0, 1, 1]}, "greater than 0"),
+        ({"classes": ["Cough", "no cough", "cough"]}, "'Cough' and 'cough' are the same class"),
         ({"reader": "opencv"}, "'auto' or 'av'"),
     ],
 )

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from medvid.config.options import DatasetOptions, Options
 from medvid.config.video_augment import VideoAugmentOptions
 from medvid.data.video_index import VideoIndex, find_class_names, find_clips_in_folders
-from medvid.data.video_labels import find_labels, read_labels
+from medvid.data.video_labels import find_labels, label_key, read_labels
 from medvid.data.video_lists import ListFormat, find_lists, read_lists
 from medvid.data.video_sampling import Sampling, SamplingKind, ShortPolicy
 from medvid.errors import DataError
@@ -75,6 +75,16 @@ class VideoDatasetOptions(DatasetOptions):
     verify_content: bool = False
     """Before a run, hash all files and compare with what `platform data check` noted of them. Without it, only files
     whose size or time changed since then are hashed."""
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        first: dict[str, str] = {}
+        for name in classes or ():
+            other = first.setdefault(label_key(name), name)
+            if other != name or (classes or ()).count(name) > 1:
+                raise ValueError(f"{other!r} and {name!r} are the same class")
+        return classes
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "VideoDatasetOptions":

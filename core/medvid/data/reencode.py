@@ -6,6 +6,7 @@ torch, as many processes do this.
 
 import errno
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -17,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from medvid.data.listing import listed
 from medvid.data.output import check_output
 from medvid.data.processes import in_processes
 from medvid.data.video_index import SUFFIXES
 from medvid.data.video_pictures import UPRIGHT, turned
-from medvid.data.video_reader import UnexpectedFrameError, VideoReader, VideoReadError, open_video, reason_of
+from medvid.data.video_reader import COUNTED, UnexpectedFrameError, VideoReader, VideoReadError, open_video, reason_of
 from medvid.errors import DataError, ResourceError
+
+log = logging.getLogger(__name__)
 
 MARKER = "reencoded.json"
 """Says how the videos of a folder were encoded."""
@@ -79,18 +83,25 @@ def reencode(
     _mark(target, encoding)
     _copy_lists(source, target)
     todo = [file for file in files if not (target / file).is_file()]
-    done, reasons = len(files) - len(todo), {}
+    done, reasons, counted = len(files) - len(todo), {}, []
     progress(done, len(files))
-    for file, reason in in_processes(partial(_reencode_file, source, target, encoding), todo, workers):
+    for file, (reason, counts) in in_processes(partial(_reencode_file, source, target, encoding), todo, workers):
         done += 1
         if reason:
             reasons[file] = reason
+        if counts:
+            counted.append(file)
         progress(done, len(files))
+    if counted:
+        log.warning("each of %d videos %s: %s", len(counted), COUNTED, listed(sorted(counted)))
     return {file: reasons[file] for file in files if file in reasons}
 
 
-def reencode_video(source: Path, target: Path, encoding: Encoding) -> None:
+def reencode_video(source: Path, target: Path, encoding: Encoding) -> bool:
     """Re-encode a single video.
+
+    Returns:
+        Whether its frames have no times, and were counted.
 
     Raises:
         VideoReadError: it cannot be decoded.
@@ -103,6 +114,7 @@ def reencode_video(source: Path, target: Path, encoding: Encoding) -> None:
         except UnexpectedFrameError:
             video.look_closer()
             _encode(video, target, form, encoding)
+        return video.times.source == "order"
 
 
 def _encode(video: VideoReader, target: Path, form: str, encoding: Encoding) -> None:
@@ -162,27 +174,27 @@ def _add_stream(written: Any, video: VideoReader, picture: Any, encoding: Encodi
     return new
 
 
-def _reencode_file(source: Path, target: Path, encoding: Encoding, file: str) -> str | None:
-    """Re-encode one file; its reason if that failed."""
+def _reencode_file(source: Path, target: Path, encoding: Encoding, file: str) -> tuple[str | None, bool]:
+    """Re-encode one file; why that failed, if it did, and whether its frames were counted."""
     made = target / file
     part = made.with_name(f".{made.name}{_PART}")
     try:
         made.parent.mkdir(parents=True, exist_ok=True)
-        reencode_video(source / file, part, encoding)
+        counted = reencode_video(source / file, part, encoding)
         part.replace(made)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ResourceError(
                 f"{made} cannot be written: {error.strerror}", hint="free space, then run again"
             ) from None
-        return reason_of(error)
+        return reason_of(error), False
     except VideoReadError as error:
-        return error.reason
+        return error.reason, False
     except Exception as error:  # encoders raise all kinds
-        return reason_of(error)
+        return reason_of(error), False
     finally:
         part.unlink(missing_ok=True)
-    return None
+    return None, counted
 
 
 def _check_folders(source: Path, target: Path) -> None:

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from medvid.data.video_reader import UnexpectedFrameError, VideoReader, VideoReadError, open_video
+from medvid.data.video_reader import COUNTED, UnexpectedFrameError, VideoReader, VideoReadError, open_video
 
 _COMPARED = 8
 """Frames of a video that are read once more after a seek."""
 _SLOW = "is decoded from its beginning for each clip, as no seek finds its frames: platform data prepare makes it fast"
-_COUNTED = "has no times of its frames, or wrong ones: they are counted, at the constant rate that it names"
 
 
 def check_video(path: str, *, deep: bool) -> list[str]:
@@ -29,7 +28,7 @@ def check_video(path: str, *, deep: bool) -> list[str]:
         else:
             video.frames_at([0.0, video.length.last / 2, video.length.last])
         if video.times.source == "order":
-            return [_COUNTED]
+            return [COUNTED]
         return [] if video.seeks else [_SLOW]
 
 

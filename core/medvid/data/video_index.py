@@ -208,6 +208,17 @@ def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
     return found
 
 
+def left_out_of(paths: Sequence[Path]) -> list[str]:
+    """What to tell about files in folders, given for prediction, that are not videos."""
+    return [
+        line
+        for path in paths
+        for line in name_left_out(
+            path, [file for file in find_files(path) if not _is_video(file)], (), lambda _: "they are not videos"
+        )
+    ]
+
+
 def _class_roots(root: Path) -> list[tuple[str, Path]]:
     """Folders that hold one folder per class, with their splits; `root` itself, without a split, if it is undivided.
 

@@ -19,6 +19,9 @@ from medvid.data.video_times import FrameTimes, Remembered, times_of_frames, tim
 from medvid.errors import DataError
 
 _REMEMBERED = Remembered()
+COUNTED = "has no times of its frames, or wrong ones: they are counted, at the constant rate that it names"
+"""What to tell of a file whose `FrameTimes` are of the source order."""
+
 _BACK = 3
 """Key frames that are tried, from the last one before a frame on."""
 

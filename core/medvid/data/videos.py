@@ -23,7 +23,7 @@ from medvid.data.dataset import Dataset, Progress
 from medvid.data.sample import Batch
 from medvid.data.video_case import VideoCase
 from medvid.data.video_check import check_video
-from medvid.data.video_index import Clip, VideoIndex, find_videos
+from medvid.data.video_index import Clip, VideoIndex, find_videos, left_out_of
 from medvid.data.video_reader import VideoReadError, decoder, open_video
 from medvid.data.video_sampling import SHORT_HINT, random_times
 from medvid.data.video_transforms import to_clip, train_clip
@@ -170,6 +170,8 @@ class VideoDataset(Dataset):
         return VideoCase(case, self.clip(case), self.options, _HINT)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
+        for line in left_out_of(paths):
+            log.warning(line)
         for name, clip in find_videos(paths).items():
             yield VideoCase(name, clip, self.options)
 
