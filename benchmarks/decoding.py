@@ -4,9 +4,9 @@
 
 H.264 videos are generated with a key frame every 12 frames, as `platform data prepare` writes them, and every 250, as
 most are that are downloaded. A clip is what training reads: 16 frames, each fourth, from a random place. It is read
-unchecked (a seek, and whatever comes then, as PyAV gives it), checked, checked again in files whose times are
-remembered, and checked with all that follows: a random crop, flip and normalisation. They take turns, each with one
-thread.
+unchecked (a seek, and whatever comes then, as PyAV gives it), checked, checked in files whose times are remembered,
+likewise by decord, and checked with all that follows: a random crop, flip and normalisation. They take turns, each
+with one thread.
 """
 
 import argparse
@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from common import print_table, stopwatch, take_turns
 
-from medvid.config.videos import ListedVideoOptions
+from medvid.config.videos import ListedVideoOptions, ReaderName
 from medvid.data import video_reader
 from medvid.data.video_sampling import Length, random_times
 from medvid.data.video_transforms import to_clip, train_clip
 
 GOPS = (12, 250)
-KINDS = ("unchecked", "checked", "remembered", "input")
+KINDS = ("unchecked", "checked", "remembered", "decord", "input")
 CPU = torch.device("cpu")
 
 
@@ -63,17 +63,18 @@ def unchecked(path: Path, times: Callable[[Length], list[float]]) -> np.ndarray:
         return np.stack(frames)
 
 
-def checked(path: Path, times: Callable[[Length], list[float]], *, remembered: bool) -> np.ndarray:
+def checked(path: Path, times: Callable[[Length], list[float]], reader: ReaderName, *, remembered: bool) -> np.ndarray:
     if not remembered:
         video_reader.forget()
-    with video_reader.open_video(path) as video:
+    with video_reader.open_video(path, decoder=reader) as video:
         return video.frames_at(times(video.length))
 
 
 def clip_reader(kind: str, paths: list[Path], options: ListedVideoOptions) -> Callable[[], float]:
     """Reads the next clip of an endless order, the same for every kind; returns its seconds."""
     order = places(len(paths))
-    remembered = kind == "remembered"
+    remembered = kind in {"remembered", "decord"}
+    reader: ReaderName = "decord" if kind == "decord" else "auto"
 
     def read() -> float:
         index, seed = next(order)
@@ -83,12 +84,12 @@ def clip_reader(kind: str, paths: list[Path], options: ListedVideoOptions) -> Ca
             return random_times(options.train_sampling(), length, random.random)
 
         if remembered:
-            checked(paths[index], lambda _: [0.0], remembered=True)
+            checked(paths[index], lambda _: [0.0], reader, remembered=True)
         with stopwatch(CPU) as watch:
             if kind == "unchecked":
                 frames = unchecked(paths[index], times)
             else:
-                frames = checked(paths[index], times, remembered=remembered)
+                frames = checked(paths[index], times, reader, remembered=remembered)
             if kind == "input":
                 train_clip(to_clip(frames), options, seed)
         return watch.seconds

@@ -72,6 +72,22 @@ COPIED = {
     "turned.mp4": ("baseline.mp4", "", "-metadata:s:v rotate=90"),
 }
 
+FILES = (*ENCODED, *COPIED)
+BY_DECORD = {
+    "default.mp4": True,
+    "uneven.mp4": True,
+    "wmv2.wmv": True,
+    "vp9.webm": True,
+    "x265.mkv": False,
+    "open gop.mkv": False,
+    "mpeg2.mkv": False,
+    "refresh.mp4": False,
+    "cut default.mp4": False,
+    "turned.mp4": False,
+}
+"""Files by whether decord decodes them, where it is asked for."""
+READ = [(name, "av") for name in FILES] + [(name, "decord") for name in BY_DECORD]
+
 
 @dataclass(frozen=True)
 class Film:
@@ -133,10 +149,10 @@ def decoded(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return times - times[0], np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
 
 
-@pytest.mark.parametrize("name", [*ENCODED, *COPIED])
+@pytest.mark.parametrize(("name", "reader"), READ)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_seek_gives_the_frame_that_decoding_in_one_go_gives(film, name, data) -> None:
+def test_any_seek_gives_the_frame_that_decoding_in_one_go_gives(film, name, reader, data) -> None:
     given = film(name)
     places = st.integers(0, len(given.times) - 1)
     asked = data.draw(st.lists(places, min_size=1, max_size=5))
@@ -144,12 +160,19 @@ def test_any_seek_gives_the_frame_that_decoding_in_one_go_gives(film, name, data
     if data.draw(st.booleans()):
         forget()
     steps = np.diff(given.times, append=given.times[-1] + 0.04)
-    with open_video(given.path) as video:
+    with open_video(given.path, decoder=reader) as video:
         found = video.frames_at((given.times + share * steps)[asked].tolist())
         assert video.length.duration == pytest.approx(given.times[-1] + 0.04, abs=0.05)
     assert found.shape == (len(asked), *given.frames.shape[1:])
     difference = np.abs(found.astype(int) - given.frames[asked]).mean(axis=(1, 2, 3))
     assert difference.max() < 5, (name, asked, numbers(found), numbers(given.frames[asked]))
+
+
+@pytest.mark.parametrize("name", BY_DECORD)
+def test_decord_decodes_what_it_reads_right(film, name) -> None:
+    with open_video(film(name).path, decoder="decord") as video:
+        video.frames_at([0.7])
+        assert (video.times.decord is True) is BY_DECORD[name]
 
 
 @pytest.mark.parametrize("name", ["h264.avi", "xvid.divx", "no length.webm", "cut x265.mkv", "uneven.mp4", "mpeg2.mpg"])
@@ -212,10 +235,11 @@ def test_pictures_are_turned_and_mirrored_as_ffmpeg_does(film, tmp_path, name) -
     given, path = film("baseline.mp4"), tmp_path / "a.mp4"
     path.write_bytes(with_matrix(given.path.read_bytes(), MIRRORS[name]))
     _, frames = decoded(path)
-    with open_video(path) as video:
-        found = video.frames_at([0.3, 1.0])
-    assert found.shape[1:] == frames.shape[1:]
-    assert np.abs(found.astype(int) - frames[[7, 25]]).mean() < 5
+    for reader in ("av", "decord"):
+        with open_video(path, decoder=reader) as video:
+            found = video.frames_at([0.3, 1.0])
+        assert found.shape[1:] == frames.shape[1:]
+        assert np.abs(found.astype(int) - frames[[7, 25]]).mean() < 5
     reencode_video(path, tmp_path / "b.mp4", Encoding(side=HEIGHT, gop=6, crf=12))
     _, again = decoded(tmp_path / "b.mp4")
     assert np.abs(again.astype(int) - frames).mean() < 8

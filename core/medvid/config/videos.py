@@ -15,6 +15,7 @@ from medvid.data.video_sampling import Sampling, SamplingKind, ShortPolicy
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
 
+ReaderName = Literal["auto", "av", "decord"]
 Color = tuple[float, float, float]
 PositiveColor = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
@@ -63,9 +64,9 @@ class VideoDatasetOptions(DatasetOptions):
     std: PositiveColor = (0.225, 0.225, 0.225)
     """What they are divided by then."""
     augment: VideoAugmentOptions = VideoAugmentOptions()
-    reader: Literal["auto", "av"] = "auto"
-    """What decodes the files: PyAV, with either word. Decoders that cannot be checked for which frame they give are not
-    used."""
+    reader: ReaderName = "auto"
+    """What decodes the files. auto and av: PyAV, whose every frame is compared with the times of the file's packets.
+    decord: decord in those files in which it is known to give the right frames, PyAV in the others."""
     classes: tuple[str, ...] | None = None
     """Names of the classes by their ids; default: those of the data set's folders, lists or annotations."""
     missing: Literal["error", "drop"] = "error"

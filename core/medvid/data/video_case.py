@@ -64,7 +64,7 @@ class VideoCase:
         return clip.permute(0, 2, 3, 1).contiguous().numpy()
 
     def _open(self) -> AbstractContextManager[VideoReader]:
-        return open_video(self._clip.path, self._hint)
+        return open_video(self._clip.path, self._hint, self._options.reader)
 
     def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
         sampling: Sampling = self._options.test_sampling_of_clips()

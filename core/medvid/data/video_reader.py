@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from medvid.config.videos import ReaderName
 from medvid.data.video_faults import find_fault
 from medvid.data.video_pictures import Turn, square_size, turn_of, turned
 from medvid.data.video_sampling import Length
@@ -303,21 +304,23 @@ class VideoReader:
 
 
 @contextmanager
-def open_video(path: Path | str, hint: str = "") -> Iterator[VideoReader]:
+def open_video(path: Path | str, hint: str = "", decoder: ReaderName = "auto") -> Iterator[VideoReader]:
     """Open a video for reading.
 
     Args:
         path: its file.
         hint: what to do if it cannot be read, which depends on where the file is from.
+        decoder: see `medvid.config.videos.VideoDatasetOptions.reader`.
 
     Raises:
         VideoReadError: it is not a video, or cut off.
+        ConfigError: the decoder is not installed.
     """
-    path = Path(path)
+    path, kind = Path(path), _reader(decoder)
     try:
         if fault := find_fault(path):
             raise VideoReadError(path, fault)
-        with closing(VideoReader(path)) as reader:
+        with closing(kind(path)) as reader:
             yield reader
     except VideoReadError as error:
         error.hint = error.hint or hint
@@ -329,11 +332,28 @@ def forget() -> None:
     _REMEMBERED.clear()
 
 
-def decoder() -> str:
-    """What reads videos here, with its version."""
+def describe(decoder: ReaderName) -> str:
+    """What reads videos here, with its version.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     import av
 
-    return f"PyAV {av.__version__} (FFmpeg {av.ffmpeg_version_info})"
+    pyav = f"PyAV {av.__version__} (FFmpeg {av.ffmpeg_version_info})"
+    if decoder == "decord":
+        from medvid.data.video_decord import decord_version
+
+        return f"{decord_version()} where it counts the frames that the packets say, others by {pyav}"
+    return pyav
+
+
+def _reader(decoder: ReaderName) -> type[VideoReader]:
+    if decoder == "decord":
+        from medvid.data.video_decord import DecordReader
+
+        return DecordReader
+    return VideoReader
 
 
 def reason_of(error: Exception) -> str:

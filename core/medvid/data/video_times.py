@@ -42,6 +42,7 @@ class FrameTimes:
         length: of the video.
         source: whose times they are: those of the packets, of the decoded frames, or neither; then frames have no
             times and are counted, at the constant rate of the file.
+        decord: whether decord counts the same frames; None if that was not compared, see `medvid.data.video_decord`.
     """
 
     shown: np.ndarray
@@ -50,6 +51,7 @@ class FrameTimes:
     unit: Fraction
     length: Length
     source: Source
+    decord: bool | None = None
 
     def without_keys(self) -> "FrameTimes":
         """The same, to be decoded from the beginning."""
@@ -66,6 +68,14 @@ class FrameTimes:
         begins = self.packets[self.keys]
         place = int(np.searchsorted(begins, time)) if time is not None else len(begins)
         return int(self.keys[place]) if place < len(begins) and begins[place] == time else None
+
+    @cached_property
+    def begins_afresh(self) -> bool:
+        """Whether no frame is shown before a key frame that it comes behind in the file, as far as packets say."""
+        if self.source != "packets" or 0 not in self.keys:
+            return False
+        earliest_behind = np.minimum.accumulate(self.packets[::-1])[::-1]
+        return bool((self.packets[self.keys] == earliest_behind[self.keys]).all())
 
     @cached_property
     def reordered(self) -> int:

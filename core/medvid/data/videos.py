@@ -24,7 +24,7 @@ from medvid.data.sample import Batch
 from medvid.data.video_case import VideoCase
 from medvid.data.video_check import check_video
 from medvid.data.video_index import Clip, VideoIndex, find_videos, left_out_of
-from medvid.data.video_reader import VideoReadError, decoder, open_video
+from medvid.data.video_reader import VideoReadError, describe, open_video
 from medvid.data.video_sampling import SHORT_HINT, random_times
 from medvid.data.video_transforms import to_clip, train_clip
 from medvid.errors import DataError
@@ -119,7 +119,7 @@ class VideoDataset(Dataset):
             with suppress(VideoReadError):  # training replaces it and says so
                 for note in check_video(path, deep=False):
                     notes.setdefault(note, []).append(Path(path).name)
-        log.info("videos are read by %s", decoder())
+        log.info("videos are read by %s", describe(self.options.reader))
         for note, names in notes.items():
             log.warning("of %d videos looked at, each of %d %s: %s", len(looked_at), len(names), note, _listed(names))
 
@@ -154,7 +154,7 @@ class VideoDataset(Dataset):
         if clip.label is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
         draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
-        with open_video(clip.path, _HINT) as video:
+        with open_video(clip.path, _HINT, self.options.reader) as video:
             low, high = augment.rate_jitter or (1.0, 1.0)
             speed = low * (high / low) ** _uniform(draw)
             try:

@@ -1,0 +1,87 @@
+"""decord as the decoder of those files in which it is known to give the frames that are asked for.
+
+decord seeks to the key frame before a frame and counts from there. That is right where every key frame begins afresh:
+no frame that comes behind it in the file is shown before it. In other files (open groups of pictures, which x265 and
+MPEG-2 write by default; edit lists; missing times) it gives other frames, and PyAV decodes them.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from medvid.data.video_pictures import UPRIGHT
+from medvid.data.video_reader import VideoReader
+from medvid.errors import ConfigError
+
+_NONE = 1e-9
+"""The share of frames that decord may replace by others where they are damaged; it does not count them if it is 0."""
+_SAME_TIME = 0.002
+"""Seconds that rounding may put times apart."""
+_SAME_PICTURE = 4.0
+"""Mean difference of gray values between two ways to turn one frame into red, green and blue."""
+
+
+class DecordReader(VideoReader):
+    """An open video, decoded by decord where that is safe, else by PyAV.
+
+    It is safe where each key frame begins afresh, decord counts the same frames at the same times as the packets say,
+    and pictures are neither turned, mirrored nor stretched. This is found out once per file.
+
+    Raises:
+        ConfigError: decord is not installed.
+    """
+
+    def _pictures(self, wanted: list[int]) -> dict[int, np.ndarray]:
+        if self.times.decord is not False and self.times.begins_afresh:
+            # What decord makes of damage and odd files is any of many exceptions. PyAV has the say on those.
+            with suppress(Exception):
+                return self._by_decord(wanted)
+        return super()._pictures(wanted)
+
+    def _by_decord(self, wanted: list[int]) -> dict[int, np.ndarray]:
+        reader = _decord().VideoReader(str(self.path), num_threads=1, fault_tol=_NONE)
+        if self.times.decord is None:
+            self._learn(replace(self.times, decord=False))
+            self._compare(reader)
+            self._learn(replace(self.times, decord=True))
+        return dict(zip(wanted, reader.get_batch(wanted).asnumpy(), strict=True))
+
+    def _compare(self, reader: Any) -> None:
+        """Compare what decord says of the file with what is known of it.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        starts = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
+        due = (self.times.shown - self.times.shown[0]) * float(self.times.unit)
+        if len(starts) != len(due) or np.abs(starts - starts[0] - due).max() > _SAME_TIME:
+            raise ValueError("other frames")
+        _, frame = next(self._from_beginning())
+        if self.turn(frame) != UPRIGHT or self.square_size(frame) != (frame.width, frame.height):
+            raise ValueError("pictures to be turned or stretched")  # a first picture that is black would not show it
+        one, other = self.picture(frame), reader[0].asnumpy()
+        if one.shape != other.shape or np.abs(one.astype(np.int16) - other).mean() > _SAME_PICTURE:
+            raise ValueError("another picture")
+
+
+def decord_version() -> str:
+    """Name and version of decord.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    return f"decord {_decord().__version__}"
+
+
+def _decord() -> Any:
+    try:
+        import decord
+    except ImportError as error:
+        raise ConfigError(
+            f"dataset.reader is decord, which cannot be imported: {error}",
+            hint="pip install decord2, or leave dataset.reader out",
+        ) from error
+    decord.logging.set_level(decord.logging.QUIET)  # what is wrong is in our own messages
+    return decord
