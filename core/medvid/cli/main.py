@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
+    "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",
     "data": "Check a data set, or prepare one of videos for fast reading.",
     "cache": "Show and prune the cache of prepared cases.",

@@ -1,0 +1,164 @@
+"""Masks against masks: each file accounted for, figures as an evaluation has them."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from medvid.cli.main import main
+from medvid.evaluation.mask_pairs import pair_masks
+
+LABELS = ("--labels", "background,one,two")
+
+
+def box(where: int, label: int = 1) -> np.ndarray:
+    array = np.zeros((12, 10, 8), np.uint8)
+    array[where : where + 4, 2:6, 2:6] = label
+    return array
+
+
+def write(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.diag([2.0, 1.0, 1.0, 1.0]) if affine is None else affine), path)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "cases.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def volumes(working_directory: Path) -> Path:
+    """Three cases of the truth with a prediction each: shifted by a voxel of 2 mm, of another label, empty."""
+    for name, true, predicted in (("a", box(2), box(3)), ("b", box(2, 2), box(2)), ("c", box(2), 0 * box(2))):
+        write(working_directory / f"truth/{name}.nii.gz", true)
+        write(working_directory / f"ours/{name}.nii.gz", predicted)
+    return working_directory
+
+
+@pytest.mark.usefixtures("volumes")
+def test_volumes_are_scored_case_by_case_in_millimetres(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "ours", "truth", *LABELS]) == 0
+    rows = {(row["case"], row["label"]): row for row in rows_of(Path("scores"))}
+    assert len(rows) == 6
+    assert float(rows["a", "one"]["dice"]) == pytest.approx(0.75)
+    assert float(rows["a", "one"]["hd95_mm"]) == pytest.approx(2.0)
+    assert rows["a", "two"]["state"] == "absent"
+    assert rows["a", "two"]["dice"] == ""
+    assert (rows["b", "one"]["state"], rows["b", "two"]["state"]) == ("false positive", "missed")
+    assert rows["c", "one"]["dice"] == "0.0"
+    summary = json.loads(Path("scores/summary.json").read_text())
+    assert summary["cases"] == 3
+    assert summary["metrics"]["dice/one"] == pytest.approx((0.75 + 0 + 0) / 3)
+    assert summary["metrics"]["dice"] == pytest.approx(((0.75 + 0 + 0) / 3 + 0) / 2)
+    shown = capfd.readouterr().out
+    assert "3 cases" in shown
+    assert any("in neither truth nor prediction" in note for note in summary["notes"])
+
+
+@pytest.mark.usefixtures("volumes")
+def test_another_protocol_scores_by_its_own_definitions() -> None:
+    assert main(["score", "ours", "truth", *LABELS, "--protocol", "transunet"]) == 0
+    rows = {(row["case"], row["label"]): row for row in rows_of(Path("scores"))}
+    assert float(rows["a", "one"]["hd95_voxel"]) == 1.0
+    assert float(rows["b", "one"]["dice"]) == 1.0  # TransUNet's script has it so
+
+
+@pytest.mark.usefixtures("volumes")
+def test_a_protocol_on_the_grid_of_a_model_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "ours", "truth", *LABELS, "--protocol", "unetr"]) == 2
+    assert "medvid, transunet" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("array", "affine", "told"),
+    [
+        (box(2)[1:], np.diag([2.0, 1.0, 1.0, 1.0]), "has shape"),
+        (box(2), np.diag([1.0, 1.0, 1.0, 1.0]), "do not lie on one another"),
+        (box(2)[::-1].copy(), np.diag([-2.0, 1.0, 1.0, 1.0]), "do not lie on one another"),
+        (box(2, 7), np.diag([2.0, 1.0, 1.0, 1.0]), "has label 7"),
+    ],
+    ids=["shape", "spacing", "flipped", "label"],
+)
+def test_masks_that_differ_in_their_grid_or_labels_are_refused(
+    volumes: Path, array: np.ndarray, affine: np.ndarray, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(volumes / "ours/b.nii.gz", array, affine)
+    assert main(["score", "ours", "truth", *LABELS]) == 4
+    error = capfd.readouterr().err
+    assert told in error
+    assert "case b" in error
+    assert not Path("scores").exists()
+
+
+def test_every_file_is_accounted_for(volumes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(volumes / "ours/d.nii.gz", box(1))
+    (volumes / "truth/c.nii.gz").unlink()
+    write(volumes / "truth/e.nii", box(1))
+    Path("ours/pictures").mkdir()
+    Image.fromarray(box(1)[..., 3]).save("ours/pictures/a.png")
+    assert main(["score", "ours", "truth", *LABELS]) == 4
+    error = capfd.readouterr().err
+    assert "1 have no prediction: e.nii" in error
+    assert "2 predictions have no truth: c.nii.gz, d.nii.gz" in error
+    assert main(["score", "ours", "truth", *LABELS, "--common"]) == 0
+    notes = " ".join(json.loads(Path("scores/summary.json").read_text())["notes"])
+    assert "of 3 cases 2 are scored" in notes
+    assert "d.nii.gz" in notes
+    assert "pictures/a.png" in notes
+
+
+def test_names_as_medvid_and_btcv_have_them(tmp_path: Path) -> None:
+    for name in ("ours/img0001.nii.gz", "truth/label0001.nii.gz", "ours/img0002.nii", "truth/label0002.nii.gz"):
+        write(tmp_path / name, box(1))
+    pairs, _ = pair_masks(tmp_path / "ours", tmp_path / "truth")
+    assert [(pair.prediction.name, pair.truth.name) for pair in pairs] == [
+        ("img0001.nii.gz", "label0001.nii.gz"), ("img0002.nii", "label0002.nii.gz"),
+    ]  # fmt: skip
+
+
+def test_two_predictions_of_one_case_are_refused(volumes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(volumes / "ours/a.nii", box(1))
+    assert main(["score", "ours", "truth", *LABELS]) == 4
+    assert "a.nii" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_images_as_predict_names_them(capfd: pytest.CaptureFixture[str]) -> None:
+    for folder, name, shift in (("truth", "x_anno.png", 0), ("ours", "x_mask.png", 2)):
+        Path(folder).mkdir()
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:12, 2 + shift : 10 + shift] = 255
+        Image.fromarray(mask).save(f"{folder}/{name}")
+    assert main(["score", "ours", "truth"]) == 4
+    assert "--suffix" in capfd.readouterr().err
+    assert main(["score", "ours", "truth", "--suffix", "_anno"]) == 0
+    [row] = rows_of(Path("scores"))
+    assert (row["case"], float(row["dice"]), float(row["hd95_px"])) == ("x", 0.75, 2.0)
+
+
+@pytest.mark.usefixtures("volumes")
+def test_what_would_be_a_mistake_is_refused_or_said(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "ours", "ours", *LABELS]) == 2
+    assert main(["score", "ours", "truth"]) == 2
+    assert "--labels background,liver" in capfd.readouterr().err
+    assert main(["score", "ours", "truth", *LABELS, "-o", "ours"]) == 2
+    Path("copy").mkdir()
+    for name in "abc":
+        Path(f"copy/{name}.nii.gz").write_bytes(Path(f"truth/{name}.nii.gz").read_bytes())
+    assert main(["score", "copy", "truth", *LABELS]) == 0
+    summary = json.loads(Path("scores/summary.json").read_text())
+    assert any("byte for byte" in note for note in summary["notes"])
+    assert math.isclose(summary["metrics"]["dice"], 1.0)
+
+
+def test_labels_of_a_dataset_json_are_used(volumes: Path) -> None:
+    content = {"labels": {"background": 0, "liver": 1, "spleen": 2}, "channel_names": {"0": "CT"}}
+    (volumes / "dataset.json").write_text(json.dumps(content))
+    assert main(["score", "ours", "truth"]) == 0
+    assert {row["label"] for row in rows_of(Path("scores"))} == {"liver", "spleen"}
