@@ -18,14 +18,14 @@ from medvid.data.output import check_output
 from medvid.data.problems import raise_together
 from medvid.errors import CheckpointError, ConfigError, DataError
 from medvid.evaluation.report import file_name
-from medvid.files import make_folder, read_json, replaced_folder, write_json, writing
+from medvid.files import make_folder, read_json, remove_drafts, replaced_folder, write_json, writing
 from medvid.models.head import Prediction
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
 from medvid.runs.chosen import Trained, external_cases, own_cases
 from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
-from medvid.runs.folder import PRIVATE, RunFolder
+from medvid.runs.folder import DAY, PRIVATE, RunFolder
 from medvid.runs.origin import check_task, flat, read_origin
 from medvid.runs.predictions import Predictions
 from medvid.runs.session import Session, generate_sample, open_session
@@ -188,6 +188,7 @@ class Run:
         changes = _changes(self.task(), task) | ({"data": chosen.digest} if data else {})
         folder = output or self.folder.path / "evaluations" / _label(chosen.split, task, step, changes)
         make_folder(folder.parent, PRIVATE)
+        remove_drafts(folder.parent, DAY)
         with replaced_folder(folder, PRIVATE) as draft:
             evaluation = close_evaluation(
                 session,

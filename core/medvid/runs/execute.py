@@ -16,7 +16,7 @@ from medvid.config.task import Task
 from medvid.data.sample import Batch
 from medvid.data.splits import cases_of_run, check_truth
 from medvid.errors import DataError, Interrupted
-from medvid.files import read_json, write_json
+from medvid.files import read_json, remove_drafts, write_json
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
@@ -154,6 +154,7 @@ class _Execution:
     def _prepare(self) -> None:
         """Prepare the data, and make sure that a resumed run sees the data it began with."""
         dataset = self.session.dataset
+        read_json(self.folder.unreadable(self.fabric.global_rank))  # which training goes on with: is it damaged?
         if self.fabric.is_global_zero:
             both = tuple(dict.fromkeys(case for cases in self.cases.values() for case in cases))
             if self.origin:
@@ -220,6 +221,7 @@ class _Execution:
                 self.folder.create(original, dump_task(self.task))
                 replace(self.origin, task=read_task(self.folder.resolved)).write(self.folder.origin)
             else:
+                remove_drafts(self.folder.path)
                 tidy_checkpoints(self.folder.checkpoints)
                 self._compare_environment()
                 rewind_metrics(self.folder.metrics, trainer.progress.step)

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from medvid.errors import ConfigError, LockedError
-from medvid.files import json_text, make_folder, replace_folder, write_bytes, write_text, writing
+from medvid.files import json_text, make_folder, remove_drafts, replace_folder, write_bytes, write_text, writing
 
 PRIVATE = 0o700
 """Permissions of a run folder."""
+
+DAY = 86400.0
+"""Seconds after which a draft that others may be writing is taken to be left behind by a kill."""
 
 _CHECK = ', "crc": '
 """What stands before the checksum at the end of a line of metrics.jsonl."""
@@ -51,6 +54,7 @@ class RunFolder:
             ResourceError: the disk is full or not writable.
         """
         make_folder(self.path.parent)
+        remove_drafts(self.path.parent, DAY)
         with replace_folder(self.path, PRIVATE) as draft:
             draft.chmod(PRIVATE)  # whatever the umask
             write_text(draft / self.original.name, original)

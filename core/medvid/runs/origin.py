@@ -7,6 +7,7 @@ as held out. So a run remembers its cases by name and content, and anything else
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ from medvid.runs.folder import RunFolder
 
 MAY_DIFFER = ("output", "dataset.root", "dataset.cache", "train.workers", "train.load_timeout")
 """Options that nothing in a run's numbers depends on: its data are known by their content, wherever they lie."""
+
+
+_THREADS = 8  # reading pieces of many files waits for the disk or the network
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,10 @@ def flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def known_cases(dataset: Dataset, cases: Iterable[str]) -> dict[str, Known]:
     """What there is to know of cases that are prepared."""
-    return {case: Known(dataset.digest((case,)), dataset.fingerprint(case)) for case in cases}
+    cases = tuple(cases)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        contents = pool.map(dataset.fingerprint, cases)
+        return {case: Known(dataset.digest((case,)), content) for case, content in zip(cases, contents, strict=True)}
 
 
 def known_splits(dataset: Dataset, used: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Known]]:
@@ -148,7 +155,7 @@ def known_splits(dataset: Dataset, used: Mapping[str, Sequence[str]]) -> dict[st
         used: ids of the cases that are trained on and evaluated, by split.
     """
     splits = {split: known_cases(dataset, cases) for split, cases in used.items()}
-    for split in dataset.splits.keys() - used.keys():
+    for split in (split for split in dataset.splits if split not in used):
         with suppress(DataError):
             splits[split] = known_cases(dataset, dataset.cases(split))
     return splits

@@ -100,13 +100,21 @@ def pickles(subject: DatasetSubject) -> None:
 
 
 def digests(subject: DatasetSubject) -> None:
-    """The digest is 32 hex digits, the same for the same cases, another one for others."""
+    """The digest is 32 hex digits, the same for the same cases, another one for others; fingerprints stay the same."""
     first, names = subject.prepared(), subject.splits["train"]
     digest = first.digest(names)
     expect(bool(re.fullmatch("[0-9a-f]{32}", digest)), f"the digest is {digest!r}, not 32 hex digits")
     expect(subject.prepared().digest(names) == digest, "opened and prepared again, the digest is another")
     others = subject.held_out
     expect(others == names or first.digest(others) != digest, "other cases have the same digest")
+    found = [{case: dataset.fingerprint(case) for case in names} for dataset in (first, subject.prepared())]
+    expect(found[0] == found[1], "opened and prepared again, a case has another fingerprint")
+
+
+def labels(subject: DatasetSubject) -> None:
+    """What is held out has labels, so that it can be scored."""
+    bare = set(subject.held_out) - set(subject.open().labelled())
+    expect(not bare, f"held-out cases are not among the labelled ones: {', '.join(sorted(bare)[:5])}")
 
 
 def check(subject: DatasetSubject) -> None:
@@ -141,7 +149,7 @@ def missing_data(subject: DatasetSubject) -> None:
     expect(False, "an empty folder passes for a data set")
 
 
-DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, check, descriptions, missing_data)
+DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, labels, check, descriptions, missing_data)
 
 
 def _in_range(target: torch.Tensor, labels: int) -> bool:

@@ -1,9 +1,15 @@
 """mlflow.json: where a run is tracked, kept in its folder so that a resumed run goes on in the same MLflow run."""
 
-from dataclasses import asdict, dataclass
+import json
+import logging
+import zlib
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
+from medvid.errors import DataError
 from medvid.files import read_json, write_json
+
+logger = logging.getLogger("medvid")
 
 FILE = "mlflow.json"
 
@@ -26,9 +32,20 @@ class Record:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in a run folder, or None if the run is not tracked yet."""
-    values = read_json(folder / FILE)
-    return Record(**values) if values else None
+    """The record in a run folder; None if the run is not tracked yet, or, as the log says, the record was damaged."""
+    try:
+        values = read_json(folder / FILE)
+        if not values:
+            return None
+        checksum = values.pop("crc32", None)
+        record = Record(**values)
+    except (DataError, TypeError) as error:
+        logger.warning("%s is damaged, so the run gets another MLflow run: %s", folder / FILE, error)
+        return None
+    if checksum not in {None, _checksum(record)}:
+        logger.warning("%s is damaged, so the run gets another MLflow run", folder / FILE)
+        return None
+    return record
 
 
 def is_copy(folder: Path, record: Record) -> bool:
@@ -40,5 +57,9 @@ def is_copy(folder: Path, record: Record) -> bool:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write mlflow.json, complete or not at all."""
-    write_json(folder / FILE, asdict(record))
+    """Write mlflow.json, with a checksum, as a damaged address still is an address; complete or not at all."""
+    write_json(folder / FILE, {**asdict(record), "crc32": _checksum(record)})
+
+
+def _checksum(record: Record) -> int:
+    return zlib.crc32(json.dumps(astuple(record)).encode())

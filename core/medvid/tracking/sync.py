@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from medvid.errors import MedvidError
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo
 from medvid.runs.folder import RunFolder
+from medvid.runs.origin import read_task
 from medvid.tracking.record import Record, read_record
 from medvid.tracking.redaction import redact
 from medvid.tracking.store import hide_credentials, set_defaults, tracking_uri
@@ -48,7 +47,7 @@ def sync(path: Path) -> Record:
 
 def read_run(folder: RunFolder) -> RunInfo:
     """What hooks were told about a run, from the files in its folder."""
-    config = YAML(typ="safe", pure=True).load(folder.resolved)
+    config = read_task(folder.resolved)
     environment, summary = read_json(folder.environment), read_json(folder.summary)
     return RunInfo(
         name=folder.name,
