@@ -16,6 +16,15 @@ from medvid.runs.api import Run
 from medvid.runs.folder import append_metrics, read_metrics, rewind_metrics
 
 CODES = {2, 3, 4, 6, 9}
+NEEDED = {
+    "origin.json",
+    "resolved.yaml",
+    "metrics.jsonl",
+    "mlflow.json",
+    "environment.json",
+    "manifest.json",
+    "model.safetensors",
+}
 
 
 def flip(path: Path, bit: int) -> None:
@@ -52,20 +61,22 @@ def outcome(folder: Path, damaged: Path, whole: Run) -> str:
 
 
 def test_a_flipped_bit_makes_no_difference_or_is_named(small: Run, tmp_path: Path) -> None:
-    """Flips over all files of a run folder; without a checkpoint of the last step, so that there is something to do."""
+    """Flips over the files of a run folder; without a checkpoint of the last step, so that there is something to do."""
     whole = Path(shutil.copytree(small.folder.path, tmp_path / "whole"))
     shutil.rmtree(whole / "checkpoints/step-00000003")
     files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file() and path.stat().st_size)
     draw = random.Random(int(os.environ.get("MEDVID_TEST_FLIPS_SEED", "0")))
     outcomes = Counter[str]()
-    for number in range(int(os.environ.get("MEDVID_TEST_FLIPS", "0")) or len(files)):
+    if not (flips := int(os.environ.get("MEDVID_TEST_FLIPS", "0"))):  # a few of each kind
+        files = [path for path in files if path.name in NEEDED and path.parts[-2:-1] != ("step-00000001",)]
+    for number in range(flips or len(files)):
         copy = Path(shutil.copytree(whole, tmp_path / f"flipped-{number}"))
         damaged = copy / files[number % len(files)]
         flip(damaged, draw.randrange(8 * damaged.stat().st_size))
         outcomes[outcome(copy, damaged, small)] += 1
         shutil.rmtree(copy)
     assert outcomes["DATA"]  # origin.json
-    assert outcomes["same"] >= len(files) // 2
+    assert outcomes["same"] > 3
 
 
 CONTENTS = {"bytes": b"\xff\xfe\x00", "empty": b"", "list": b"[]", "cut": b"{"}

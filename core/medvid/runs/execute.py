@@ -277,7 +277,7 @@ class _Execution:
     def _alternate(self, trainer: Trainer, batches: Iterator[Batch]) -> None:
         """Train up to the next boundary, validate, save, and so on to the end."""
         options, progress = self.task.train, trainer.progress
-        changed = False
+        changed = bool(self.notes)  # of a best checkpoint that was lost, and is another one now
         while True:
             if self._validation_due(progress):
                 self._validate(trainer)
