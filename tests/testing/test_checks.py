@@ -57,6 +57,7 @@ DATASETS = {
     "workers": ("Divides", "loader process gives another sample"),
     "pickles": ("Clings", "cannot pickle"),
     "digests": ("Forgets", "same digest"),
+    "labels": ("Hides", "not among the labelled ones"),
     "check": ("Refuses", "check refuses the data set's own sample: toy"),
     "descriptions": ("Rambles", "cannot be kept as JSON"),
     "evaluation": ("Renames", "calls itself"),

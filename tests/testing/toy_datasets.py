@@ -101,6 +101,13 @@ class Forgets(Good):
         return "0" * 32
 
 
+class Hides(Good):
+    """Says that no case has labels."""
+
+    def labelled(self) -> tuple[str, ...]:
+        return ()
+
+
 class Refuses(Good):
     """Cannot open what it has generated, unless it is asked for it by a run."""
 
