@@ -72,7 +72,15 @@ COPIED = {
     "turned.mp4": ("baseline.mp4", "", "-metadata:s:v rotate=90"),
 }
 
-FILES = (*ENCODED, *COPIED)
+EDITED = {
+    "two parts.mp4": ("default.mp4", [(600, 1024), (700, 13824)]),
+    "parts out of order.mp4": ("default.mp4", [(720, 13824), (600, 1024)]),
+    "a part twice.mp4": ("x265.mp4", [(600, 1024), (600, 1024)]),
+    "later.mp4": ("x265.mp4", [(500, -1), (900, 8024)]),
+}
+"""Edit lists: for each part its length in milliseconds, and where it begins; 25 frames are 12800."""
+
+FILES = (*ENCODED, *COPIED, *EDITED)
 BY_DECORD = {
     "default.mp4": True,
     "uneven.mp4": True,
@@ -84,6 +92,7 @@ BY_DECORD = {
     "refresh.mp4": False,
     "cut default.mp4": False,
     "turned.mp4": False,
+    "two parts.mp4": False,
 }
 """Files by whether decord decodes them, where it is asked for."""
 READ = [(name, "av") for name in FILES] + [(name, "decord") for name in BY_DECORD]
@@ -128,6 +137,10 @@ def film(tmp_path_factory: pytest.TempPathFactory):
         if name in ENCODED:
             given = [*RAW, "-s", f"{WIDTH}x{HEIGHT}", "-r", "25", "-i", "-", "-pix_fmt", "yuv420p"]
             done = run(*given, *ENCODED[name].split(), "-threads", "1", path, stdin=numbered().tobytes())
+        elif name in EDITED:
+            source, parts = EDITED[name]
+            path.write_bytes(with_edits(make(source).path.read_bytes(), parts))
+            return Film(path, *decoded(path))
         else:
             source, before, after = COPIED[name]
             done = run(*before.split(), "-i", make(source).path, "-c", "copy", *after.split(), path)
@@ -250,6 +263,20 @@ def test_other_angles_are_refused(film, tmp_path) -> None:
     path.write_bytes(with_matrix(film("baseline.mp4").path.read_bytes(), (0.7, 0.7, -0.7, 0.7)))
     with pytest.raises(VideoReadError, match="not a multiple of 90"), open_video(path) as video:
         video.frames_at([0.0])
+
+
+def with_edits(content: bytes, parts: list[tuple[int, int]]) -> bytes:
+    """An MP4 file, its index at its end, with another edit list in its one track."""
+    place = content.index(b"elst") - 4
+    entries = b"".join(length.to_bytes(4) + begin.to_bytes(4, signed=True) + b"\0\1\0\0" for length, begin in parts)
+    box = b"elst" + bytes(4) + len(parts).to_bytes(4) + entries
+    size = int.from_bytes(content[place : place + 4])
+    changed = bytearray(content[:place] + (len(box) + 4).to_bytes(4) + box + content[place + size :])
+    for parent in (b"edts", b"trak", b"moov"):
+        start = changed.rindex(parent, 0, place + 8) - 4
+        grown = int.from_bytes(changed[start : start + 4]) + len(box) + 4 - size
+        changed[start : start + 4] = grown.to_bytes(4)
+    return bytes(changed)
 
 
 def with_matrix(content: bytes, turn: tuple[float, float, float, float]) -> bytes:
