@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from medvid.data import nifti
+from medvid.data.nifti_space import Space
 from medvid.errors import DataError
 
 AFFINE = np.array([[-0.7, 0, 0, 90.0], [0, 0, 2.5, -120], [0, 0.8, 0, 40], [0, 0, 0, 1]])
@@ -257,3 +258,17 @@ def test_nibabels_own_files_are_read_as_nibabel_reads_them_or_refused() -> None:
     assert set(refused) == {"resampled_anat_moved.nii", "row_major.dconn.nii"}
     assert "153 voxels that are NaN" in refused["resampled_anat_moved.nii"]
     assert "holds CIFTI" in refused["row_major.dconn.nii"]
+
+
+@pytest.mark.parametrize("header", [nib.Nifti1Header, nib.Nifti2Header])
+def test_the_qform_is_nibabels(header: type) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        fields = header()
+        affine = np.eye(4)
+        affine[:3, :3] = nib.eulerangles.euler2mat(*random.uniform(-4, 4, 3)) * random.uniform(0.3, 5, 3)
+        affine[:3, :3] *= random.choice((1, -1), 3)
+        affine[:3, 3] = random.uniform(-300, 300, 3)
+        fields.set_data_shape(SHAPE)
+        fields.set_qform(affine, 1)
+        np.testing.assert_allclose(Space.read(fields).affine(SHAPE)[0], fields.get_qform(), rtol=1e-12, atol=1e-12)
