@@ -4,11 +4,15 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medvid.data.dataset import Dataset
 from medvid.data.sample import Batch
@@ -183,3 +187,16 @@ def test_training_ends_where_a_worker_hangs(images: Dataset) -> None:
     with pytest.raises(DataError, match="case b was not read within 1 s") as raised:
         next(batches)
     assert "train.load_timeout" in raised.value.hint
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abcdef")), max_size=12), st.integers(1, 4))
+def test_the_limit_is_that_of_all_processes_together(reports: list[tuple[int, str]], allowed: int) -> None:
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"data_report{rank}.json" for rank in ("", "-1", "-2")]
+        accounts = [UnreadableCases(path, cases=10, limit=allowed / 10) for path in paths]
+        known: set[str] = set()
+        for rank, case in reports:
+            known.add(case)
+            too_many = pytest.raises(DataError, match=f"{len(known)} of 10 training cases cannot be read")
+            with too_many if len(known) > allowed else nullcontext():
+                accounts[rank].add(case, DataError("broken"))
