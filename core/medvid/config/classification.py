@@ -10,7 +10,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class MixOptions(Options):
-    """Training on mixtures of two examples of a batch and of their labels, named as PySlowFast names it."""
+    """Training on mixtures of two examples and of their labels, named as PySlowFast names it.
+
+    The two are of different cases of one batch of one device; with `train.accumulate` each batch is mixed by itself.
+    """
 
     mixup: NonNegativeFloat = 0.0
     """Parameter of the Beta distribution of MixUp's share (Zhang et al., ICLR 2018); 0: never."""

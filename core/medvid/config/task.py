@@ -90,7 +90,11 @@ Schedule = Annotated[Constant | WarmupCosine | Poly | MultiStep, Field(discrimin
 
 
 class Freeze(Options):
-    """Parameters that are left as they are, for a while or for good."""
+    """Parameters that are left as they are, for a while or for good.
+
+    A module of which all parameters are frozen runs as in evaluation: its norms keep their statistics, and nothing is
+    dropped.
+    """
 
     parameters: str
     """Names of the parameters, with * and ? as in file names, e.g. ``backbone.*``."""
@@ -113,7 +117,7 @@ class TrainOptions(Options):
     """Factor on the learning rate from each layer of the backbone to the one before it (Bao et al., ICLR 2022)."""
     schedule: Schedule = Constant(name="constant")
     accumulate: PositiveInt = 1
-    """Batches whose gradients are averaged into one optimizer step."""
+    """Batches that are taken one after the other and make one optimizer step, as one batch of their size would."""
     clip_norm: PositiveFloat | None = None
     """Largest total gradient norm; larger ones are scaled down to it."""
     decay_norms_and_biases: bool = False

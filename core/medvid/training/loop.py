@@ -109,9 +109,9 @@ class Trainer:
         self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
         self._pending: list[Tensor] = []
         self._loss_names: list[str] = []
-        self._say_what_parts_change()
+        self._warn_of_batch_norms()
 
-    def _say_what_parts_change(self) -> None:
+    def _warn_of_batch_norms(self) -> None:
         self._frozen.set_modes(self.progress.step)
         parts = self.options.accumulate * self.fabric.world_size
         if parts > 1 and (norms := [*batch_norms(self.model)]):
