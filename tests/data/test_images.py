@@ -140,6 +140,20 @@ def test_cases_are_held_out_by_folders_by_the_task_or_by_chance(root):
     assert dataset(root).cases("test") == ("y",)
 
 
+def test_checking_names_what_is_wrong_case_by_case_and_goes_on(root, caplog):
+    caplog.set_level("INFO")
+    (root / "img" / "a.png").write_bytes(b"")
+    Image.fromarray(np.ones((24, 40), np.uint8)).save(root / "labelcol" / "c.png")
+    seen = []
+    found = dataset(root).check("abcde", lambda done, total: seen.append((done, total)), workers=2)
+    assert list(found) == ["a", "c"]
+    assert "(0 bytes) is not a PNG" in str(found["a"])
+    assert seen[-1] == (5, 5)
+    assert "masks of 3 cases" in caplog.text
+    assert "nothing is known" not in caplog.text
+    assert dataset(root).check("abcde", nothing, seconds=0) == {}
+
+
 def test_preparing_finds_every_unusable_case_at_once(root):
     (root / "img" / "a.png").write_bytes((root / "img" / "a.png").read_bytes()[:300])
     Image.fromarray(np.zeros((24, 41), np.uint8)).save(root / "labelcol" / "b.png")

@@ -164,10 +164,10 @@ class ImageDataset(Dataset):
         with suppress(KeyError):
             return TrainingSizes.from_json(self._remembered["sizes"])
         try:
-            heads = self._heads({case: self._files(case).image for case in self.cases("train")})
+            heads = self._heads({case: self._files(case).image for case in self.cases("train")}, skip=True)
         except DataError:
             return None
-        return TrainingSizes.of([size for size, _ in heads.values()])
+        return TrainingSizes.of([size for size, _ in heads.values()]) if heads else None
 
     @cached_property
     def _splits(self) -> Mapping[str, tuple[str, ...]]:
