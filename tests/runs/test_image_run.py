@@ -53,9 +53,7 @@ def test_other_palettes_than_those_of_training_are_refused_when_scored(working_d
     paint(draw_images(working_directory / "own", "abc"), black, red)
     run = medvid.run(SMALL, {"dataset.root": "own", "dataset.mask_values": "indexed"})
     other = paint(draw_images(working_directory / "other", "de", seed=1), red, black)
-    with pytest.raises(
-        DataError, match=r"the palette index 0 is \[200, 0, 0\], but \[0, 0, 0\] in that of the training"
-    ):
+    with pytest.raises(DataError, match=r"its mask 0 is \[200, 0, 0\], but \[0, 0, 0\] in that of the training"):
         run.evaluate(data=other)
     evaluation, _ = run.evaluate(data=paint(other, black, red))
     assert {row["case"] for row in evaluation.rows} == {"d", "e"}

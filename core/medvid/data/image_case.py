@@ -37,7 +37,7 @@ class Findings:
     Args:
         remarks: what people have to know, and by how much, e.g. a number of pixels, or an empty text.
         labels: pixels per label id.
-        palette: colour of each palette index that its masks use.
+        palette: colour of each palette index, of an indexed mask.
         brightest: the largest value of the image as a share of what its type can hold.
     """
 

@@ -14,43 +14,51 @@ from medvid.errors import DataError
 
 log = logging.getLogger(__name__)
 
+BLACK = (0, 0, 0)
 DARK = 0.25
 """Share of its type's range that the brightest 16-bit value has to reach, or the images are as good as black."""
 
 
 def check_palettes(
-    found: Mapping[str, Mapping[int, Colour]], known: Mapping[int, Colour]
+    findings: Mapping[str, Findings], known: Mapping[int, Colour]
 ) -> tuple[dict[str, DataError], dict[int, Colour]]:
-    """Refuse masks whose palettes disagree on the colour of a label id, or on the id of a colour.
+    """Refuse masks whose palettes disagree on the colour of a label id, or in which black is not the background.
+
+    An index that a mask does not use and that is black there may not have been given a colour.
 
     Args:
-        found: by case, the colour of each palette index that occurs in its masks.
-        known: the same of masks that were seen before.
+        findings: by case.
+        known: the colour of each label id in masks that were seen before.
 
     Returns:
-        What is wrong, by case, and the colours of all indices.
+        What is wrong, by case, and the colours of all label ids that occur.
     """
     errors: dict[str, DataError] = {}
     colours = dict(known)
     first = dict.fromkeys(known, "the training masks")
-    for case, palette in found.items():
-        ids = {colour: index for index, colour in colours.items()}
-        for index, colour in palette.items():
-            other = colours.setdefault(index, colour)
-            if other != colour or ids.get(colour, index) != index:
-                errors[case] = DataError(
-                    f"case {case}: in its mask the palette index {index} is {list(colour)}, but "
-                    + (
-                        f"{list(other)} in that of {first[index]}"
-                        if other != colour
-                        else f"this colour is {ids[colour]} in that of {first[ids[colour]]}"
-                    ),
-                    hint="palettes that differ from file to file do not number the labels: set dataset.mask_values: "
-                    "colours, and in dataset.mask_colours which colour is which label",
-                )
-                break
-            first.setdefault(index, case)
+    for case, finding in findings.items():
+        used = {index: colour for index, colour in finding.palette.items() if finding.labels[index : index + 1].any()}
+        given = {index: colour for index, colour in finding.palette.items() if index in used or colour != BLACK}
+        problem = _disagreement(given, colours, first)
+        if not problem and finding.palette and finding.palette[0] != BLACK and BLACK in used.values():
+            problem = f"black is not the background, which is {list(finding.palette[0])}"
+        if problem:
+            errors[case] = DataError(
+                f"case {case}: in the palette of its mask {problem}",
+                hint="the order of a palette may be chance, and then its indices are not label ids: set "
+                "dataset.mask_values: colours, and in dataset.mask_colours which colour is which label",
+            )
+        else:
+            colours |= used
+            first = {**dict.fromkeys(used, case), **first}
     return errors, colours
+
+
+def _disagreement(palette: Mapping[int, Colour], colours: Mapping[int, Colour], first: Mapping[int, str]) -> str:
+    for index, colour in colours.items():
+        if palette.get(index, colour) != colour:
+            return f"{index} is {list(palette[index])}, but {list(colour)} in that of {first[index]}"
+    return ""
 
 
 def tell_findings(findings: Mapping[str, Findings], options: ImageDatasetOptions) -> None:
@@ -74,14 +82,9 @@ def tell_findings(findings: Mapping[str, Findings], options: ImageDatasetOptions
 
 
 def tell_palette(colours: Mapping[int, Colour], labels: Sequence[str]) -> None:
-    """Log which colour the palettes of the masks give each label, and warn where black is not the background."""
-    if not colours:
-        return
-    shown = ", ".join(f"{labels[index]} is {list(colour)}" for index, colour in sorted(colours.items()))
-    black = next((index for index, colour in colours.items() if colour == (0, 0, 0)), 0)
-    if black:
-        log.warning("palette indices are label ids, so black is not the background but %s: %s", labels[black], shown)
-    else:
+    """Log which colour the palettes of the masks give each label."""
+    if colours:
+        shown = ", ".join(f"{labels[index]} is {list(colour)}" for index, colour in sorted(colours.items()))
         log.info("palette indices are label ids: %s", shown)
 
 

@@ -207,8 +207,7 @@ class ImageDataset(Dataset):
                 progress(done + 1, len(cases))
         finally:
             pool.shutdown(cancel_futures=True)
-        palettes = {case: finding.palette for case, finding in findings.items()}
-        disagreeing, self._palette = check_palettes(palettes, self._palette)
+        disagreeing, self._palette = check_palettes(findings, self._palette)
         tell_findings(findings, self.options)
         tell_palette(self._palette, self.options.labels)
         if trained := self._trained_sizes:

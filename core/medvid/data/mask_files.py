@@ -38,7 +38,7 @@ class Mask:
         labels: (H, W) uint8 label ids.
         orientation: the EXIF orientation that it is stored in.
         edges: number of pixels of a binary mask that are neither black nor white.
-        palette: of an indexed mask with a palette, the colour of each id that occurs.
+        palette: of an indexed mask with a palette, the colour of each index.
     """
 
     labels: np.ndarray
@@ -68,7 +68,7 @@ def read_mask(path: Path, case: str, options: ImageDatasetOptions, *, checked: b
         return Mask(reader.nonzero(), picture.orientation)
     if options.mask_values == "colours":
         return Mask(reader.by_colour(), picture.orientation)
-    return Mask(reader.ids(), picture.orientation, palette=reader.used_palette())
+    return Mask(reader.ids(), picture.orientation, palette=reader.palette())
 
 
 def write_mask(path: Path, labels: np.ndarray, count: int) -> None:
@@ -172,12 +172,9 @@ class _Reader:
             )
         return values.astype(np.uint8)
 
-    def used_palette(self) -> dict[int, Colour]:
-        """The colour of each palette index that occurs; empty without a palette."""
-        if self.picture.image.mode != "P":
-            return {}
-        palette = _palette(self.picture.image)
-        return {int(index): palette[index] for index in np.unique(np.asarray(self.picture.image))}
+    def palette(self) -> dict[int, Colour]:
+        """The colour of each palette index; empty without a palette."""
+        return dict(enumerate(_palette(self.picture.image))) if self.picture.image.mode == "P" else {}
 
     def _check_edges(self, colours: np.ndarray, black: np.ndarray, white: np.ndarray, between: np.ndarray) -> None:
         """Refuse what is neither black nor white, except where one blurs into the other."""
