@@ -84,7 +84,8 @@ FILES = (*ENCODED, *COPIED, *EDITED)
 BY_DECORD = {
     "default.mp4": True,
     "uneven.mp4": True,
-    "wmv2.wmv": True,
+    "wmv2.wmv": False,
+    "h264.flv": False,
     "vp9.webm": True,
     "x265.mkv": False,
     "open gop.mkv": False,

@@ -17,6 +17,8 @@ from medvid.errors import ConfigError
 
 _NONE = 1e-9
 """The share of frames that decord may replace by others where they are damaged; it does not count them if it is 0."""
+_INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+"""Containers, as FFmpeg calls them, in which a seek to the time of a key frame ends at it. In WMV it often does not."""
 _SAME_TIME = 0.002
 """Seconds that rounding may put times apart."""
 _SAME_PICTURE = 4.0
@@ -26,15 +28,16 @@ _SAME_PICTURE = 4.0
 class DecordReader(VideoReader):
     """An open video, decoded by decord where that is safe, else by PyAV.
 
-    It is safe where each key frame begins afresh, decord counts the same frames at the same times as the packets say,
-    and pictures are neither turned, mirrored nor stretched. This is found out once per file.
+    It is safe in MP4 and Matroska files where each key frame begins afresh, decord counts the same frames at the same
+    times as the packets say, and pictures are neither turned, mirrored nor stretched. This is found out once per file.
 
     Raises:
         ConfigError: decord is not installed.
     """
 
     def _pictures(self, wanted: list[int]) -> dict[int, np.ndarray]:
-        if self.times.decord is not False and self.times.begins_afresh:
+        indexed = self._container.format.name in _INDEXED
+        if indexed and self.times.decord is not False and self.times.begins_afresh:
             # What decord makes of damage and odd files is any of many exceptions. PyAV has the say on those.
             with suppress(Exception):
                 return self._by_decord(wanted)
