@@ -1,6 +1,7 @@
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,3 +120,12 @@ except KeyboardInterrupt:
     print("Ctrl-C")
 """
     assert python(script, "--version").out.splitlines()[1:] == [end]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_screen_that_is_gone_does_not_change_the_exit_code() -> None:
+    with Path("/dev/full").open("w") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "medvid", "check", "gone.yaml"], stdout=gone, stderr=gone, check=False
+        )
+    assert done.returncode == 2

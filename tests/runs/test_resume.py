@@ -63,15 +63,12 @@ def test_killed_in_mid_epoch_and_resumed(finished: Run, tiny_task: Path, start: 
     assert same_end(folder, finished)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_asked_to_stop_it_saves_and_says_how_to_go_on(
-    finished: Run, tiny_task: Path, start: Start, number: signal.Signals
-) -> None:
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(finished: Run, tiny_task: Path, start: Start) -> None:
     run = start("run", tiny_task)
     folder = wait_for_step(run, 2)
-    os.kill(run.pid, number)
+    os.kill(run.pid, signal.SIGHUP)  # as of a terminal that closes
     output, _ = run.communicate(timeout=300)
-    assert run.returncode == 128 + number, output
+    assert run.returncode == 129, output
     assert f"platform run --resume {folder.path}" in output
     assert json.loads(folder.summary.read_text())["status"] == "killed"
     resumed = start("run", "--resume", folder.path)

@@ -151,15 +151,25 @@ def _log_on_screen() -> Iterator[None]:
 
 def _report(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong, as it is: no markup, no wrapping. Returns the exit code."""
-    if verbose:
-        traceback.print_exception(error)
-    error = as_resource_error(error) or error
-    if isinstance(error, MedvidError):
-        print(f"error[{error.kind}]: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-    if not verbose:
-        print("hint: re-run with --verbose for the traceback", file=sys.stderr)
-    return 1
+    told = as_resource_error(error) or error
+    if isinstance(told, MedvidError):
+        lines = [f"error[{told.kind}]: {told}", *([f"hint: {told.hint}"] if told.hint else [])]
+    else:
+        lines = [f"error: {type(error).__name__}: {error}"]
+        lines += [] if verbose else ["hint: re-run with --verbose for the traceback"]
+    try:
+        if verbose:
+            traceback.print_exception(error)
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:  # the terminal is gone, which must not change the exit code
+        _let_go_of_the_screen()
+    return told.exit_code if isinstance(told, MedvidError) else 1
+
+
+def _let_go_of_the_screen() -> None:
+    """Have what was not written yet go nowhere, as Python would try again at its end, and fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream:
+            os.dup2(nowhere, stream.fileno())
