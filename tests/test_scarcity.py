@@ -104,6 +104,18 @@ def test_memory_that_cannot_be_had_is_told_as_that() -> None:
         assert "train.batch_size" in raised.value.hint
 
 
+def test_a_library_that_finds_no_room_is_told_as_that() -> None:
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, -1)); from medvid.cli.main import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "exit(main(['evaluate', '.']))"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert "error[RESOURCE]: out of memory: " in done.stderr
+
+
 def test_other_errors_stay_what_they_are() -> None:
     for error in (
         RuntimeError("shapes differ"),

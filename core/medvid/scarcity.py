@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from medvid.errors import ResourceError
 from medvid.files import disk_reason
 
-_MEMORY_TEXTS = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "start new thread")
+_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "std::bad_alloc",
+    "start new thread",
+    "failed to map segment",
+)
 """How libraries say it whose exceptions are of no kind of their own, as torch's allocator for the CPU."""
 
 
@@ -46,4 +53,4 @@ def _is_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MEMORY_TEXTS)
+    return isinstance(error, RuntimeError | ImportError) and any(text in str(error) for text in _MEMORY_TEXTS)
