@@ -11,6 +11,7 @@ import pytest
 from medvid.config.load import data_problem, dump_task, load_task
 from medvid.config.sample import sample_folder
 from medvid.config.task import AppliedSample, Poly, Task, TrainOptions, WarmupCosine
+from medvid.config.variables import is_secret_variable
 from medvid.errors import ConfigError, PluginError
 
 TASKS = sorted((Path(__file__).parents[2] / "tasks").glob("*.yaml"))
@@ -193,6 +194,42 @@ def test_a_dumped_task_loads_back_equal(load: Load, tmp_path: Path, sample: bool
     assert load(dump_task(task)) == task
     assert task.tracking.tags == awkward
     assert (task.sample is not None) == sample
+
+
+def test_a_secret_of_the_environment_is_written_as_its_variable(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "canary-0123456789")
+    monkeypatch.setenv("LAB", "ours, and known to all")
+    tags = {"note": "key ${WANDB_API_KEY}.", "lab": "${LAB}"}
+    text = f"{TASK}tracking:\n  tags: {{note: 'key ${{WANDB_API_KEY}}.', lab: '${{LAB}}'}}\n"
+    task = load(text, overrides=["tracking.experiment=canary-0123456789"])  # as a shell puts it in
+    assert task.tracking.tags["note"] == "key canary-0123456789."
+    written = dump_task(task)
+    assert "canary" not in written
+    assert tags["note"] in written
+    assert "ours, and known to all" in written
+    assert load(written) == task
+    monkeypatch.delenv("WANDB_API_KEY")
+    with pytest.raises(ConfigError, match="the environment variable WANDB_API_KEY is not set"):
+        load(written)
+
+
+def test_a_secret_that_is_too_short_to_be_hidden_is_refused(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "abc")
+    with pytest.raises(ConfigError, match="DB_PASSWORD holds a secret by its name, too short"):
+        load(TASK + "tracking: {tags: {note: '${DB_PASSWORD}'}}\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASS", "PGPASSWORD", "MY_CREDENTIALS"],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_variable(name)
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "PATH", "HOME", "BTCV_ROOT", "XAUTHORITY", "KEYBOARD"])
+def test_names_of_no_secrets(name: str) -> None:
+    assert not is_secret_variable(name)
 
 
 def test_a_resolved_sample_task_pointed_at_data_is_no_longer_a_sample(load: Load) -> None:

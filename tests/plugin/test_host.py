@@ -258,13 +258,12 @@ def test_what_a_plugin_leaks_is_put_back_and_told_once_for_each_place(
     assert (random.getstate(), warnings.filters) == (numbers, filters)
     assert caplog.messages == [
         "plugin leaky of leaky 1.0 printed on import; this is shown on standard error",
-        "plugin leaky of leaky 1.0 changed Python's random numbers, the warning filters on import; this is put back",
+        "plugin leaky of leaky 1.0 changed the warning filters on import; this is put back",
         "plugin leaky of leaky 1.0 leaked in medvid_run_configured: changed the warning filters; this is put back",
         "plugin leaky of leaky 1.0 leaked in medvid_metrics: changed the warning filters; this is put back",
         f"plugin leaky of leaky 1.0 failed in medvid_metrics: ZeroDivisionError: division by zero"
         f" ({third_party.folder / 'leaky.py'}:11); the run goes on",
         "plugin leaky of leaky 1.0 printed on import; this is shown on standard error",
-        "plugin leaky of leaky 1.0 changed Python's random numbers on import; this is put back",
     ]
 
 

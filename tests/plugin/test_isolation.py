@@ -1,7 +1,10 @@
 """What is not listed is never imported, and what is listed but has no part in a run does not change it."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from safetensors.torch import load_file
 import medvid
 from medvid.cli.main import main
 from medvid.files import read_json
+from medvid.plugin.allowlist import VARIABLE
 from medvid.runs.folder import RunFolder, read_metrics
 from medvid.tracking.content import tags
 from medvid.tracking.sync import read_run
@@ -20,7 +24,7 @@ from medvid.tracking.sync import read_run
 TINY = Path(__file__).parents[1] / "runs" / "tiny.yaml"
 
 NOISY = """
-import os, random, signal, warnings
+import logging, os, random, signal, warnings
 import numpy, torch
 from medvid.plugin import BackboneSpec, hookimpl
 
@@ -31,6 +35,10 @@ torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(torch.get_num_threads() + 1)
 torch.use_deterministic_algorithms(True)
+torch.set_default_device("meta")
+torch.backends.mkldnn.enabled = False
+os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////elsewhere.db"
+logging.disable(logging.CRITICAL)
 os.chdir("/")
 warnings.simplefilter("ignore")
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -41,7 +49,7 @@ def medvid_components():
 """
 
 LISTENER = """
-import random, torch
+import logging, random, torch
 from medvid.plugin import hookimpl
 
 @hookimpl
@@ -49,6 +57,9 @@ def medvid_metrics(step):
     random.seed(step)
     torch.manual_seed(step)
     torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.backends.mkldnn.enabled = False
+    logging.getLogger("medvid").handlers.clear()
 """
 
 
@@ -101,8 +112,10 @@ def test_an_idle_plugin_changes_nothing(
     folder = run()
     assert_equal(content(folder), alone)
     told = next(message for message in caplog.messages if message.startswith("plugin noisy of noisy 1.0 changed"))
-    for name in ("numpy's random", "torch's default dtype", "number of threads", "working directory", "SIGTERM"):
+    names = "the log", "oneDNN", "torch's default dtype", "torch's default device", "number of threads", "SIGTERM"
+    for name in (*names, "the working directory", "environment variables"):
         assert name in told
+    assert told in (folder / "run.log").read_text()
     assert "hello from an idle plugin" not in capsys.readouterr().out
     # It has no part in the run, so the run does not name it.
     assert set(read_json(folder / "environment.json")["plugins"]) == {"medvid"}
@@ -125,6 +138,9 @@ def test_a_listener_changes_nothing_either_and_is_recorded(
         assert recorded["unverified_plugins"] == ["listener"]
     assert tags(read_run(RunFolder(folder)))["plugins.unverified"] == "listener"
     assert "UNVERIFIED CODE - editable: listener 2.5;" in capsys.readouterr().out
+    log = (folder / "run.log").read_text()
+    assert "in medvid_metrics: changed the log, torch's default device, torch's default dtype, oneDNN;" in log
+    assert "finished in" in log
 
 
 @pytest.mark.usefixtures("working_directory")
@@ -163,3 +179,35 @@ def test_a_task_cannot_enable_a_plugin_or_name_code(third_party: Any, tmp_path: 
         (data / "task.yaml").write_text(text.replace("name: unetr,", f"name: {name!r},"))
         assert main(["check", str(data / "task.yaml")]) in (2, 3)
     assert not trace.exists()
+
+
+MEDDLER = """
+import logging, torch
+from medvid.plugin import hookimpl
+
+torch.backends.mkldnn.enabled = False
+torch.set_default_device("meta")
+logging.disable(logging.CRITICAL)
+
+@hookimpl
+def medvid_run_finished(run, result): ...
+"""
+
+PROGRAM = """
+import sys
+from medvid.plugin.host import make_host
+assert "torch" not in sys.modules
+host = make_host()
+import torch
+print(torch.backends.mkldnn.enabled, torch.zeros(1).device)
+"""
+
+
+def test_a_plugin_that_brings_torch_does_not_set_it_for_others(third_party: Any, tmp_path: Path) -> None:
+    third_party.install("meddler", MEDDLER)
+    environment = os.environ | {VARIABLE: str(third_party.allow())}
+    shown = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+    assert shown.stdout == "True cpu\n"
+    assert "plugin meddler of meddler 1.0 changed the log, torch's default device, oneDNN on import" in shown.stderr

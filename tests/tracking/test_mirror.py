@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tests.tracking.conftest import CONFIG
 
 from medvid.plugin.events import RunInfo
 from medvid.runs.folder import RunFolder, rewind_metrics
@@ -155,8 +156,13 @@ def test_figures_that_are_not_defined_are_left_out(run: RunInfo, client: MlflowC
 
 
 def test_secrets_and_files_from_outside_stay_here(
-    run: RunInfo, client: MlflowClient, close: Callable[..., None]
+    make_run: Callable[..., RunInfo],
+    client: MlflowClient,
+    close: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "canary-in-environment")
+    run = make_run(config=CONFIG | {"tracking": {"tags": {"lab": "canary-in-environment"}, "experiment": "abdomen"}})
     close(run)
     outside = run.folder.parent / "private.csv"
     outside.write_text("canary-outside")
@@ -165,6 +171,7 @@ def test_secrets_and_files_from_outside_stay_here(
 
     found = mirrored(client, run)
     assert found.data.params["dataset.api_key"] == "***"
+    assert found.data.tags["lab"] == "${WANDB_API_KEY}"
     assert "mlflow.json" in artifacts(client, run)
     assert not {"figures/link.png", "private.csv"} & artifacts(client, run)
     root = run.folder.parents[2]

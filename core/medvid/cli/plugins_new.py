@@ -16,6 +16,7 @@ import typer
 
 from medvid.cli.common import plugins_file
 from medvid.errors import ConfigError
+from medvid.files import make_folder, write_text
 
 SUFFIX = ".template"
 """What files of the scaffold are called beyond their names, for linters to leave them alone."""
@@ -63,8 +64,8 @@ def new(
     for part in parts:
         for place, text in _read(files("medvid.cli") / "scaffold" / part):
             path = target / place.replace("/module/", f"/{names['module']}/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(Template(text).substitute(values), encoding="utf-8")
+            make_folder(path.parent)
+            write_text(path, Template(text).substitute(values))
             typer.echo(path)
     typer.echo(f"\nnext: cd {target}, and see README.md")
 

@@ -17,6 +17,7 @@ def schema(
     import json
 
     from medvid.config.schema import task_schema
+    from medvid.files import write_text
     from medvid.plugin.host import make_host
 
     text = json.dumps(task_schema(make_host(plugins_file(context))), indent=2)
@@ -24,7 +25,7 @@ def schema(
         typer.echo(text)
         return
     try:
-        output.write_text(text + "\n", encoding="utf-8")
+        write_text(output, text + "\n")
     except OSError as error:
         raise ConfigError(f"{output} cannot be written: {error.strerror}", hint="give another file: -o FILE") from None
     typer.echo(f"written to {output}; begin a task file with: # yaml-language-server: $schema={output}")

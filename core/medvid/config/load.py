@@ -17,6 +17,7 @@ from medvid.config.layout import plural
 from medvid.config.options import BackboneOptions, Options
 from medvid.config.sample import SampleOverlay, sample_folder
 from medvid.config.task import AppliedSample, Task
+from medvid.config.variables import with_references
 from medvid.config.yaml import KeyPath, Problem, parse_file
 from medvid.errors import ConfigError, MedvidError, PluginError
 from medvid.plugin.host import Host, Kind
@@ -268,10 +269,10 @@ def _with_weights_at(backbone: BackboneOptions, place: Callable[[Path], Path]) -
 
 
 def _without_variables(value: Any) -> Any:
-    """Protect text from being taken for a variable when it is read back."""
+    """Protect text from being taken for a variable when it is read back; secrets become variables."""
     match value:
         case str():
-            return value.replace("${", "$${")
+            return with_references(value.replace("${", "$${"))
         case dict():
             return {key: _without_variables(inner) for key, inner in value.items()}
         case list():

@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from medvid.config.variables import SHORTEST, is_secret_variable
 from medvid.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
@@ -226,6 +227,11 @@ def _expand(reference: re.Match[str]) -> str:
         raise LookupError(f"{reference[0]} should be of the form ${{NAME}} or ${{NAME:-default}}")
     name, default = parts[1], parts[2]
     value = os.environ.get(name)
+    if value and len(value) < SHORTEST and is_secret_variable(name):
+        raise LookupError(
+            f"the environment variable {name} holds a secret by its name, too short to be kept out of what is written "
+            f"({SHORTEST} characters are needed); call it something else if it is not one"
+        )
     if default is not None:
         return value or default
     if value is None:

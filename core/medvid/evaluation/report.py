@@ -2,14 +2,15 @@
 
 import csv
 import math
-import os
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from rich.table import Table as RichTable
 
+from medvid.files import write_text
 from medvid.plugin.events import Table
 
 
@@ -20,14 +21,11 @@ def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     """
     rows = list(rows)
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: "" if _is_undefined(value) else value for key, value in row.items()} for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    text = StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if _is_undefined(value) else value for key, value in row.items()} for row in rows)
+    write_text(path, text.getvalue())
     return path
 
 

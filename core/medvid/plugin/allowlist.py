@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from medvid.errors import ConfigError, PluginError
+from medvid.files import write_text
 
 FILE_NAME = "plugins.toml"
 VARIABLE = "MEDVID_PLUGINS"
@@ -140,7 +141,8 @@ def write_allow_list(path: Path, plugins: Iterable[AllowedPlugin], disabled: tup
     """Write an allow-list, in order; the file is either the old one or the new one, never half of it.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: there is no such folder.
+        ResourceError: it may not be written.
     """
     lines = [HEADER + "schema = 1"]
     if disabled:
@@ -151,10 +153,8 @@ def write_allow_list(path: Path, plugins: Iterable[AllowedPlugin], disabled: tup
         # A JSON string or boolean is written alike in TOML.
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     path = path.resolve()  # a link to a list that several projects share stays one
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_text(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise ConfigError(f"the allow-list {path} cannot be written: {error.strerror}") from None
 

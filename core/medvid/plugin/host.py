@@ -16,7 +16,7 @@ from medvid.plugin.allowlist import AllowList, read_allow_list
 from medvid.plugin.discovery import PluginStatus, discover
 from medvid.plugin.events import RunInfo
 from medvid.plugin.guard import guarded, guarded_import
-from medvid.plugin.loading import HOOKS, describe_failure, hook_callers, load_plugin
+from medvid.plugin.loading import HOOKS, describe_failure, exempt_from_guard, hook_callers, load_plugin
 from medvid.plugin.markers import PROJECT
 from medvid.plugin.probe import mark_deadly
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, load_attribute
@@ -114,9 +114,10 @@ class Host:
         Raises:
             PluginError: it cannot be imported; names the plugin and where in it.
         """
-        label = self.owner(spec).label
+        owner = self.owner(spec)
+        label = owner.label
         try:
-            with guarded_import(lambda fault: logger.warning("%s %s", label, fault)):
+            with guarded_import(lambda fault: logger.warning("%s %s", label, fault), exempt_from_guard(owner)):
                 return load_attribute(target)
         except KeyboardInterrupt:
             raise
@@ -153,7 +154,10 @@ class Host:
                 raise PluginError(f"{plugin} failed in medvid_run_configured: {describe_failure(error)}") from error
 
     def _guarded(self, plugin: str, hook: str) -> AbstractContextManager[None]:
-        return guarded(lambda changed: self._report(plugin, "leaked", hook, f"changed {changed}; this is put back"))
+        exempt = next((exempt_from_guard(known) for known in self.plugins if known.label == plugin), ())
+        return guarded(
+            lambda changed: self._report(plugin, "leaked", hook, f"changed {changed}; this is put back"), exempt
+        )
 
     def _report(self, plugin: str, kind: str, hook: str, fault: str) -> None:
         """Warn of a kind of fault, for each plugin and hook once."""

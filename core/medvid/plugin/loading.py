@@ -13,6 +13,7 @@ from medvid.errors import PluginError
 from medvid.plugin import hookspecs
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.guard import guarded_import
+from medvid.plugin.settings import ENVIRONMENT
 from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec
 from medvid.similar import suggest
 
@@ -39,7 +40,7 @@ def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginSt
     if not plugin.active or plugin.entry_point is None:
         return plugin
     try:
-        with guarded_import(lambda fault: logger.warning("%s %s", plugin.label, fault)):
+        with guarded_import(lambda fault: logger.warning("%s %s", plugin.label, fault), exempt_from_guard(plugin)):
             return replace(plugin, components=_register(manager, plugin.entry_point.load(), plugin.label))
     except KeyboardInterrupt:
         raise
@@ -47,6 +48,11 @@ def load_plugin(manager: pluggy.PluginManager, plugin: PluginStatus) -> PluginSt
         if manager.has_plugin(plugin.label):
             manager.unregister(name=plugin.label)
         return replace(plugin, status="broken", reason=describe_failure(error))
+
+
+def exempt_from_guard(plugin: PluginStatus) -> tuple[str, ...]:
+    """Settings that a plugin may change: medvid's own make those of MLflow, which it takes from the environment."""
+    return (ENVIRONMENT,) if plugin.status == "builtin" else ()
 
 
 def hook_callers(manager: pluggy.PluginManager, hook: str) -> Iterator[tuple[str, HookCall]]:

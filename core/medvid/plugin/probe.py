@@ -1,5 +1,9 @@
-"""Loads plugins in a process of its own first: what would end or hang the host's process is found out there."""
+"""Loads plugins in a process of its own first: what would end or hang the host's process is found out there.
 
+And whether they import torch or numpy: the host then imports these before them, to know their settings.
+"""
+
+import importlib
 import json
 import os
 import signal
@@ -12,6 +16,8 @@ from importlib.metadata import EntryPoint
 
 from medvid.plugin.discovery import PluginStatus
 
+IMPORTS = {"torch": "t", "numpy": "n"}
+"""Marks of the modules whose settings plugins change; torch imports numpy."""
 TIMEOUT = 60
 """Seconds that a plugin may take; one that imports torch, cold, takes most of them."""
 
@@ -29,7 +35,11 @@ def mark_deadly(plugins: Sequence[PluginStatus]) -> tuple[PluginStatus, ...]:
 def _find_deadly(plugins: Sequence[PluginStatus]) -> Iterator[tuple[str, str]]:
     """Label and reason of each deadly plugin."""
     while plugins:
-        begun, status = _load_elsewhere(plugins)
+        told, status = _load_elsewhere(plugins)
+        begun = len(told)
+        for name, mark in IMPORTS.items():
+            if mark in told:
+                importlib.import_module(name)
         if begun > len(plugins) or not begun:  # all is well; or not even the process began, which is no plugin's fault
             return
         if status is None and begun > 1:  # those before may have taken the time
@@ -39,11 +49,12 @@ def _find_deadly(plugins: Sequence[PluginStatus]) -> Iterator[tuple[str, str]]:
         plugins = plugins[begun:]
 
 
-def _load_elsewhere(plugins: Sequence[PluginStatus]) -> tuple[int, int | None]:
+def _load_elsewhere(plugins: Sequence[PluginStatus]) -> tuple[str, int | None]:
     """Load plugins in a new process.
 
     Returns:
-        How many it began to load, one more than there are if it loaded all; and its exit status, None for none in time.
+        A mark for each that it began to load, and one more if it loaded all: of `IMPORTS`, what was imported by then;
+        and its exit status, None for none in time.
     """
     points = [plugin.entry_point for plugin in plugins if plugin.entry_point]
     order = {"path": sys.path, "points": [(point.name, point.value, point.group) for point in points]}
@@ -56,17 +67,17 @@ def _load_elsewhere(plugins: Sequence[PluginStatus]) -> tuple[int, int | None]:
             text=True,
         )
     except OSError:  # where Python is embedded in another program
-        return 0, None
+        return "", None
     with process:
         try:
             told, _ = process.communicate(json.dumps(order), timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             told, _ = process.communicate()
-            return len(told), None
+            return told, None
         finally:
             process.kill()
-    return len(told), process.returncode
+    return told, process.returncode
 
 
 def _describe_end(status: int | None) -> str:
@@ -77,7 +88,7 @@ def _describe_end(status: int | None) -> str:
 
 
 def _main() -> None:
-    """Load the plugins named on standard input, and write a byte before each and after the last."""
+    """Load the plugins named on standard input, and write a mark before each and after the last."""
     import pluggy
 
     from medvid.plugin import hookspecs
@@ -90,10 +101,14 @@ def _main() -> None:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     for name, value, group in order["points"]:
-        os.write(progress, b".")
+        os.write(progress, _mark())
         with suppress(KeyboardInterrupt):  # the user's, whom the host hears too
             load_plugin(manager, PluginStatus(name, "", "", "enabled", entry_point=EntryPoint(name, value, group)))
-    os.write(progress, b".")
+    os.write(progress, _mark())
+
+
+def _mark() -> bytes:
+    return next((mark for name, mark in IMPORTS.items() if name in sys.modules), ".").encode()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from medvid.config.variables import with_references
+
 HIDDEN = "***"
 
 _NAME = r"(?:token|secrets?|passwords?|passwd|passphrase|credentials?|(?:api|access|private|secret)[_-]?keys?)"
@@ -29,10 +31,11 @@ def is_secret(name: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Hide the user part of URLs, well-known token formats, and the values of ``password: ...`` and its like.
+    """Hide secrets: of the environment, in URLs, in well-known formats, and the value of ``password: ...`` and so on.
 
     The home folder, which often holds a person's name, becomes ``~``; medvid reads it so in task files.
     """
+    text = with_references(text)
     home = os.environ.get("HOME", "/").rstrip("/")
     if home:
         text = text.replace(f"{home}/", "~/")
