@@ -180,6 +180,23 @@ def test_secrets_and_files_from_outside_stay_here(
     assert (root / "mlartifacts").stat().st_mode & 0o077 == 0
 
 
+def test_names_of_patients_stay_here_where_that_is_asked(
+    make_run: Callable[..., RunInfo], client: MlflowClient, train: Callable[..., None], close: Callable[..., None]
+) -> None:
+    named = {"root": "/data/DOE_JANE", "split": {"train": ["DOE_JANE_19610203"], "validation": ["DOE_JOHN"]}}
+    run = make_run(config=CONFIG | {"dataset": CONFIG["dataset"] | named, "tracking": {"cases": False}})
+    train(run, 10, 20)
+    close(run)
+    (run.folder / "cases.csv").write_text("case,label,dice\nDOE_JANE_19610203,liver,0.9\n")
+    (run.folder / "figures" / "DOE_JANE_19610203.png").write_bytes(b"\x89PNG")
+    Mirror(run, tracking_uri()).finish("finished", artifacts=[run.folder / "figures" / "DOE_JANE_19610203.png"])
+    assert artifacts(client, run) == {"environment.json", "data.json"}
+    assert mirrored(client, run).data.metrics["final/dice"] == 0.41
+    root = run.folder.parents[2]
+    logged = [root / "mlflow.db", *(root / "mlartifacts").rglob("*")]
+    assert not [path for path in logged if b"DOE_J" in (path.read_bytes() if path.is_file() else bytes(path))]
+
+
 def test_a_line_that_is_still_being_written_is_left_for_later(run: RunInfo) -> None:
     file = RunFolder(run.folder).metrics
     first, second = ({"step": step, "split": "train", "time": 1.0, "values": {}} for step in (1, 2))

@@ -167,6 +167,9 @@ class TrackingOptions(Options):
     """MLflow experiment; default: the task's name."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Further tags of the run."""
+    cases: bool = True
+    """Whether MLflow gets what may name cases, and so patients: cases.csv, pictures, reports, the task with its folders
+    and lists of cases. Without, it has figures, options and versions; the run folder and its logs have all."""
 
     @field_validator("tags")
     @classmethod

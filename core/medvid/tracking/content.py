@@ -20,6 +20,9 @@ MAX_EXPERIMENT = 500
 SOURCE = "mlflow.source.name"
 """The tag that the list of runs shows by itself; it stands for the program, which here is always the same."""
 
+_PRIVATE = ("dataset.root", "dataset.split", "dataset.cache", "dataset.datalist", "output", "backbone.weights.path")
+"""Options that hold names of cases, or paths."""
+
 CONTEXTS = {"train": "training"}
 """MLflow's word for the use of a split, where it is not the split's own name."""
 
@@ -43,9 +46,19 @@ def experiment_name(name: str) -> str:
     return " ".join(redact(name).split())[:MAX_EXPERIMENT]
 
 
+def names_cases(config: Mapping[str, Any]) -> bool:
+    """Whether MLflow may be told what cases are called, and where they are."""
+    return bool(config.get("tracking", {}).get("cases", True))
+
+
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """The resolved task, flattened to dotted keys; unset options are left out."""
-    return {safe_key(key): _text(key, value)[:MAX_PARAMETER] for key, value in _flatten(config)}
+    """The resolved task, flattened to dotted keys; unset options are left out, and private ones where that is asked."""
+    private = () if names_cases(config) else _PRIVATE
+    return {
+        safe_key(key): _text(key, value)[:MAX_PARAMETER]
+        for key, value in _flatten(config)
+        if not key.startswith(private)
+    }
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -38,6 +38,9 @@ ARTIFACTS = (
 )
 """What is copied to MLflow. Checkpoints and predictions are too large for that; tags say where they are."""
 
+NAMELESS = {"environment.json", "data.json", "classes.csv"}
+"""Those of them that name no case."""
+
 TEXT = {".yaml", ".json", ".csv"}
 
 
@@ -149,6 +152,8 @@ class Mirror:
         known = [path for pattern in ARTIFACTS for path in sorted(folder.glob(pattern))]
         # Resolved, because a link in the folder could lead to any file of this machine.
         for path in dict.fromkeys(path.resolve() for path in [*known, *artifacts]):
+            if not (content.names_cases(self._run.config) or path.name in NAMELESS):
+                continue
             if path.is_file() and path.is_relative_to(folder):
                 self._copy_file(path, path.relative_to(folder))
 
