@@ -342,8 +342,8 @@ def _as_text(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:
 
 def _of_folder(data: Path, task: Task) -> list[str]:
     """The overrides by which a run's data set is that of another folder, with no split of its own."""
-    split = ["dataset.split=null"] if "split" in type(task.dataset).model_fields else []
-    return [f"dataset.root={json.dumps(str(data.expanduser().absolute()))}", *split]
+    own = [f"dataset.{name}=null" for name in ("split", "fold") if name in type(task.dataset).model_fields]
+    return [f"dataset.root={json.dumps(str(data.expanduser().absolute()))}", *own]
 
 
 def _check_names(cases: Sequence[Case]) -> None:
