@@ -85,8 +85,10 @@ def test_images_to_predict_are_files_and_folders(tmp_path):
         with pytest.raises(DataError, match=reason):
             find_images([path])
     touch(tmp_path, "other/a.png")
+    assert list(find_images([tmp_path / "new/a.png", tmp_path / "other"]).cases) == ["new_a", "other_a"]
+    touch(tmp_path, "new/a.jpg")
     with pytest.raises(DataError, match="images of one name"):
-        find_images([tmp_path / "new", tmp_path / "other"])
+        find_images([tmp_path / "new"])
 
 
 def mask_names(root: Path, *arguments: str) -> dict[str, list[str]]:
@@ -158,6 +160,19 @@ def test_masks_beside_images_are_not_predicted_unless_named(tmp_path):
     assert list(find_images([tmp_path / "x_mask.png"]).cases) == ["x_mask"]
     assert list(find_images([tmp_path], "_seg").cases) == ["x", "x_mask", "x_mask_1", "y_mask", "z"]
     assert list(find_images([tmp_path, tmp_path / "z.png"]).cases) == ["x", "y_mask", "z"]
+
+
+def test_a_folder_of_folders_is_searched_and_names_are_told_apart(tmp_path):
+    touch(tmp_path, "p1/left.png", "p1/left_mask.png", "p2/left.jpg", "p2/deep/right.png", "notes.csv")
+    index = find_images([tmp_path])
+    assert sorted(index.cases) == ["p1_left", "p2_deep_right", "p2_left"]
+    assert sorted(note.split(" left out, ")[1] for note in index.notes) == [
+        "as masks of images beside them; to predict them nevertheless, name the files: p1/left_mask.png",
+        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg are read: notes.csv",
+    ]
+    touch(tmp_path, "p3/masks/left.png")
+    with pytest.raises(DataError, match=r"has folders of masks.*p3/masks"):
+        find_images([tmp_path])
 
 
 FOLDERS = ("", "img/", "masks/", "img/sub/", "other/", "train/img/", "train/masks/", "val/img/", "labels/")

@@ -570,8 +570,8 @@ def test_unusable_paths_to_predict(tmp_path: Path) -> None:
         ("c/notes.txt", "not named"),
         ("absent.nii.gz", "does not exist"),
         ("broken.nii", "does not exist"),
-        ("d", "has folders of label maps, .*: labelsTr"),
-        ("f", "has folders of label maps, .*: out"),
+        ("d", "has folders of masks, .*: labelsTr"),
+        ("f", "has folders of masks, .*: out"),
         ("e", "images of one name"),
     ):
         with pytest.raises(DataError, match=words):

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
+from medvid.data.listing import (
+    OTHER_MASKS,
+    by_name,
+    check_no_masks,
+    check_usable,
+    find_files,
+    listed,
+    name_left_out,
+    told_apart,
+)
 from medvid.errors import DataError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
@@ -104,7 +113,8 @@ def find_pairs(root: Path, images: str | None = None, masks: str | None = None, 
 def find_images(paths: Sequence[Path], mask_suffix: str = "") -> ImageIndex:
     """Cases without masks from files and folders of files, for prediction.
 
-    In a folder, masks that lie beside their images are left out, and so is what lies in folders of it.
+    Of a folder that holds images those are taken; of another one, all those in the folders below it, called by their
+    folders too where two have the same name. Masks that lie beside their images are left out.
 
     Args:
         paths: files and folders.
@@ -124,7 +134,7 @@ def find_images(paths: Sequence[Path], mask_suffix: str = "") -> ImageIndex:
             found.append(_image_at(path))
     check_usable(Path(), found)
     named = by_name(
-        ((file.stem, file) for file in dict.fromkeys(found)),
+        told_apart([(file.stem, file) for file in dict.fromkeys(found)]),
         "images",
         "predict them one after the other, into different folders",
     )
@@ -245,21 +255,26 @@ def _reason(groups: Sequence[_Group], mask_suffix: str) -> Callable[[Path], str]
 
 def _images_in(folder: Path, mask_suffix: str) -> tuple[list[Path], tuple[str, ...]]:
     """Images of a folder to predict, and sentences on what is left out."""
-    files = _image_files(folder)
-    names, is_mask = {file.stem for file in files}, _mask_pattern(mask_suffix)
-    masks = {file for file in files if (match := is_mask.fullmatch(file.stem)) and match["image"] in names}
+    everything = find_files(folder)
+    below = [file for file in everything if file.suffix.lower() in SUFFIXES]
+    files = [file for file in below if file.parent == folder] or below
+    names, is_mask = {file.with_suffix("") for file in files}, _mask_pattern(mask_suffix)
+    masks = {
+        file for file in files if (match := is_mask.fullmatch(file.stem)) and file.with_name(match["image"]) in names
+    }
     images = [file for file in files if file not in masks]
     if not images:
-        raise DataError(f"no images ({', '.join(SUFFIXES)}) in {folder}", hint="name the folder that holds them itself")
+        raise DataError(f"no images ({', '.join(SUFFIXES)}) in {folder}")
+    check_no_masks(folder, images, {*_MASKS, *OTHER_MASKS})
 
     def reason(path: Path) -> str:
         if path in masks:
             return "as masks of images beside them; to predict them nevertheless, name the files"
-        if path.parent != folder:
+        if path.parent != folder and path.suffix.lower() in SUFFIXES:
             return "as they are in folders of it; to predict them, name these folders"
         return f"as only {', '.join(SUFFIXES)} are read"
 
-    return images, name_left_out(folder, find_files(folder), images, reason)
+    return images, name_left_out(folder, everything, images, reason)
 
 
 def _image_at(path: Path) -> Path:

@@ -3,15 +3,23 @@
 Every file below the folder is used, refused by name, or named as left out; what speaks of the same thing has to agree.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from medvid.data.description import read_json
-from medvid.data.listing import by_name, check_usable, find_files, identity, listed, name_key, name_left_out
-from medvid.data.output import PICTURES
+from medvid.data.listing import (
+    OTHER_MASKS,
+    by_name,
+    check_no_masks,
+    check_usable,
+    find_files,
+    identity,
+    listed,
+    name_left_out,
+    told_apart,
+)
 from medvid.data.volume_files import CaseFiles, channel_of, is_volume, stem
 from medvid.data.volume_folders import Naming, group_channels, label_folders, read_folders
 from medvid.data.volume_lists import (
@@ -26,8 +34,6 @@ from medvid.data.volume_lists import (
 from medvid.errors import DataError
 
 LayoutName = Literal["auto", "datalist", "nnunet", "pairs"]
-
-_OTHER_LABELS = {"mask", "masks", "seg", "segmentations", "predictions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ def find_volumes(paths: Sequence[Path], channels: int = 1, layout: LayoutName = 
     files = list({identity(file): file for volumes, _ in found for file in volumes}.values())
     check_usable(Path(), files)
     cases = _one_by_one(files) if layout == "pairs" else _by_channels(files, channels)
-    named = by_name(_unique_names(cases), "images", "predict them one after the other, into different folders")
+    firsts = told_apart([(name, images[0]) for name, images in cases])
+    named = by_name(firsts, "images", "predict them one after the other, into different folders")
     return Index(
         layout,
         {case: CaseFiles(case, images) for case, (_, images) in zip(named, cases, strict=True)},
@@ -238,7 +245,7 @@ def _volumes_at(path: Path, *, with_channels: bool) -> tuple[tuple[Path, ...], t
     if not volumes:
         raise DataError(f"no .nii.gz or .nii files in {path}")
     taken = tuple(file for file in volumes if file.parent == path) or volumes
-    _check_no_labels(path, taken)
+    check_no_masks(path, taken, label_folders() | OTHER_MASKS)
     return taken, name_left_out(
         path,
         files,
@@ -254,20 +261,6 @@ def _with_channels(path: Path) -> tuple[Path, ...]:
         return (path,)
     files = (file for file in find_files(path.parent, recursive=False) if is_volume(file))
     return tuple(file for file in files if (other := channel_of(stem(file))) and other[0] == case[0])
-
-
-def _check_no_labels(path: Path, files: Sequence[Path]) -> None:
-    """Folders of studies are searched; label maps in them, of a data set or predicted before, are no scans."""
-    labels = label_folders() | _OTHER_LABELS
-    below = sorted({file.relative_to(path).parent for file in files})
-    named = [folder for folder in below if labels & {part.lower() for part in folder.parts}]
-    predicted = [folder for folder in below if folder.parts and (path / folder / PICTURES).is_dir()]
-    if found := dict.fromkeys((*named, *predicted)):
-        raise DataError(
-            f"{path} has folders of label maps, as their names or the {PICTURES} in them say: "
-            f"{listed([str(folder) for folder in found])}",
-            hint="give the folders of images, one by one",
-        )
 
 
 def _one_by_one(files: Sequence[Path]) -> list[tuple[str, tuple[Path, ...]]]:
@@ -288,14 +281,3 @@ def _by_channels(files: Sequence[Path], channels: int) -> list[tuple[str, tuple[
         elif parts and parts[1] == 0:
             cases.append((parts[0], groups[key]))
     return cases
-
-
-def _unique_names(cases: Sequence[tuple[str, tuple[Path, ...]]]) -> Iterable[tuple[str, Path]]:
-    """Names of cases, with the folders below the one that all are in where two have the same."""
-    firsts = [images[0] for _, images in cases]
-    names = [name for name, _ in cases]
-    if len(set(map(name_key, names))) < len(names):
-        folders = [first.parent.absolute() for first in firsts]
-        top = os.path.commonpath(folders)
-        names = ["_".join((*folder.relative_to(top).parts, name)) for folder, name in zip(folders, names, strict=True)]
-    return zip(names, firsts, strict=True)

@@ -7,13 +7,17 @@ A data set lists what lies in its folder with `find_files`, decides what it uses
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from medvid.data.output import PICTURES
 from medvid.errors import DataError
 
 CACHE_TAG = "CACHEDIR.TAG"
 """Marks a folder as a cache (bford.info/cachedir): backups leave it out, and so do lists of data."""
+
+OTHER_MASKS = {"mask", "masks", "seg", "segmentations", "predictions"}
+"""Folders of masks, besides those that a data set reads."""
 
 _SHOWN = 10
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
@@ -117,6 +121,42 @@ def by_name(named: Iterable[tuple[str, Path]], what: str, hint: str) -> dict[str
         names = listed([" and ".join(shown_name(path) for _, path in group) for group in clashes])
         raise DataError(f"{what} of one name: {names}", hint=hint)
     return {unicodedata.normalize("NFC", name): path for ((name, path),) in groups.values()}
+
+
+def told_apart(named: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Names of files, with the folders below the one that all are in before them, where two have the same name.
+
+    Args:
+        named: (name, file).
+    """
+    if len({name_key(name) for name, _ in named}) == len(named):
+        return list(named)
+    top = os.path.commonpath([path.parent.absolute() for _, path in named])
+    return [("_".join((*path.parent.absolute().relative_to(top).parts, name)), path) for name, path in named]
+
+
+def check_no_masks(folder: Path, files: Iterable[Path], names: Container[str]) -> None:
+    """Refuse to take for scans what lies in folders of masks below one that is searched.
+
+    Args:
+        folder: the one that was given.
+        files: found in it and below it.
+        names: of folders of masks, in small letters.
+
+    Raises:
+        DataError: there are such folders, by their names or by the pictures that predictions have beside them.
+    """
+    below = sorted({file.relative_to(folder).parent for file in files} - {Path()})
+    masks = [
+        str(place)
+        for place in below
+        if any(part.lower() in names for part in place.parts) or (folder / place / PICTURES).is_dir()
+    ]
+    if masks:
+        raise DataError(
+            f"{folder} has folders of masks, as their names or the {PICTURES} in them say: {listed(masks)}",
+            hint="give the folders of images, one by one",
+        )
 
 
 def name_key(name: str) -> str:
