@@ -23,7 +23,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         task="segmentation",
         sample="medvid_image_masks.tissue:generate_glands",
         sample_config="medvid_image_masks.config:TissueOptions",
-        summary="Your own images and masks: PNG, TIFF, BMP or JPEG, masks binary, numbered, indexed or coloured",
+        summary="Your own images and masks: PNG, TIFF, BMP, JPEG or GIF, masks binary, numbered, indexed or coloured",
         examples=_EXAMPLES,
     )
     yield DatasetSpec(

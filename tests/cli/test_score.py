@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from medvid.cli.main import main
+from medvid.data.mask_files import write_mask
 from medvid.evaluation.mask_pairs import pair_masks
 
 LABELS = ("--labels", "background,one,two")
@@ -162,3 +163,51 @@ def test_labels_of_a_dataset_json_are_used(volumes: Path) -> None:
     (volumes / "dataset.json").write_text(json.dumps(content))
     assert main(["score", "ours", "truth"]) == 0
     assert {row["label"] for row in rows_of(Path("scores"))} == {"liver", "spleen"}
+
+
+IDS = np.zeros((12, 12), np.uint8)
+IDS[2:6, 2:6], IDS[7:11, 3:9] = 1, 2
+PALETTE = {0: (0, 0, 0), 1: (200, 0, 0), 2: (0, 200, 0)}
+
+
+def paint(path: str, order: tuple[int, ...], colours: dict[int, tuple[int, int, int]] = PALETTE) -> None:
+    """`IDS` with `PALETTE` or others, stored in another order of indices."""
+    image = Image.fromarray(np.argsort(order).astype(np.uint8)[IDS])
+    image.putpalette(np.array([colours[index] for index in order], np.uint8).tobytes())
+    Path(path).parent.mkdir(exist_ok=True)
+    image.save(path)
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_palettes_that_number_labels_differently_are_not_compared(capfd: pytest.CaptureFixture[str]) -> None:
+    paint("truth/a.png", (0, 1, 2))
+    for order in ((0, 2, 1), (1, 0, 2), (2, 0, 1)):
+        paint("swapped/a.png", order)
+        assert main(["score", "swapped", "truth", *LABELS]) == 4
+        assert "in that of truth/a.png" in capfd.readouterr().err
+    paint("other/a.png", (0, 1, 2), {0: (0, 0, 0), 1: (9, 9, 250), 2: (250, 250, 9)})
+    write_mask(Path("medvid/a_mask.png"), IDS, 3)
+    for same in ("other", "medvid"):
+        assert main(["score", same, "truth", *LABELS]) == 0
+        assert {row["dice"] for row in rows_of(Path("scores"))} == {"1.0"}
+    paint("truth/b.png", (0, 2, 1))
+    paint("other/b.png", (0, 2, 1))
+    assert main(["score", "other", "truth", *LABELS]) == 4
+    assert "truth/a.png" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_true_masks_in_several_files_are_united(capfd: pytest.CaptureFixture[str]) -> None:
+    whole = np.zeros((16, 16), np.uint8)
+    whole[1:5, 1:5] = whole[10:14, 8:12] = 255
+    upper, lower = whole.copy(), whole.copy()
+    upper[8:], lower[:8] = 0, 0
+    for name, mask in (("t/x (1)_mask.png", upper), ("t/x (1)_mask_1.png", lower), ("ours/x (1).png", whole)):
+        Path(name).parent.mkdir(exist_ok=True)
+        Image.fromarray(mask).save(name)
+    assert main(["score", "ours", "t", "--suffix", "_mask"]) == 0
+    [row] = rows_of(Path("scores"))
+    assert float(row["dice"]) == 1.0
+    assert "united: x (1)" in capfd.readouterr().out
+    assert main(["score", "ours", "t", "--suffix", "_mask", "--mask-values", "indexed"]) == 4
+    assert "x (1)_mask_1.png" in capfd.readouterr().err

@@ -155,7 +155,7 @@ def png() -> bytes:
 
 BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", r"\(0 bytes\) is not a PNG"),
-    "text": (lambda: b"<html>not found</html>", "is not a PNG, TIFF, BMP or JPEG"),
+    "text": (lambda: b"<html>not found</html>", "is not a PNG, TIFF, BMP, JPEG or GIF"),
     "cut": (lambda: png()[: len(png()) // 2], "cannot be read"),
     "damaged": (lambda: png()[:200] + bytes([png()[200] ^ 1]) + png()[201:], "cannot be read"),
 }

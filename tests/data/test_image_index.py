@@ -24,6 +24,17 @@ def test_the_layout_of_medt_has_a_folder_for_each_split(tmp_path):
     assert index.cases["04"].masks == (tmp_path / "Test/labelcol/04.png",)
 
 
+@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Training", "validation", "testing")])
+def test_folders_of_splits_have_the_usual_names(tmp_path, names):
+    for name in names:
+        touch(tmp_path, f"{name}/images/{name}.png", f"{name}/masks/{name}.png")
+    index = find_pairs(tmp_path)
+    assert index.splits == {split: (name,) for split, name in zip(("train", "validation", "test"), names, strict=True)}
+    touch(tmp_path, "val/images/a.png", "val/masks/a.png")
+    with pytest.raises(DataError, match="are all folders of the validation split"):
+        find_pairs(tmp_path)
+
+
 def test_names_that_recur_in_another_split_get_its_name(tmp_path):
     for split in ("train", "test"):
         touch(tmp_path, f"{split}/img/01.png", f"{split}/labelcol/01.png")
@@ -63,6 +74,13 @@ def test_all_missing_masks_are_listed_at_once(tmp_path):
     touch(tmp_path, *(f"img/{number:02d}.png" for number in range(14)), "labelcol/05.png")
     with pytest.raises(DataError, match=r"13 masks are missing in .*: labelcol/00, .*labelcol/10 and 3 more"):
         find_pairs(tmp_path)
+
+
+def test_masks_of_a_kind_that_is_not_read_are_named(tmp_path):
+    touch(tmp_path, "img/a.png", "img/b.png", "labelcol/a.xml", "labelcol/b.json")
+    with pytest.raises(DataError, match="2 masks are missing") as caught:
+        find_pairs(tmp_path)
+    assert "convert a.xml" in caught.value.hint
 
 
 def test_folders_that_cannot_be_indexed(tmp_path):
@@ -149,11 +167,11 @@ def test_accents_may_be_written_in_either_form(tmp_path):
 
 
 def test_masks_beside_images_are_not_predicted_unless_named(tmp_path):
-    touch(tmp_path, *(f"{name}.png" for name in ("x", "x_mask", "x_mask_1", "y_mask", "z")), "sub/a.png", "b.gif")
+    touch(tmp_path, *(f"{name}.png" for name in ("x", "x_mask", "x_mask_1", "y_mask", "z")), "sub/a.png", "b.webp")
     index = find_images([tmp_path])
     assert list(index.cases) == ["x", "y_mask", "z"]
     assert [note.split(" left out, ")[1] for note in index.notes] == [
-        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg are read: b.gif",
+        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg, .gif are read: b.webp",
         "as they are in folders of it; to predict them, name these folders: sub/a.png",
         "as masks of images beside them; to predict them nevertheless, name the files: x_mask.png, x_mask_1.png",
     ]
@@ -168,7 +186,7 @@ def test_a_folder_of_folders_is_searched_and_names_are_told_apart(tmp_path):
     assert sorted(index.cases) == ["p1_left", "p2_deep_right", "p2_left"]
     assert sorted(note.split(" left out, ")[1] for note in index.notes) == [
         "as masks of images beside them; to predict them nevertheless, name the files: p1/left_mask.png",
-        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg are read: notes.csv",
+        "as only .png, .tif, .tiff, .bmp, .jpg, .jpeg, .gif are read: notes.csv",
     ]
     touch(tmp_path, "p3/masks/left.png")
     with pytest.raises(DataError, match=r"has folders of masks.*p3/masks"):

@@ -185,6 +185,20 @@ def test_a_held_out_copy_of_a_training_image_is_refused(root):
         dataset(root, split={"train": ["a"], "validation": ["b"]}).prepare("ab", nothing)
 
 
+def test_what_a_split_of_the_task_leaves_out_or_names_twice_is_told(root, caplog):
+    for split in ({"train": ["a", "b", "b"]}, {"train": ["a"], "validation": ["b", "b"]}):
+        with pytest.raises(DataError, match="names cases twice: b"):
+            dataset(root, split=split).cases("train")
+    (root / "img" / "b.png").write_bytes((root / "img" / "a.png").read_bytes())
+    dataset(root, split={"train": ["a", "b", "c"], "validation": ["d"]}).prepare("abcd", nothing)
+    assert "copies of one image, which count as often as there are: a = b" in caplog.text
+    assert "in no split, and so not used: e" in caplog.text
+    for split, name in (("train", "x"), ("train", "w"), ("valid", "y")):
+        write(root, name, folder=split)
+    assert dataset(root, split={"train": ["x"], "validation": ["w"]}).cases("validation") == ("w",)
+    assert "the task replaces splits that the data set declares: train, validation" in caplog.text
+
+
 def test_files_that_change_during_a_run_are_noticed(root):
     data = dataset(root)
     data.prepare("ab", nothing)

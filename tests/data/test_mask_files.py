@@ -55,6 +55,17 @@ def layered(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.dstack([colour, alpha * np.uint8(255)])
 
 
+def save_tiff(path: Path, array: np.ndarray, sample_format: int) -> Path:
+    """An uncompressed gray TIFF, also of kinds that Pillow does not write."""
+    (height, width), data = array.shape, array.astype(array.dtype.newbyteorder("<")).tobytes()
+    tags = {256: width, 257: height, 258: 8 * array.itemsize, 259: 1, 262: 1, 273: 8, 277: 1, 278: height}
+    tags |= {279: len(data), 339: sample_format}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data))
+    path.write_bytes(head + data + struct.pack("<H", len(tags)) + entries + bytes(4))
+    return path
+
+
 def read(path: Path, chosen: ImageDatasetOptions | None = None) -> np.ndarray:
     return read_mask(path, "a", chosen or options()).labels
 
@@ -327,3 +338,32 @@ def test_a_written_mask_is_read_back_and_has_colours(tmp_path, count):
 def test_mask_options_that_contradict_each_other(values, other, reason):
     with pytest.raises(ValidationError, match=reason):
         options(values, NAMES, **other)
+
+
+@pytest.mark.parametrize(("kind", "sample_format"), [("i1", 2), ("i2", 2), ("i4", 2), ("f4", 3)])
+def test_negative_values_are_not_taken_for_others(tmp_path, kind, sample_format):
+    path = save_tiff(tmp_path / "a.tif", np.where(DISC, 3, np.where(SPOT, -1, 0)).astype(kind), sample_format)
+    for values in ("binary", "nonzero", "indexed"):
+        with pytest.raises(DataError, match=r"-1|below 0|signed"):
+            read(path, options(values))
+
+
+@pytest.mark.parametrize(("kind", "sample_format"), [("u1", 1), ("i2", 2), ("u2", 1), ("i4", 2), ("u4", 1), ("f4", 3)])
+def test_numbered_instances_in_any_kind_of_tiff(tmp_path, kind, sample_format):
+    path = save_tiff(tmp_path / "a.tif", (THREE * 40).astype(kind), sample_format)
+    np.testing.assert_array_equal(read(path, options("nonzero")), THREE > 0)
+
+
+def test_numbers_that_pillow_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(DataError, match="unsigned values of 32 bits"):
+        read(save_tiff(tmp_path / "a.tif", THREE.astype("u4") << 31, 1), options("nonzero"))
+
+
+def test_a_gif_is_read_and_an_animation_is_refused(tmp_path):
+    path = tmp_path / "a.gif"
+    Image.fromarray(DISC * np.uint8(255)).save(path)
+    np.testing.assert_array_equal(read(path), DISC)
+    frames = [Image.fromarray(mask * np.uint8(255)) for mask in (DISC, SPOT)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="2 pages"):
+        read(path)

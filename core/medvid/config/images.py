@@ -34,7 +34,8 @@ class ImageAugmentOptions(Options):
 class ImageDatasetOptions(DatasetOptions):
     """Base of the options of data sets of segmented images.
 
-    Below `root`, or below its folders train, val (or validation) and test, lie a folder of images and one of masks.
+    Below `root`, or below its folders train (or training), val (valid, validation) and test (testing), lie a folder of
+    images and one of masks.
     """
 
     images: str | None = None

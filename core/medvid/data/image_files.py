@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
 
 from medvid.errors import DataError
 
-_FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
+_FORMATS = ("PNG", "TIFF", "BMP", "JPEG", "GIF")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
+_UNSIGNED, _SIGNED = 1, 2
+"""A TIFF's sample formats."""
 _GRAY = {"1", "L", "LA", "La"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601, as Pillow and OpenCV weight colours
@@ -45,22 +47,23 @@ def open_picture(path: Path, case: str) -> Picture:
         case: the case that the error names.
 
     Raises:
-        DataError: the file is missing, damaged, not a PNG, TIFF, BMP or JPEG image, or has several pages or frames, 16
-            bits per colour, or gray values of 16 or more bits that are not as Pillow takes them.
+        DataError: the file is missing, damaged, not a PNG, TIFF, BMP, JPEG or GIF image, or has several pages or
+            frames, 16 bits per colour, or gray values that Pillow takes for others.
     """
     try:
         # Not by name: Pillow 13 maps such files into memory, and mixes up the pixels of a TIFF that is turned by 90°.
         with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
-            pages = getattr(image, "n_frames", 1) if image.format in {"TIFF", "PNG"} else 1
+            pages = getattr(image, "n_frames", 1) if image.format in {"TIFF", "PNG", "GIF"} else 1
             orientation = image.getexif().get(_ORIENTATION, 1)  # before loading, which turns a TIFF
-            bits, white_is_zero = _bits(image, path), _white_is_zero(image)
+            bits, white_is_zero, sign = _bits(image, path), _white_is_zero(image), _sign(image)
             image.load()
             upright = ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise DataError(f"case {case}: {path} does not exist") from None
     except UnidentifiedImageError:
         raise DataError(
-            f"case {case}: {path} ({path.stat().st_size} bytes) is not a PNG, TIFF, BMP or JPEG image that can be read",
+            f"case {case}: {path} ({path.stat().st_size} bytes) is not a PNG, TIFF, BMP, JPEG or GIF image that can be "
+            "read",
             hint="download or convert it again; of images with 16 or 32 bits only gray ones can be read",
         ) from None
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:
@@ -71,6 +74,12 @@ def open_picture(path: Path, case: str) -> Picture:
         raise DataError(
             f"case {case}: {path} has 16 bits per colour, of which Pillow reads 8",
             hint="convert it to 8 bits per colour, or to 16-bit gray",
+        )
+    if (sign == _SIGNED and bits == 8) or (sign == _UNSIGNED and bits == 32 and np.asarray(image).min() < 0):
+        raise DataError(
+            f"case {case}: {path} has {'signed' if bits == 8 else 'unsigned'} values of {bits} bits, which Pillow "
+            "takes for others",
+            hint="convert it to 16 bits",
         )
     if white_is_zero and bits > 8:
         upright = _inverted(upright, bits, path, case)
@@ -197,6 +206,11 @@ def _bits(image: Image.Image, path: Path) -> int:
 
 def _white_is_zero(image: Image.Image) -> bool:
     return isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+
+
+def _sign(image: Image.Image) -> int:
+    """Of a TIFF, whether its values have a sign, as a sample format; of others 0."""
+    return int(image.tag_v2.get(SAMPLEFORMAT, (_UNSIGNED,))[0]) if isinstance(image, TiffImageFile) else 0
 
 
 def _inverted(image: Image.Image, bits: int, path: Path, case: str) -> Image.Image:

@@ -20,9 +20,17 @@ from medvid.data.listing import (
 )
 from medvid.errors import DataError
 
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
 
-_SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
 _IMAGES = ("img", "images", "image")
 _MASKS = ("labelcol", "masks", "mask", "labels", "label")
 _NUMBER = r"(?:[ _-]?\d+|[ _-]?\(\d+\))"
@@ -75,7 +83,9 @@ class _Group:
 
 
 def find_pairs(root: Path, images: str | None = None, masks: str | None = None, mask_suffix: str = "") -> ImageIndex:
-    """Index images and masks in `root`, or in its folders train, val (or validation) and test.
+    """Index images and masks in `root`, or in its folders of splits.
+
+    These are called train or training, val, valid or validation, and test or testing.
 
     A case is called as its image, or ``<split>_<image>`` where images of two splits have the same name. The mask of
     ``a`` is called ``a``, with the suffix behind it; further ones have a number behind that.
@@ -166,7 +176,7 @@ def _find_group(folder: Path, images: str | None, masks: str | None, mask_suffix
             f"images and masks are both in {image_folder}",
             hint="set dataset.mask_suffix to tell them apart, e.g. _mask",
         )
-    is_mask = _mask_pattern(mask_suffix)
+    is_mask = mask_pattern(mask_suffix)
     files = [file for file in _image_files(image_folder) if not (together and is_mask.fullmatch(file.stem))]
     if not files:
         raise DataError(f"no images ({', '.join(SUFFIXES)}) in {image_folder}", hint="set dataset.images")
@@ -179,7 +189,7 @@ def _find_group(folder: Path, images: str | None, masks: str | None, mask_suffix
 
 def _masks_by_image(folder: Path, images: Mapping[str, Path], mask_suffix: str) -> dict[str, tuple[Path, ...]]:
     """The masks of each image that has any."""
-    is_mask = _mask_pattern(mask_suffix)
+    is_mask = mask_pattern(mask_suffix)
     files = [file for file in _image_files(folder) if is_mask.fullmatch(file.stem)]
     named = by_name(((file.stem, file) for file in files), "masks", "keep one of them; which is right, no name tells")
     # Where there is an image a_2 beside an image a, a mask a_1 may well be that of an image a_1.
@@ -196,7 +206,7 @@ def _masks_by_image(folder: Path, images: Mapping[str, Path], mask_suffix: str) 
     return {image: tuple(masks) for image, masks in found.items()}
 
 
-def _mask_pattern(mask_suffix: str) -> re.Pattern[str]:
+def mask_pattern(mask_suffix: str) -> re.Pattern[str]:
     """Names of masks; the suffix may have a number behind it."""
     return re.compile(rf"(?P<image>.+){re.escape(mask_suffix)}{_NUMBER}?" if mask_suffix else "(?P<image>.+)")
 
@@ -232,8 +242,16 @@ def _check_masks(root: Path, cases: Sequence[ImageFiles]) -> None:
         count = "1 mask is" if len(missing) == 1 else f"{len(missing)} masks are"
         raise DataError(
             f"{count} missing in {root}: {listed(missing)}",
-            hint="every image needs a mask of its name; see dataset.masks and dataset.mask_suffix",
+            hint=_unreadable_masks(root / missing[0])
+            or "every image needs a mask of its name, see dataset.masks and dataset.mask_suffix; files that are not "
+            "images with a mask are better kept elsewhere",
         )
+
+
+def _unreadable_masks(mask: Path) -> str:
+    """What to do where a mask is there, but of a kind that is not read."""
+    others = sorted(path.name for path in mask.parent.glob("*") if path.stem == mask.name)
+    return f"convert {listed(others)} and its like to PNG; read are {', '.join(SUFFIXES)}" if others else ""
 
 
 def _reason(groups: Sequence[_Group], mask_suffix: str) -> Callable[[Path], str]:
@@ -246,7 +264,7 @@ def _reason(groups: Sequence[_Group], mask_suffix: str) -> Callable[[Path], str]
             return f"as they are not directly in a folder that is read ({read})"
         if path.suffix.lower() not in SUFFIXES:
             return f"as only {', '.join(SUFFIXES)} are read"
-        if mask_suffix and not _mask_pattern(mask_suffix).fullmatch(path.stem):
+        if mask_suffix and not mask_pattern(mask_suffix).fullmatch(path.stem):
             return f"as masks without {mask_suffix} behind their name"
         return "as masks without an image"
 
@@ -258,7 +276,7 @@ def _images_in(folder: Path, mask_suffix: str) -> tuple[list[Path], tuple[str, .
     everything = find_files(folder)
     below = [file for file in everything if file.suffix.lower() in SUFFIXES]
     files = [file for file in below if file.parent == folder] or below
-    names, is_mask = {file.with_suffix("") for file in files}, _mask_pattern(mask_suffix)
+    names, is_mask = {file.with_suffix("") for file in files}, mask_pattern(mask_suffix)
     masks = {
         file for file in files if (match := is_mask.fullmatch(file.stem)) and file.with_name(match["image"]) in names
     }

@@ -29,7 +29,15 @@ from medvid.data.listing import listed
 from medvid.data.mask_files import Colour
 from medvid.data.problems import raise_together
 from medvid.data.sample import Batch
-from medvid.data.splits import check_copies, check_known, held_out_in_training, hold_out
+from medvid.data.splits import (
+    check_copies,
+    check_known,
+    check_repeated,
+    held_out_in_training,
+    hold_out,
+    name_replaced,
+    name_unused,
+)
 from medvid.errors import DataError
 from medvid.machine import usable_cores
 
@@ -101,7 +109,7 @@ class ImageDataset(Dataset):
         content, errors = self._read(cases, progress, usable_cores())
         raise_together(list(errors.values()))
         self._content |= content
-        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
+        _warn(check_copies(self._splits, {case: content.image for case, content in self._content.items()}))
 
     def describe(self, cases: Sequence[str]) -> dict[str, Any]:
         """Sizes of the images and bits of their pixels, and what the masks' palette indices look like."""
@@ -144,8 +152,7 @@ class ImageDataset(Dataset):
 
     def open(self, paths: Sequence[Path]) -> Iterator[ImageCase]:
         index = find_images(paths, self.options.mask_suffix)
-        for note in index.notes:
-            log.warning("%s", note)
+        _warn(index.notes)
         self._tell_differences({case: files.image for case, files in index.cases.items()})
         for files in index.cases.values():
             yield ImageCase(files, self.options, self._trained_sizes)
@@ -154,8 +161,7 @@ class ImageDataset(Dataset):
     def _index(self) -> ImageIndex:
         options = self.options
         index = find_pairs(options.root, options.images, options.masks, options.mask_suffix)
-        for note in index.notes:
-            log.warning("%s", note)
+        _warn(index.notes)
         return index
 
     @cached_property
@@ -177,11 +183,14 @@ class ImageDataset(Dataset):
             splits = self._index.splits or self.default_split(tuple(self._index.cases))
         else:
             splits = {name: ids for name, ids in asked if ids}
+            _warn(name_replaced(self._index.splits, splits))
         check_known(splits, tuple(self._index.cases))
+        check_repeated(splits)
         if shared := held_out_in_training(splits):
             if set(splits["train"]) != set(shared):
                 raise DataError(f"{len(shared)} cases are both trained on and held out: {', '.join(shared[:_SHOWN])}")
             log.warning("training cases are held out too, as the task asks: figures show fit, not generalisation")
+        _warn(name_unused(splits, tuple(self._index.cases)))
         return splits
 
     def _read(
@@ -263,6 +272,11 @@ class ImageDataset(Dataset):
         if case not in self._index.cases:
             raise DataError(f"there is no case {case} in {self.options.root}")
         return self._index.cases[case]
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        log.warning("%s", line)
 
 
 def _paths(files: ImageFiles) -> tuple[Path, ...]:

@@ -125,7 +125,13 @@ class _Reader:
     def nonzero(self) -> np.ndarray:
         """Label 1 for all that is not black."""
         self._refuse_lossy()
-        foreground: np.ndarray = self._colours().max(axis=2) > 0
+        colours = self._colours()
+        if colours.min() < 0:
+            raise DataError(
+                f"{self.name} has values below 0, down to {colours.min():g}",
+                hint="write 0 for the background, and a number above it for each instance",
+            )
+        foreground: np.ndarray = colours.max(axis=2) > 0
         if self.picture.image.mode == "P" and ((np.asarray(self.picture.image) > 0) != foreground).any():
             raise DataError(
                 f"{self.name} has a palette in which what is not zero and what is not black differ",

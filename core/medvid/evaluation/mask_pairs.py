@@ -1,10 +1,10 @@
 """Which mask is compared with which: by name, every file accounted for. Imports nothing heavy."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medvid.data.image_index import SUFFIXES
+from medvid.data.image_index import SUFFIXES, mask_pattern
 from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
 from medvid.data.volume_files import is_volume, stem
 from medvid.errors import ConfigError, DataError
@@ -18,11 +18,13 @@ class MaskPair:
         case: its name, that of the truth's file.
         prediction: the file that is scored.
         truth: the file that it is compared with.
+        further: images that hold further parts of the truth.
     """
 
     case: str
     prediction: Path
     truth: Path
+    further: tuple[Path, ...] = ()
 
     @property
     def is_volume(self) -> bool:
@@ -41,7 +43,8 @@ def pair_masks(
     Args:
         predictions: folder or file.
         truth: folder or file.
-        suffix: what the names of the truth's files have at their end beyond those of the cases, e.g. ``_anno``.
+        suffix: what the names of the truth's files have at their end beyond those of the cases, e.g. ``_anno``;
+            images with a number behind it are further parts of the truth, as in BUSI's ``_mask_1``.
         common: score what both have, and say what one of them lacks; else that is refused.
 
     Returns:
@@ -62,9 +65,12 @@ def pair_masks(
         pair = MaskPair(_name(truth), predictions, truth)
         _check_kind(pair)
         return [pair], []
-    theirs, left_out = _masks(truth, suffix)
-    ours, also_left_out = _masks(predictions, "", volumes=is_volume(next(iter(theirs.values()))))
-    return _match(ours, theirs, predictions, truth, common, [*also_left_out, *left_out])
+    theirs, further, left_out = _masks(truth, suffix)
+    ours, _, also_left_out = _masks(predictions, "", volumes=is_volume(next(iter(theirs.values()))))
+    pairs, notes = _match(ours, theirs, predictions, truth, common, [*also_left_out, *left_out])
+    pairs = [replace(pair, further=further.get(pair.case, ())) for pair in pairs]
+    united = [pair.case for pair in pairs if pair.further]
+    return pairs, [*notes, *([f"the true masks of a case are united: {listed(united)}"] if united else [])]
 
 
 def _match(
@@ -106,8 +112,10 @@ def _names_of_truth(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, name.removesuffix("_mask"), name.replace("img", "label", 1))))
 
 
-def _masks(folder: Path, suffix: str, volumes: bool | None = None) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The masks of a folder by name, and what to say of its other files."""
+def _masks(
+    folder: Path, suffix: str, volumes: bool | None = None
+) -> tuple[dict[str, Path], dict[str, tuple[Path, ...]], tuple[str, ...]]:
+    """The masks of a folder by name, further parts of them, and what to say of its other files."""
     files = find_files(folder)
     here = [path for path in files if path.parent == folder]
     if volumes is None:
@@ -119,7 +127,13 @@ def _masks(folder: Path, suffix: str, volumes: bool | None = None) -> tuple[dict
         raise DataError(f"{folder} holds no {kind}" + (f" whose names end in {suffix}" if suffix else ""))
     check_usable(folder, named)
     found = by_name(((_name(path).removesuffix(suffix), path) for path in named), "masks", "take all but one out")
-    return dict(sorted(found.items())), name_left_out(folder, files, found.values(), _reason(folder, masks))
+    further: dict[str, tuple[Path, ...]] = {}
+    for path in masks if suffix and not volumes else ():
+        part = mask_pattern(suffix).fullmatch(path.stem)
+        if part and path not in named and part["image"] in found:
+            further[part["image"]] = (*further.get(part["image"], ()), path)
+    used = [*found.values(), *(path for paths in further.values() for path in paths)]
+    return dict(sorted(found.items())), further, name_left_out(folder, files, used, _reason(folder, masks))
 
 
 def _reason(folder: Path, masks: Iterable[Path]) -> Callable[[Path], str]:

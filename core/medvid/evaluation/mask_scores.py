@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,16 +11,22 @@ from medvid.config.images import ImageDatasetOptions
 from medvid.data import nifti
 from medvid.data.dataset import SegmentationCase
 from medvid.data.grid import Grid
-from medvid.data.mask_files import read_mask
+from medvid.data.mask_files import Mask, read_mask
 from medvid.data.problems import raise_together
 from medvid.errors import ConfigError, DataError
 from medvid.evaluation.aggregate import METRICS, headline, mean, per_label, state_notes, undefined_notes
 from medvid.evaluation.label_table import HEADINGS, label_table
 from medvid.evaluation.mask_pairs import MaskPair
+from medvid.evaluation.mask_palettes import MaskPalettes
 from medvid.evaluation.protocols import PROTOCOLS, Protocol
 from medvid.models.head import Summary
 from medvid.plugin.events import Table
 from medvid.plugin.specs import Layout
+
+_HINT = (
+    "say how masks are read: --mask-values binary (white is foreground), nonzero (all that is not black is), or "
+    "indexed (values are label ids, named with --labels); convert others to one of these"
+)
 
 SHOWN_CASES = 30
 """Cases in the table of cases."""
@@ -79,10 +86,11 @@ class MaskScores:
         """
         rows: list[dict[str, Any]] = []
         errors: list[DataError] = []
+        palettes = MaskPalettes(len(self.labels))
         progress(0, len(pairs))
         for done, pair in enumerate(pairs, start=1):
             try:
-                case, prediction = self._volumes(pair) if pair.is_volume else self._images(pair)
+                case, prediction = self._volumes(pair) if pair.is_volume else self._images(pair, palettes)
             except DataError as error:
                 errors.append(error)
             else:
@@ -91,7 +99,7 @@ class MaskScores:
                         cast(SegmentationCase, case), prediction, self.labels, tolerance=self.tolerance
                     )
             progress(done, len(pairs))
-        raise_together(errors, f"of {len(pairs)} cases cannot be scored")
+        raise_together([*errors, *palettes.errors()], f"of {len(pairs)} cases cannot be scored")
         return rows
 
     def summarise(self, rows: Sequence[dict[str, Any]]) -> Summary:
@@ -120,12 +128,23 @@ class MaskScores:
             ) from None
         return MaskCase(pair.case, "volume", _grid(truth.data.shape, truth.spacing), truth.data), prediction.data
 
-    def _images(self, pair: MaskPair) -> tuple[MaskCase, np.ndarray]:
+    def _images(self, pair: MaskPair, palettes: MaskPalettes) -> tuple[MaskCase, np.ndarray]:
         values = self.mask_values or ("binary" if len(self.labels) == 2 else "indexed")
         options = ImageDatasetOptions.model_validate(
             {"name": "masks", "root": pair.truth.parent, "labels": self.labels, "mask_values": values}
         )
-        truth, prediction = (read_mask(path, pair.case, options).labels for path in (pair.truth, pair.prediction))
+        if pair.further and values == "indexed":
+            names = ", ".join(path.name for path in (pair.truth, *pair.further))
+            raise DataError(
+                f"case {pair.case} has several true masks: {names}",
+                hint="unite them, or give --mask-values binary, where each is a part of the foreground",
+            )
+        truths = [_read(path, pair.case, options) for path in (pair.truth, *pair.further)]
+        read = _read(pair.prediction, pair.case, options)
+        palettes.add(pair, truths[0], read)
+        if len({mask.labels.shape for mask in truths}) > 1:
+            raise DataError(f"case {pair.case}: its true masks differ in size: {pair.truth} and those numbered like it")
+        truth, prediction = np.maximum.reduce([mask.labels for mask in truths]), read.labels
         if truth.shape != prediction.shape:
             sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (prediction, truth)]
             raise DataError(
@@ -156,6 +175,14 @@ def case_table(rows: Sequence[dict[str, Any]]) -> Table:
         *((case, *text) for case, text in zip(ranked, texts, strict=True)),
         (more, *[""] * len(metrics)),
     )
+
+
+def _read(path: Path, case: str, options: ImageDatasetOptions) -> Mask:
+    try:
+        return read_mask(path, case, options)
+    except DataError as error:
+        hint = (error.hint or "") if "dataset." not in (error.hint or "") else _HINT
+        raise DataError(str(error), hint=hint) from None
 
 
 def _grid(shape: tuple[int, ...], spacing: tuple[float, ...]) -> Grid:
