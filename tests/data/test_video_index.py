@@ -9,6 +9,7 @@ from medvid.data.video_index import find_class_names, find_clips_in_folders, fin
 from medvid.data.video_labels import find_labels, read_labels
 from medvid.data.video_lists import ListFormat, find_lists, read_lists
 from medvid.errors import DataError
+from medvid_videos.config import VideosOptions
 
 
 def touch(root: Path, *names: str) -> None:
@@ -307,8 +308,8 @@ def test_a_class_called_like_a_split(tmp_path) -> None:
     touch(tmp_path, "val/steam/4.mp4")  # now train is a split
     index = find_clips_in_folders(tmp_path)
     assert list(index.clips) == ["train/steam/1.mp4", "val/steam/4.mp4"]
-    assert index.notes == (
-        f"2 files in {tmp_path} left out, they are not in the folder of a class of a split: bus/3.mp4, car/2.mp4",
+    assert index.notes[0] == (
+        f"2 files in {tmp_path} left out, they are not in the folder of a class of a split: bus/3.mp4, car/2.mp4"
     )
 
 
@@ -389,6 +390,8 @@ def test_videos_for_prediction(tmp_path) -> None:
         ("labels.json", '{"run": "1", "jump": "0", "sit, down": "2"}'),
         ("labels.json", '{"\\"sit, down\\"": 2, "jump": 0, "run": 1}'),
         ("labels.json", '{"2": "sit, down", "0": "jump", "1": "run"}'),
+        ("classInd.txt", "1 jump\r\n2 run\r\n3 sit, down\r\n"),
+        ("labels.csv", 'id,name\n3,"sit, down"\n1,jump\n2,run\n'),
     ],
 )
 def test_files_of_class_names(tmp_path, name, text) -> None:
@@ -423,3 +426,65 @@ def test_files_of_class_names_are_found(tmp_path) -> None:
     assert find_labels(tmp_path) == tmp_path / "kinetics_400_labels.csv"
     with pytest.raises(DataError, match="does not exist"):
         read_labels(tmp_path / "gone.txt")
+
+
+def test_lists_of_ucf101(tmp_path) -> None:
+    """Labels count from 1, and the lists of the test have none: the folders say the class."""
+    (tmp_path / "classInd.txt").write_text("1 ApplyEyeMakeup\r\n2 YoYo\r\n")
+    (tmp_path / "trainlist01.txt").write_text("ApplyEyeMakeup/a.avi 1\r\nYoYo/b.avi 2\r\n")
+    (tmp_path / "testlist01.txt").write_text("YoYo/c.avi\r\nApplyEyeMakeup/d.avi\r\n")
+    for classes in (None, ("ApplyEyeMakeup", "YoYo")):  # as in the task file, and as a run remembers it
+        options = VideosOptions(root=tmp_path, classes=classes)
+        index = options.index()
+        assert options.label_names() == index.labels == ("ApplyEyeMakeup", "YoYo")
+        assert [clip.label for clip in index.clips.values()] == [0, 1, 1, 0]
+        assert index.splits["test"] == ("YoYo/c.avi", "ApplyEyeMakeup/d.avi")
+        assert index.notes == ("testlist01.txt has no labels: they are taken from the folders in its paths",)
+    (tmp_path / "trainlist01.txt").write_text("ApplyEyeMakeup/a.avi 0\nYoYo/b.avi 1\nYoYo/e.avi 3")
+    with pytest.raises(
+        DataError, match=r"2 problems .*\n.*:1: the label 0 is out of range, they are 1 to 2\n.*label 3"
+    ):
+        options.index()
+
+
+def test_several_official_lists_are_not_passed_over(tmp_path) -> None:
+    touch(tmp_path, "ucf101_train_split_1_videos.txt")
+    assert list(find_lists(tmp_path)) == ["train"]
+    touch(tmp_path, "trainlist02.txt")
+    with pytest.raises(DataError, match=r"several lists .* train: trainlist02\.txt, ucf101_train_split_1"):
+        find_lists(tmp_path)
+
+
+def test_the_lists_of_hmdb51_hold_no_classes(tmp_path) -> None:
+    path = tmp_path / "cartwheel_test_split1.txt"
+    path.write_text("a.avi 1 \nb.avi 2 \nc.avi 0 \n")
+    with pytest.raises(DataError, match=r"is a list of HMDB51: .* are no classes"):
+        read_lists(tmp_path, {"all": path}, PLAIN)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        "path,label,split\na.mp4,0,train\nb.mp4,1,val\n",
+        "path,label,fold\na.mp4,0,0\nb.mp4,1,1\n",
+        "clip,tag,subset\na.mp4,1,test\n",
+    ],
+)
+def test_a_column_of_splits_is_not_passed_over(tmp_path, train) -> None:
+    with pytest.raises(DataError, match=r"train\.csv: its column of splits says .*: write a list for each split"):
+        read(tmp_path, ListFormat(named=True), train=train)
+    index = read(tmp_path, train="split,path,label\ntrain,a.mp4,0\ntrain,b.mp4,1\n")
+    assert labels_of(index) == {"a.mp4": 0, "b.mp4": 1}
+
+
+def test_the_folder_around_those_of_the_classes_is_not_the_only_class(tmp_path) -> None:
+    touch(tmp_path, "UCF-101/YoYo/a.avi", "UCF-101/Archery/b/c.avi", "lists/classInd.txt")
+    with pytest.raises(DataError, match=r"UCF-101 would be the only class .*: Archery, YoYo") as caught:
+        find_clips_in_folders(tmp_path)
+    assert f"set dataset.root to {tmp_path}/UCF-101" in caught.value.hint
+    assert find_class_names(tmp_path / "UCF-101") == ("Archery", "YoYo")
+
+
+def test_a_single_class_is_told(tmp_path) -> None:
+    touch(tmp_path, "cats/a.avi", "cats/b.avi")
+    assert "one class only, cats" in find_clips_in_folders(tmp_path).notes[0]

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from medvid.config.options import DatasetOptions, Options
 from medvid.config.video_augment import VideoAugmentOptions
 from medvid.data.video_index import VideoIndex, find_class_names, find_clips_in_folders
-from medvid.data.video_labels import find_labels, label_key, read_labels
+from medvid.data.video_labels import find_labels, first_id, label_key, read_labels
 from medvid.data.video_lists import ListFormat, find_lists, read_lists
 from medvid.data.video_sampling import Sampling, SamplingKind, ShortPolicy
 from medvid.errors import DataError
@@ -186,7 +186,8 @@ class ListedVideoOptions(VideoDatasetOptions):
     """Character between path and label in the lists; default: the last space, tab or comma of a line."""
     labels: Path | None = None
     """File with the names of the classes, relative to `root`: JSON (a list, or names and ids), CSV (id and name) or
-    text (one name per line). Default for lists: kinetics_400_labels.csv, labels.txt, classes.txt, label_map.txt or the
+    text (one name per line). Where its ids count from 1, as in UCF101's classInd.txt, the lists do. Default for
+    lists: kinetics_400_labels.csv, labels.txt, classes.txt, label_map.txt or the
     like, else "class 12"; folders have names, whose alphabetical order gives the ids."""
 
     named_lists: ClassVar[bool] = False
@@ -207,7 +208,10 @@ class ListedVideoOptions(VideoDatasetOptions):
         if not files:
             return find_clips_in_folders(self.root, names)
         prefix = self.root / self.path_prefix.expanduser() if self.path_prefix else None
-        return read_lists(self.root, files, ListFormat(prefix, self.separator, self.named_lists), names)
+        path = self._labels_file(guess=True)
+        # Where lists count from is up to the file, also where its names are known by now.
+        first = first_id(path) if path and path.exists() else 0
+        return read_lists(self.root, files, ListFormat(prefix, self.separator, self.named_lists, first), names)
 
     def _list_files(self) -> dict[str, Path]:
         """The lists by their splits; none where the layout is folders."""
@@ -223,5 +227,8 @@ class ListedVideoOptions(VideoDatasetOptions):
     def _names_of_file(self, *, guess: bool) -> tuple[str, ...] | None:
         if self.classes is not None:
             return self.classes
-        path = self.root / self.labels.expanduser() if self.labels else find_labels(self.root) if guess else None
+        path = self._labels_file(guess=guess)
         return read_labels(path) if path else None
+
+    def _labels_file(self, *, guess: bool) -> Path | None:
+        return self.root / self.labels.expanduser() if self.labels else find_labels(self.root) if guess else None

@@ -113,6 +113,7 @@ def find_class_names(root: Path) -> tuple[str, ...]:
     if not names:
         raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
     _ids(root, names)
+    _check_depth(root, names)
     return names
 
 
@@ -173,6 +174,8 @@ def notes_on_classes(
     used = {clip.label for clip in clips.values()}
     absent = [name for label, name in enumerate(names) if label not in used]
     notes = [f"{len(absent)} of {len(names)} classes have no clips: {listed(absent)}"] if absent else []
+    if len(names) == 1:
+        notes.append(f"there is one class only, {names[0]}: nothing is told apart, and all predictions are right")
     trained = {clips[case].label for case in splits["train"]} if "train" in splits else used
     held_out = [name for label, name in enumerate(names) if label in used - trained]
     if held_out:
@@ -241,6 +244,24 @@ def _class_roots(root: Path) -> list[tuple[str, Path]]:
             hint=f"move what is not of the split elsewhere, or rename the class {name}",
         )
     return sorted(divided.items())
+
+
+def _check_depth(root: Path, names: Sequence[str]) -> None:
+    """A folder above that of the classes, as downloads are unpacked into, is not the only class.
+
+    Raises:
+        DataError: it would be.
+    """
+    if len(names) > 1:
+        return
+    for _, parent in _class_roots(root):
+        within = [folder.name for folder in _folders(parent / names[0]) if _holds_videos(folder)]
+        if len(within) > 1:
+            folder = parent.relative_to(root) / names[0]
+            raise DataError(
+                f"{folder} would be the only class in {root}, but its folders hold the videos: {listed(within)}",
+                hint=f"if these are the classes, set dataset.root to {parent / names[0]}",
+            )
 
 
 def _videos_of_classes(parent: Path) -> dict[str, list[Path]]:

@@ -17,6 +17,7 @@ _FILES = (
     "labels.txt",
     "classes.txt",
     "class_names.txt",
+    "classInd.txt",
     "labels.json",
 )
 _SHOWN = 10
@@ -35,8 +36,22 @@ def read_labels(path: Path) -> tuple[str, ...]:
     - text: one name per line, or an id before each.
 
     Raises:
-        DataError: the file cannot be read, or the ids are not 0, 1, 2, ...
+        DataError: the file cannot be read, or the ids are neither 0, 1, 2, ... nor 1, 2, 3, ...
     """
+    return tuple(name.strip("\"' ") for _, name in _read(path))
+
+
+def first_id(path: Path) -> int:
+    """What a file of class names counts from: 0, or 1 as the classInd.txt of UCF101 does.
+
+    Raises:
+        DataError: as `read_labels`.
+    """
+    return _read(path)[0][0]
+
+
+def _read(path: Path) -> list[tuple[int, str]]:
+    """Ids and names, by the ids."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -46,7 +61,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
         pairs = _from_json(text) if path.suffix == ".json" else _from_table(_rows(text, path.suffix))
         return _ordered(pairs)
     except ValueError as error:
-        raise DataError(f"{path}: {error}", hint="class names are needed for the ids 0, 1, 2, ...") from None
+        raise DataError(
+            f"{path}: {error}", hint="class names are needed for the ids 0, 1, 2, ... or 1, 2, 3, ..."
+        ) from None
 
 
 def label_key(name: str) -> str:
@@ -94,15 +111,16 @@ def _from_table(rows: list[list[str]]) -> list[tuple[int, str]]:
     raise ValueError("no column has integers only")
 
 
-def _ordered(pairs: list[tuple[int, str]]) -> tuple[str, ...]:
-    names = tuple(name.strip("\"' ") for _, name in sorted(pairs))
-    if not pairs or sorted(number for number, _ in pairs) != list(range(len(pairs))):
-        raise ValueError(f"the ids of its {len(pairs)} names are not 0 to {len(pairs) - 1}")
+def _ordered(pairs: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    names = [name.strip("\"' ") for _, name in pairs]
+    found, count = sorted(number for number, _ in pairs), len(pairs)
+    if not pairs or found not in (list(range(count)), list(range(1, count + 1))):
+        raise ValueError(f"the ids of its {count} names are not 0 to {count - 1} or 1 to {count}")
     keys = Counter(map(label_key, names))
     if len(keys) < len(names):
         twice = sorted({name for name in names if keys[label_key(name)] > 1})
         raise ValueError(f"{len(twice)} names stand there twice or in two spellings: {', '.join(twice[:_SHOWN])}")
-    return names
+    return sorted(pairs)
 
 
 def _is_id(value: object) -> bool:

@@ -14,17 +14,34 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from medvid.data.listing import find_files, find_spelled, name_left_out
-from medvid.data.video_index import SUFFIXES, Clip, VideoIndex, notes_on_classes, raise_problems, split_folders
+from medvid.data.listing import find_files, find_spelled, listed, name_left_out
+from medvid.data.video_index import (
+    SUFFIXES,
+    Clip,
+    VideoIndex,
+    notes_on_classes,
+    raise_problems,
+    split_folders,
+    split_of_folder,
+)
 from medvid.data.video_labels import label_key
 from medvid.errors import DataError
 
 _NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-_PATTERNS = ("{}.csv", "{}.txt", "{}_list.txt", "*_{}_list_videos.txt", "*_{}_list.txt")
+_PATTERNS = (
+    *("{}.csv", "{}.txt", "{}_list.txt", "*_{}_list_videos.txt", "*_{}_list.txt"),  # PySlowFast, mmaction2
+    *("*_{}_split_[0-9]_videos.txt", "{}list0[0-9].txt"),  # UCF101 and HMDB51 by mmaction2, and as published
+)
 _HINT = "each line is a path and a label, an integer from 0: clips/a b.mp4 12"
 _PROBED = 200
-_PATHS = {"path", "file", "filename", "file_name", "filepath", "file_path", "video", "video_path", "clip", "name"}
-_LABELS = {"label", "labels", "class", "class_id", "label_id", "target"}
+_PATHS = {
+    *("path", "file", "filename", "file_name", "filepath", "file_path", "video", "video_path", "video_name"),
+    *("clip", "clip_path", "name"),
+}
+_LABELS = {"label", "labels", "class", "class_id", "label_id", "target", "tag"}
+_SPLITS = {"split", "subset", "fold", "partition"}
+_PARTS = re.compile(r"_test_split[1-3]$")
+"""The lists of HMDB51, one per class, whose numbers are no classes."""
 _SEVERAL = re.compile(rf"(?i)({'|'.join(map(re.escape, SUFFIXES))})\"?[\s,;]+\S")
 """A path that goes on behind its ending."""
 _SHOWN = 10
@@ -38,11 +55,13 @@ class ListFormat:
         prefix: folder of relative paths; None: found out.
         separator: character between path and label; None: the last space, tab or comma.
         named: whether labels may be names of classes that no file lists.
+        first: the label of the first class.
     """
 
     prefix: Path | None = None
     separator: str | None = None
     named: bool = False
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +148,8 @@ class _Lists:
         ids = self._ids({entry.label for found in entries.values() for entry in found if entry.label})
         clips: dict[str, Clip] = {}
         splits: dict[str, tuple[str, ...]] = {}
-        for split, listed in entries.items():
-            found = self._clips(files[split], listed, self._prefix(split, listed), ids)
+        for split, lines in entries.items():
+            found = self._clips(files[split], lines, self._prefix(split, lines), ids)
             self._check_leaks(files, split, found, splits)
             clips |= found
             splits[split] = tuple(found)
@@ -139,7 +158,7 @@ class _Lists:
         divided = {} if "all" in splits else splits
         self.notes += self._unlisted(clips)
         self.notes += notes_on_classes(clips, divided, labels)
-        if all(clip.label for clip in clips.values() if clip.label is not None):
+        if not self.form.first and all(clip.label for clip in clips.values() if clip.label is not None):
             self.notes.append("no clip has the label 0: labels count from 0")
         return VideoIndex(clips, labels, divided, tuple(self.notes))
 
@@ -151,6 +170,9 @@ class _Lists:
             lines, columns = lines[1:], None if columns.plain else columns
         elif lines and (columns := _numbered(lines)):
             self.notes.append(f"{path.name}: its first column, which counts the lines, is left out")
+        if lines and not columns and all(_is_path(line) for _, line in lines) and self._in_folders(lines):
+            self.notes.append(f"{path.name} has no labels: they are taken from the folders in its paths")
+            return [Entry(number, line.strip('"'), _folder(line)) for number, line in lines]
         if split == "test" and lines and not columns and all(_is_path(line) for _, line in lines):
             self.notes.append(f"{path.name} has no labels: nothing can be scored on it")
             return [Entry(number, line.strip('"'), "") for number, line in lines]
@@ -159,9 +181,25 @@ class _Lists:
         for number, line in lines:
             if problem := self._add(entries, number, line, columns):
                 self.problems.append(f"{path.name}:{number}: {problem}")
+        parts = {columns.part(line) for _, line in lines} if columns else set()
+        if len(parts) > 1 or any(split_of_folder(part) not in {None, split} for part in parts):
+            self.problems.append(
+                f"{path.name}: its column of splits says {listed(sorted(parts))}, and is not read: "
+                "write a list for each split"
+            )
+        if _PARTS.search(path.stem) and {entry.label for entry in entries} <= {"0", "1", "2"}:
+            self.problems.append(
+                f"{path.name} is a list of HMDB51: its numbers say who takes part (1 in training, 2 in the test, 0 not "
+                "at all), and are no classes"
+            )
         if not entries and len(self.problems) == before:
             self.problems.append(f"{path.name}: no clip is listed")
         return entries
+
+    def _in_folders(self, lines: Sequence[tuple[int, str]]) -> bool:
+        """Whether each path is in a folder that is called as a class is."""
+        known = {label_key(name) for name in self.names or ()}
+        return all(label_key(_folder(line)) in known for _, line in lines)
 
     def _add(self, entries: list[Entry], number: int, line: str, columns: "Columns | None") -> str | None:
         """Add the entry of a line, or say what is wrong with it."""
@@ -178,7 +216,8 @@ class _Lists:
 
     def _ids(self, different: set[str]) -> dict[str, int]:
         """Id by what a list has as a label, as far as that is a label."""
-        integers = {label: int(label) for label in different if re.fullmatch(r"-?\d+", label)}
+        first = self.form.first
+        integers = {label: int(label) - first for label in different if re.fullmatch(r"-?\d+", label)}
         if self.names:
             by_name = {label_key(name): number for number, name in enumerate(self.names)}
             named = {label: by_name[label_key(label)] for label in different if label_key(label) in by_name}
@@ -222,8 +261,9 @@ class _Lists:
                 self.problems.append(f"{place}: the label {entry.label!r} is not an integer{known}")
                 continue
             if label is not None and (label < 0 or (count is not None and label >= count)):
-                allowed = f"0 to {count - 1}" if count else "0, 1, 2, ..."
-                self.problems.append(f"{place}: the label {label} is out of range, they are {allowed}")
+                first = self.form.first
+                allowed = f"{first} to {count - 1 + first}" if count else "0, 1, 2, ..."
+                self.problems.append(f"{place}: the label {entry.label} is out of range, they are {allowed}")
                 continue
             relative = posixpath.normpath(entry.path)
             if relative.startswith("../") or relative == "..":
@@ -291,6 +331,7 @@ class Columns:
     label: int
     count: int
     separator: str
+    split: int | None = None
 
     @property
     def plain(self) -> bool:
@@ -305,8 +346,14 @@ class Columns:
             paths = [number for number, cell in enumerate(cells) if cell in _PATHS]
             labels = [number for number, cell in enumerate(cells) if cell in _LABELS]
             if len(paths) == len(labels) == 1:
-                return cls(paths[0], labels[0], len(cells), separator)
+                splits = [number for number, cell in enumerate(cells) if cell in _SPLITS]
+                return cls(paths[0], labels[0], len(cells), separator, splits[0] if splits else None)
         return None
+
+    def part(self, line: str) -> str:
+        """What the column of splits says; empty where there is none, or a line has not all cells."""
+        cells = _row(line, self.separator)
+        return cells[self.split].strip() if self.split is not None and len(cells) == self.count else ""
 
     def cells(self, line: str) -> tuple[str, str]:
         """Path and label of a line; empty where it has more or fewer cells than the header."""
@@ -335,6 +382,11 @@ def _row(line: str, separator: str) -> list[str]:
 
 def _is_path(text: str) -> bool:
     return text.strip('" ').lower().endswith(SUFFIXES)
+
+
+def _folder(line: str) -> str:
+    """Name of the folder that a path ends in."""
+    return posixpath.basename(posixpath.dirname(line.strip('"')))
 
 
 def _split(line: str, separator: str | None, named: bool) -> tuple[str, str]:
