@@ -153,3 +153,16 @@ def test_mixing_batches_of_one_case_is_said_to_do_nothing() -> None:
     overrides = ["dataset.classes=[jumping, swimming]", "head.mix.mixup=0.8", "train.batch_size=1"]
     task = load_task(TASKS / "mvit_kinetics.yaml", host, sample=True, overrides=overrides)
     assert any("nothing will be mixed" in note for note in check_compatible(task, host))
+
+
+@pytest.mark.parametrize(("weights", "refused"), [("[1, 2]", False), ("[1, 2, 3]", True)])
+def test_class_weights_are_counted_before_anything_is_loaded(weights: str, refused: bool) -> None:
+    host = make_host()
+    overrides = ["dataset.classes=[jumping, swimming]", f"head.loss.class_weights={weights}"]
+    task = load_task(TASKS / "mvit_kinetics.yaml", host, sample=True, overrides=overrides)
+    if not refused:
+        check_compatible(task, host)
+        return
+    with pytest.raises(ConfigError, match="class_weights has 3 weights, the data set 2 labels") as caught:
+        check_compatible(task, host)
+    assert "jumping, swimming" in caught.value.hint

@@ -235,3 +235,9 @@ def test_statistics_of_a_part_of_the_batch_are_said(
 def test_a_freeze_that_matches_nothing_is_an_error(tiny_model: Model) -> None:
     with pytest.raises(ConfigError, match=r"train.freeze\[0\].*'backbonne.\*'"):
         make_trainer(tiny_model, freeze=(Freeze(parameters="backbonne.*"),))
+
+
+def test_a_freeze_that_leaves_nothing_to_train_is_an_error(tiny_model: Model) -> None:
+    make_trainer(tiny_model, freeze=(Freeze(parameters="*", steps=2),))
+    with pytest.raises(ConfigError, match="freezes every parameter"):
+        make_trainer(tiny_model, freeze=(Freeze(parameters="backbone.*"), Freeze(parameters="head.*")))

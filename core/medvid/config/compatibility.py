@@ -11,6 +11,8 @@ from medvid.plugin.host import Host
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec
 
+_SHOWN = 20
+
 MAX_LABELS = 256
 """A label map has one byte per voxel."""
 
@@ -32,6 +34,7 @@ def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
     check_features(backbone, head)
     _check_layout(dataset, head)
     _check_labels(dataset, task.dataset.target_info())
+    _check_class_weights(task)
     devices = task.train.devices
     check_split(task, 1 if devices == "auto" else devices)
     adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
@@ -84,6 +87,16 @@ _MIXES_NOTHING = (
 def _mixes_nothing(task: Task) -> bool:
     mix = task.head.mix if isinstance(task.head, ClassificationHeadOptions) else None
     return bool(mix and mix.is_on and task.train.batch_size == 1)
+
+
+def _check_class_weights(task: Task) -> None:
+    weights = task.head.loss.class_weights if isinstance(task.head, ClassificationHeadOptions) else None
+    labels = task.dataset.target_info().labels
+    if weights is not None and len(weights) != len(labels):
+        raise ConfigError(
+            f"head.loss.class_weights has {len(weights)} weights, the data set {len(labels)} labels",
+            hint=f"give one for each label, in this order: {', '.join(labels[:_SHOWN])}",
+        )
 
 
 def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:

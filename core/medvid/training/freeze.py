@@ -27,7 +27,7 @@ class Frozen:
         options: the training recipe.
 
     Raises:
-        ConfigError: no parameter has such a name.
+        ConfigError: no parameter has such a name, or none is left to train.
     """
 
     def __init__(self, model: nn.Module, options: TrainOptions) -> None:
@@ -47,6 +47,11 @@ class Frozen:
         for parameter, until in self._until.items():
             if until == _FOREVER:
                 parameter.requires_grad_(False)
+        if self._until and not any(parameter.requires_grad for parameter in named.values()):
+            raise ConfigError(
+                "train.freeze freezes every parameter of the model, so there is nothing to train",
+                hint="leave some out, such as the head: {parameters: backbone.*}",
+            )
         if self._until and (resting := [name or "the model" for name, _ in self._resting(model, 0)]):
             logger.info("frozen, and run as in evaluation (no dropout, no new statistics): %s", abridged(resting))
 
