@@ -221,6 +221,18 @@ def test_half_downloaded_files_are_refused(film, tmp_path, name, share) -> None:
         check_video(str(path), deep=False)
 
 
+@pytest.mark.parametrize("name", ["vp8.webm", "vp9.webm"])
+def test_a_hole_in_a_file_is_told(film, tmp_path, name) -> None:
+    """As a download that was not finished leaves it: FFmpeg goes on behind it, and all that it decodes is in order."""
+    content = bytearray(film(name).path.read_bytes())
+    middle, length = len(content) // 2, len(content) // 5
+    content[middle : middle + length] = bytes(length)
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert "makes FFmpeg complain" in check_video(str(path), deep=True)[-1]
+    assert check_video(str(film("x265.mp4").path), deep=True) == []
+
+
 def test_files_written_to_a_pipe_are_whole(film, tmp_path) -> None:
     source = film("baseline.mp4").path
     for form in ("avi -c:v mpeg4", "flv -c:v flv", "asf -c:v wmv2", "matroska -c:v copy", "mpegts -c:v copy"):

@@ -1,11 +1,16 @@
 """Whether a video can be decoded. Imports no torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 
 from medvid.data.video_reader import COUNTED, UnexpectedFrameError, VideoReader, VideoReadError, open_video
 
 _COMPARED = 8
 """Frames of a video that are read once more after a seek."""
+_COMPLAINTS = "makes FFmpeg complain, as damage does: ffmpeg -v error -i FILE -f null - shows of what"
 _SLOW = "is decoded from its beginning for each clip, as no seek finds its frames: platform data prepare makes it fast"
 
 
@@ -22,14 +27,32 @@ def check_video(path: str, *, deep: bool) -> list[str]:
     Raises:
         VideoReadError: what is wrong with it.
     """
-    with open_video(path) as video:
+    with _complaints(listen=deep) as complaints, open_video(path) as video:
         if deep:
             _compare(video)
         else:
             video.frames_at([0.0, video.length.last / 2, video.length.last])
-        if video.times.source == "order":
-            return [COUNTED]
-        return [] if video.seeks else [_SLOW]
+        notes = [COUNTED] if video.times.source == "order" else [] if video.seeks else [_SLOW]
+    return [*notes, _COMPLAINTS] if complaints else notes
+
+
+@contextmanager
+def _complaints(*, listen: bool) -> Iterator[list[Any]]:
+    """What FFmpeg logs as errors: it goes on behind the damage of a container, and decodes what is left."""
+    from av import logging
+
+    if not listen:
+        yield []
+        return
+    level, repeated = logging.get_level(), logging.get_skip_repeated()
+    logging.set_level(logging.ERROR)
+    logging.set_skip_repeated(False)
+    try:
+        with logging.Capture(local=True) as complaints:
+            yield complaints
+    finally:
+        logging.set_level(level)
+        logging.set_skip_repeated(repeated)
 
 
 def _compare(video: VideoReader) -> None:
