@@ -221,13 +221,12 @@ def test_half_downloaded_files_are_refused(film, tmp_path, name, share) -> None:
         check_video(str(path), deep=False)
 
 
-@pytest.mark.parametrize("name", ["vp8.webm", "vp9.webm"])
-def test_a_hole_in_a_file_is_told(film, tmp_path, name) -> None:
+def test_a_hole_in_a_file_is_told(film, tmp_path) -> None:
     """As a download that was not finished leaves it: FFmpeg goes on behind it, and all that it decodes is in order."""
-    content = bytearray(film(name).path.read_bytes())
+    content = bytearray(film("vp8.webm").path.read_bytes())
     middle, length = len(content) // 2, len(content) // 5
     content[middle : middle + length] = bytes(length)
-    path = tmp_path / name
+    path = tmp_path / "a.webm"
     path.write_bytes(content)
     assert "makes FFmpeg complain" in check_video(str(path), deep=True)[-1]
     assert check_video(str(film("x265.mp4").path), deep=True) == []
