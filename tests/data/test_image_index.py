@@ -35,6 +35,20 @@ def test_folders_of_splits_have_the_usual_names(tmp_path, names):
         find_pairs(tmp_path)
 
 
+def test_folders_of_splits_may_lie_in_those_of_images_and_masks(tmp_path):
+    for split, name in (("train", "a"), ("val", "b")):
+        touch(tmp_path, f"images/{split}/{name}.jpg", f"masks/{split}/{name}.png")
+    touch(tmp_path, "images/extra/c.png", "masks/train/d.png")
+    index = find_pairs(tmp_path)
+    assert index.splits == {"train": ("a",), "validation": ("b",)}
+    assert index.cases["b"].masks == (tmp_path / "masks/val/b.png",)
+    assert "images/extra/c.png" in index.notes[0]
+    assert "masks without an image: masks/train/d.png" in index.notes[1]
+    touch(tmp_path, "images/test/e.jpg")
+    with pytest.raises(DataError, match=r"1 mask is missing in .*: masks/test/e"):
+        find_pairs(tmp_path)
+
+
 def test_names_that_recur_in_another_split_get_its_name(tmp_path):
     for split in ("train", "test"):
         touch(tmp_path, f"{split}/img/01.png", f"{split}/labelcol/01.png")

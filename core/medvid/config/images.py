@@ -35,7 +35,7 @@ class ImageDatasetOptions(DatasetOptions):
     """Base of the options of data sets of segmented images.
 
     Below `root`, or below its folders train (or training), val (valid, validation) and test (testing), lie a folder of
-    images and one of masks.
+    images and one of masks; or these hold such folders (images/train, masks/train).
     """
 
     images: str | None = None

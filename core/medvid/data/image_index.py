@@ -83,9 +83,9 @@ class _Group:
 
 
 def find_pairs(root: Path, images: str | None = None, masks: str | None = None, mask_suffix: str = "") -> ImageIndex:
-    """Index images and masks in `root`, or in its folders of splits.
+    """Index images and masks in `root`, in its folders of splits, or in folders of splits in those of images and masks.
 
-    These are called train or training, val, valid or validation, and test or testing.
+    Splits are called train or training, val, valid or validation, and test or testing.
 
     A case is called as its image, or ``<split>_<image>`` where images of two splits have the same name. The mask of
     ``a`` is called ``a``, with the suffix behind it; further ones have a number behind that.
@@ -103,7 +103,7 @@ def find_pairs(root: Path, images: str | None = None, masks: str | None = None, 
     if not root.is_dir():
         raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
     groups = {
-        split: _find_group(folder, images, masks, mask_suffix) for split, folder in _split_folders(root, images).items()
+        split: _find_group(*folders, mask_suffix) for split, folders in _folder_pairs(root, images, masks).items()
     }
     names = [name for group in groups.values() for name in group.files]
     clash = len(set(names)) < len(names)
@@ -151,12 +151,25 @@ def find_images(paths: Sequence[Path], mask_suffix: str = "") -> ImageIndex:
     return ImageIndex({name: ImageFiles(name, file) for name, file in named.items()}, notes=tuple(notes))
 
 
-def _split_folders(root: Path, images: str | None) -> dict[str, Path]:
-    """Folders by split; `root` itself, under an empty name, where it is not divided into splits."""
+def _folder_pairs(root: Path, images: str | None, masks: str | None) -> dict[str, tuple[Path, Path]]:
+    """The folders of images and of masks by split; under an empty name where nothing is divided into splits."""
+    around = _split_folders(root, lambda folder: bool(_present(folder, images, _IMAGES)))
+    pairs = {
+        split: (_folder(folder, images, _IMAGES, "images"), _folder(folder, masks, _MASKS, "masks"))
+        for split, folder in (around or {"": root}).items()
+    }
+    if around or _image_files(pairs[""][0]):
+        return pairs
+    inside = _split_folders(pairs[""][0], lambda folder: bool(_image_files(folder)))
+    return {split: (folder, pairs[""][1] / folder.name) for split, folder in inside.items()} or pairs
+
+
+def _split_folders(root: Path, accept: Callable[[Path], bool]) -> dict[str, Path]:
+    """Folders in `root` that are called as splits, those that are accepted, by split."""
     folders: dict[str, list[Path]] = {}
     for folder in sorted(root.iterdir()):
         split = _SPLIT_FOLDERS.get(folder.name.lower())
-        if split and folder.is_dir() and _present(folder, images, _IMAGES):
+        if split and folder.is_dir() and accept(folder):
             folders.setdefault(split, []).append(folder)
     for split, same in folders.items():
         if len(same) > 1:
@@ -164,12 +177,10 @@ def _split_folders(root: Path, images: str | None) -> dict[str, Path]:
                 f"{listed([path.name for path in same])} in {root} are all folders of the {split} split",
                 hint="put their images into one of them",
             )
-    return {split: folders[split][0] for split in ("train", "validation", "test") if split in folders} or {"": root}
+    return {split: folders[split][0] for split in ("train", "validation", "test") if split in folders}
 
 
-def _find_group(folder: Path, images: str | None, masks: str | None, mask_suffix: str) -> _Group:
-    image_folder = _folder(folder, images, _IMAGES, "images")
-    mask_folder = _folder(folder, masks, _MASKS, "masks")
+def _find_group(image_folder: Path, mask_folder: Path, mask_suffix: str) -> _Group:
     together = image_folder.resolve() == mask_folder.resolve()
     if together and not mask_suffix:
         raise DataError(
