@@ -218,3 +218,24 @@ def test_what_an_import_prints_goes_to_standard_error(capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert (out, err) == ("", "hello\nlater\n")
     assert told == ["printed on import; this is shown on standard error"]
+
+
+def test_loggers_that_another_thread_makes_do_not_disturb() -> None:
+    done = threading.Event()
+
+    def make_loggers() -> None:
+        number = 0
+        while not done.is_set():
+            logging.getLogger(f"made-{(number := number + 1)}")
+            logging.root.manager.loggerDict.pop(f"made-{number - 50}", None)
+
+    thread = threading.Thread(target=make_loggers)
+    thread.start()
+    try:
+        for _ in range(3000):
+            next(settings())
+    finally:
+        done.set()
+        thread.join()
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("made-")]:
+        del logging.root.manager.loggerDict[name]

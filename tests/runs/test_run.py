@@ -165,6 +165,8 @@ def test_predicting_goes_on_where_it_stopped_and_mixes_nothing(finished: Run, sc
     assert (out / "a.nii.gz").stat().st_mtime_ns > written
     with pytest.raises(ConfigError, match=r"made otherwise: changes .*evaluation\.overlap"):
         list(finished.predict([folder], out, overrides=["evaluation.figures=0", "evaluation.overlap=0.3"]))
+    with pytest.raises(ConfigError, match=r"made otherwise: changes .*train\.precision"):
+        list(finished.predict([folder], out, overrides=["evaluation.figures=0", "train.precision=bf16"]))
     with pytest.raises(ConfigError, match="would be written over their inputs or among them"):
         list(finished.predict([folder], folder / "below"))
 

@@ -174,3 +174,23 @@ def test_no_process_outlives_the_one_that_it_loads_for() -> None:
     while any(psutil.pid_exists(number) and psutil.Process(number).status() != "zombie" for number in orphans):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+TOO_FEW_FILES = """
+import os, resource
+from medvid.training import workers
+workers.usable_cores = lambda: 30
+before = len(os.listdir("/proc/self/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (before + 20, before + 20))
+try:
+    list(workers.load_ahead(str, range(99), workers=30))
+except OSError as error:
+    print(error.strerror, len(os.listdir("/proc/self/fd")) - before)
+print(*workers.load_ahead(str, range(4), workers=2))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_too_few_files_for_all_processes_leave_none_behind() -> None:
+    result = run(TOO_FEW_FILES)
+    assert result.stdout.splitlines() == ["Too many open files 0", "0 1 2 3"], result.stderr

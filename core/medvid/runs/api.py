@@ -372,8 +372,11 @@ def _check_apart(output: Path, paths: Sequence[Path]) -> None:
 
 
 def _changes(trained: Task, evaluated: Task) -> dict[str, object]:
-    """The options in which an evaluation differs from its run, by dotted key; those of the training do not matter."""
-    before, after = (dict(flat(task.model_dump(mode="json", exclude={"train"}))) for task in (trained, evaluated))
+    """The options in which an evaluation differs from its run, by dotted key; of the training only precision."""
+    before, after = (
+        dict(flat(task.model_dump(mode="json", exclude={"train"}))) | {"train.precision": task.train.precision}
+        for task in (trained, evaluated)
+    )
     return {key: value for key, value in after.items() if before.get(key) != value}
 
 

@@ -5,6 +5,7 @@ and /dev/shm is not used, which containers limit to 64 MB and where one byte too
 """
 
 import atexit
+import errno
 import io
 import mmap
 import multiprocessing
@@ -87,8 +88,13 @@ class _Worker:
         self._case = ""
         self.channel, theirs = multiprocessing.Pipe()
         self.process = multiprocessing.Process(target=_serve, args=(load, theirs, os.getpid()), daemon=True)
-        self.process.start()
-        theirs.close()  # so that its end is the end of the channel
+        try:
+            self.process.start()
+        except BaseException:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()  # so that its end is the end of the channel
 
     def give(self, number: int, item: Any) -> None:
         self.tasks.append(number)
@@ -105,7 +111,9 @@ class _Worker:
                 self._case = message
                 return
             value = _receive(self.channel, *message)
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:  # this process cannot take it
+                raise
             raise self._death() from None
         yield self.tasks.popleft(), value
 
@@ -142,8 +150,12 @@ class _Pool:
         self._workers: list[_Worker] = []
         # Before multiprocessing's own, which would wait for processes that heed no signal.
         atexit.register(self.close)
-        for _ in range(workers):
-            self._workers.append(_Worker(load))
+        try:
+            for _ in range(workers):
+                self._workers.append(_Worker(load))
+        except BaseException:  # no more processes or open files: those that have started must not stay
+            self.close()
+            raise
 
     def run(self, items: Iterable[Any], timeout: int) -> Iterator[Any]:
         tasks, ready = enumerate(items), dict[int, Any]()
