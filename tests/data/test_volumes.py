@@ -374,3 +374,19 @@ def test_a_copy_is_known_however_it_was_written(
     together = make(split={"train": ["a", "d"], "validation": ["b"]})
     together.prepare(("a", "b", "d"), quiet)
     assert "copies of one image, which count as often as there are: a = d" in caplog.text
+
+
+def test_a_copy_in_another_folder_is_known_whether_it_is_compressed_or_not(make, root: Path) -> None:
+    dataset = make()
+    dataset.prepare(NAMES, quiet)
+    known = [dataset.fingerprint(case) for case in NAMES]
+    assert len(set(known)) == len(NAMES)
+    for kind in ("img", "label"):
+        for name in "ab":
+            path = root / kind / f"{name}.nii.gz"
+            (root / kind / f"{name}.nii").write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+        recompressed(root / kind / "c.nii.gz", root / kind / "c.nii.gz")
+    again = make()
+    again.prepare(NAMES, quiet)
+    assert [again.fingerprint(case) for case in NAMES] == known

@@ -5,10 +5,13 @@ It appears by a rename when it is complete, and any number of processes may buil
 """
 
 import errno
+import gzip
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
+import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -36,6 +39,8 @@ FORMAT = 2
 """Increase it when entries of older code must not be used any more."""
 
 _ARRAYS = ("image", "label", "foreground", "background")
+_BEGINNING = 1 << 20
+"""Bytes of a file's content, at its beginning, that its hash is made of besides a checksum of all."""
 _PARALLEL_BYTES = 64 << 20  # less than this is prepared sooner than processes start
 PROCESS_BYTES = 3 << 30
 """Memory that preparing a CT scan of 512 x 512 x 150 takes, rounded up."""
@@ -157,6 +162,31 @@ class VolumeCache:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # what another process built meanwhile is as good
                 raise
+
+
+def stored_content(paths: Sequence[Path]) -> str:
+    """A hash of what files hold, compressed or not; 32 hex digits.
+
+    Of compressed ones the checksum and length at their end are taken, and the beginning: reading all would take long.
+
+    Raises:
+        OSError, EOFError, zlib.error: a file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            digest.update(file.read(_BEGINNING))
+        digest.update(_gzip_end(path) if packed else struct.pack("<2I", _checksum(path), path.stat().st_size % 2**32))
+    return digest.hexdigest()
+
+
+def _gzip_end(path: Path) -> bytes:
+    """CRC-32 and length modulo 2^32 of the content, as gzip keeps them."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        return file.read()
 
 
 def _hash(paths: Sequence[Path]) -> str:

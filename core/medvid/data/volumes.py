@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from medvid.config.volumes import VolumeDatasetOptions
 from medvid.data import nifti
-from medvid.data.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint
+from medvid.data.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint, stored_content
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.description import describe
 from medvid.data.grid import Grid
@@ -211,7 +212,11 @@ class VolumeDataset(Dataset):
         return digest.hexdigest()
 
     def fingerprint(self, case: str) -> str:
-        return self._fingerprint(case).image
+        files = self._files(case)
+        try:
+            return stored_content(files.images)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"case {case}: {files.images[0]} cannot be read: {error}") from error
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self._index.cases.values() if case.label is not None)
