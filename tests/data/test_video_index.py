@@ -488,3 +488,18 @@ def test_the_folder_around_those_of_the_classes_is_not_the_only_class(tmp_path) 
 def test_a_single_class_is_told(tmp_path) -> None:
     touch(tmp_path, "cats/a.avi", "cats/b.avi")
     assert "one class only, cats" in find_clips_in_folders(tmp_path).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (("k400/train/a/1.mp4", "k400/val/a/2.mp4", "k600/train/b/1.mp4"), "k400 in .* holds a folder for training"),
+        (("cat/train/1.mp4", "cat/test/2.mp4", "dog/train/3.mp4"), "cat in .* holds a folder for training"),
+        (("trainval/a/1.mp4", "test/a/2.mp4"), "test in .* could be splits or classes"),
+        (("val/a/1.mp4", "test/b/2.mp4"), "test, val in .* could be splits or classes"),
+    ],
+)
+def test_splits_in_other_places_are_not_taken_for_classes(tmp_path, files, reason) -> None:
+    touch(tmp_path, *files)
+    with pytest.raises(DataError, match=reason):
+        find_clips_in_folders(tmp_path)

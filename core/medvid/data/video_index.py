@@ -230,6 +230,12 @@ def _class_roots(root: Path) -> list[tuple[str, Path]]:
     """
     divided = split_folders(root, nested=True)
     if "train" not in divided:
+        if divided:
+            names = listed([folder.name for folder in divided.values()])
+            raise DataError(
+                f"{names} in {root} could be splits or classes: they hold folders, and none is called train",
+                hint="call the folder of the split for training train; or rename the classes",
+            )
         if not _class_folders(root):
             raise DataError(
                 f"there are neither lists (train.csv, val.csv) nor folders of classes in {root}",
@@ -247,11 +253,19 @@ def _class_roots(root: Path) -> list[tuple[str, Path]]:
 
 
 def _check_depth(root: Path, names: Sequence[str]) -> None:
-    """A folder above that of the classes, as downloads are unpacked into, is not the only class.
+    """A folder above those of splits or classes, as downloads are unpacked into, is not a class.
 
     Raises:
-        DataError: it would be.
+        DataError: it would be one.
     """
+    for _, parent in _class_roots(root):
+        for name in names:
+            if (parent / name).is_dir() and "train" in split_folders(parent / name):
+                raise DataError(
+                    f"{name} in {root} would be a class, but holds a folder for training",
+                    hint="set dataset.root to it; or put its clips into folders of splits around those of classes: "
+                    "train/CLASS, val/CLASS",
+                )
     if len(names) > 1:
         return
     for _, parent in _class_roots(root):
