@@ -211,3 +211,15 @@ def test_true_masks_in_several_files_are_united(capfd: pytest.CaptureFixture[str
     assert "united: x (1)" in capfd.readouterr().out
     assert main(["score", "ours", "t", "--suffix", "_mask", "--mask-values", "indexed"]) == 4
     assert "x (1)_mask_1.png" in capfd.readouterr().err
+
+
+def test_predictions_with_other_labels_are_refused_or_said(volumes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for folder, names in (("truth", ["background", "spleen", "liver"]), ("ours", ["background", "liver", "spleen"])):
+        content = {"labels": {name: number for number, name in enumerate(names)}}
+        (volumes / folder / "dataset.json").write_text(json.dumps(content))
+    assert main(["score", "ours", "truth"]) == 4
+    assert "the dataset.json in ours has other labels, background, liver, spleen, than are" in capfd.readouterr().err
+    assert main(["score", "ours", "truth", "--labels", "liver,spleen,kidney"]) == 0
+    notes = json.loads(Path("scores/summary.json").read_text())["notes"]
+    assert sum("has other labels" in note for note in notes) == 2
+    assert "'liver' (id 0) taken for the background and left out" in notes[0]

@@ -105,7 +105,7 @@ def test_labels_and_channels_that_contradict_the_folder(
     ("content", "words"),
     [
         ({"modality": {"0": "T1"}, "channel_names": {"0": "T1", "1": "T2"}}, "different numbers of channels"),
-        ({"modality": "T1"}, "modality has to be an object or a list"),
+        ({"modality": 1}, "modality has to be an object or a list"),
         ({"labels": "background, tumour"}, "labels has to be an object or a list"),
     ],
 )
@@ -118,3 +118,8 @@ def test_unusable_descriptions(tmp_path: Path, content: dict, words: str) -> Non
 def test_json_as_windows_writes_it(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "a": 1}}', encoding="utf-8-sig")
     assert describe(tmp_path).labels == ("background", "a")
+
+
+def test_a_modality_without_channels(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"modality": "MRI", "labels": {"0": "background", "1": "organ"}}')
+    assert describe(tmp_path) == Description(("background", "organ"), None, "dataset.json")

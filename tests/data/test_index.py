@@ -227,6 +227,45 @@ def test_test_cases_may_have_label_maps(tmp_path: Path) -> None:
         assert index.splits["test"] == ("b", "c")
 
 
+def test_test_images_of_a_list_that_most_people_do_not_have(tmp_path: Path) -> None:
+    touch(tmp_path, "img/a.nii", "label/a.nii", "img/c.nii")
+    content = {"training": [{"image": "img/a.nii", "label": "label/a.nii"}], "test": ["img/b.nii", "img/c.nii"]}
+    write_json(tmp_path, "dataset.json", content)
+    index = find_cases(tmp_path)
+    assert (list(index.cases), index.splits["test"]) == (["a", "c"], ("c",))
+    assert index.notes == ("1 of 2 test images of dataset.json are not there, and left out: b",)
+    (tmp_path / "img/c.nii").unlink()
+    assert "test" not in find_cases(tmp_path).splits
+    touch(tmp_path, "label/b.nii")  # it was scored, so it is missed
+    with pytest.raises(DataError, match=r"1 file is missing in .*: img/c\.nii|2 files are missing"):
+        find_cases(tmp_path)
+
+
+def test_validation_images_without_label_maps(tmp_path: Path) -> None:
+    touch(tmp_path, "imagesTr/a.nii", "labelsTr/a.nii", "imagesVa/b.nii", "imagesTs/c.nii")
+    folders = find_cases(tmp_path)
+    content = {
+        "training": [{"image": "imagesTr/a.nii", "label": "labelsTr/a.nii"}],
+        "validation": [{"image": "imagesVa/b.nii"}],
+        "test": ["imagesTs/c.nii"],
+    }
+    write_json(tmp_path, "dataset.json", content)
+    for index, source in ((folders, "imagesVa"), (find_cases(tmp_path), "dataset.json")):
+        assert {split: set(ids) for split, ids in index.splits.items()} == {"train": {"a"}, "test": {"b", "c"}}
+        assert index.notes == (
+            f"the validation images of {source} have no label maps: they are taken for test images",
+        )
+    touch(tmp_path, "labelsVa/b.nii")
+    assert find_cases(tmp_path).splits["validation"] == ("b",)
+
+
+def test_files_beside_that_only_look_like_lists(tmp_path: Path) -> None:
+    touch(tmp_path, "img/a.nii", "label/a.nii")
+    write_json(tmp_path, "dataset_stats.json", [1, 2])
+    write_json(tmp_path, "dataset_fingerprint.json", {"spacings": [[1, 1, 1]]})
+    assert find_cases(tmp_path).notes == ()
+
+
 def test_validation_folders(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{kind}{split}/amos_{n:04d}.nii.gz" for kind in ("images", "labels") for split, n in SPLITS))
     index = find_cases(tmp_path)

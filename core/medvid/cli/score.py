@@ -1,11 +1,13 @@
 """`platform score`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medvid.errors import ConfigError
+from medvid.data.listing import listed
+from medvid.errors import ConfigError, DataError
 
 _WRITTEN = {"cases.csv", "summary.json"}
 
@@ -48,7 +50,7 @@ def score(
     if mask_values not in {None, "binary", "nonzero", "indexed"}:
         raise ConfigError(f"--mask-values {mask_values}: should be binary, nonzero or indexed")
     pairs, notes = pair_masks(predictions, truth, suffix=suffix, common=common)
-    names = _label_names(labels, truth, is_volume=pairs[0].is_volume)
+    names, doubts = _label_names(labels, predictions, truth, is_volume=pairs[0].is_volume)
 
     from medvid.cli.common import stage_progress
     from medvid.evaluation.mask_scores import MaskScores, case_table, same_files
@@ -60,7 +62,7 @@ def score(
     with stage_progress() as progress:
         rows = scores.rows(pairs, lambda done, total: progress("score", done, total))
     summary = scores.summarise(rows)
-    notes = [*summary.notes, *notes, *([same] if (same := same_files(pairs)) else [])]
+    notes = [*summary.notes, *doubts, *notes, *([same] if (same := same_files(pairs)) else [])]
     make_folder(output)
     write_cases(rows, output / "cases.csv")
     write_json(
@@ -83,25 +85,44 @@ def score(
     typer.echo(f"written to {output}")
 
 
-def _label_names(given: str | None, truth: Path, *, is_volume: bool) -> tuple[str, ...]:
+def _label_names(
+    given: str | None, predictions: Path, truth: Path, *, is_volume: bool
+) -> tuple[tuple[str, ...], list[str]]:
     """The labels that are asked for, else those of a dataset.json, else those of a binary image.
+
+    Returns:
+        The names by id, and what has to be said of a dataset.json that has others than those that are asked for.
 
     Raises:
         ConfigError: they are not known, or no labels.
+        DataError: predictions and truth come with different labels.
     """
-    from medvid.data.description import describe, label_names
+    from medvid.data.description import describe, label_names, same_label
 
+    folders = [folder for folder in (truth, truth.parent, predictions) if folder.is_dir()]
     if given is not None:
         try:
-            return label_names([name.strip() for name in given.split(",")])
+            names = label_names([name.strip() for name in given.split(",")])
         except ValueError as error:
             raise ConfigError(f"--labels {given}: {error}") from None
-    for folder in (truth, truth.parent):
-        if folder.is_dir() and (labels := describe(folder).labels):
-            return labels
-    if is_volume:
+        found = {}
+        for folder in folders:
+            with suppress(DataError):
+                found[folder] = describe(folder).labels
+    else:
+        found = {folder: describe(folder).labels for folder in folders}
+        names = next((labels for labels in found.values() if labels), ())
+    wanted = [*map(same_label, names)]
+    others = [
+        f"the dataset.json in {folder} has other labels, {listed(labels)}, than are scored: {listed(names)}"
+        for folder, labels in found.items()
+        if labels and [*map(same_label, labels)] != wanted
+    ]
+    if others and given is None:
+        raise DataError(others[0], hint="correct one of them, or name the labels: --labels background,liver")
+    if not names and is_volume:
         raise ConfigError(
             "the names of the labels are not known: there is no dataset.json",
             hint="name them in the order of their ids: --labels background,liver",
         )
-    return ("background", "foreground")
+    return names or ("background", "foreground"), others

@@ -130,7 +130,8 @@ def read_json_value(path: Path) -> Any:
 def _read(root: Path, name: str) -> Description:
     content = read_json(root / name)
     path = root / name
-    channels = {key: len(value) for key in ("channel_names", "modality") if (value := _names(path, content, key))}
+    keys = [key for key in ("channel_names", "modality") if not isinstance(content.get(key), str)]  # "CT" counts none
+    channels = {key: len(value) for key in keys if (value := _names(path, content, key))}
     if len(set(channels.values())) > 1:
         raise DataError(f"{path}: channel_names and modality name different numbers of channels", hint="correct one")
     try:

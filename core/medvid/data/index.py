@@ -4,6 +4,7 @@ Every file below the folder is used, refused by name, or named as left out; what
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -151,7 +152,7 @@ def _from_folders(root: Path, naming: Naming | None, channels: int, fold: int | 
         if "validation" in splits:
             raise DataError(f"{root} has a folder of validation images, and dataset.fold asks for others")
         splits |= _held_out_by_fold(root, fold, [])
-    return Index(folders.naming, {case.id: case for case in all_cases}, splits)
+    return Index(folders.naming, {case.id: case for case in all_cases}, splits, folders.notes)
 
 
 def _held_out_by_fold(
@@ -229,7 +230,9 @@ def _why_left_out(path: Path | None) -> Callable[[Path], str]:
 
 
 def _is_unused(path: Path, used: Path | None) -> bool:
-    return path != used and lists_cases(path)
+    with suppress(DataError):  # dataset_stats.json and the like may hold anything
+        return path != used and lists_cases(path)
+    return False
 
 
 def _volumes_at(path: Path, *, with_channels: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:

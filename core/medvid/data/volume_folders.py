@@ -26,10 +26,12 @@ class Folders:
     Args:
         naming: ``nnunet``: a file per channel, numbered; ``pairs``: a file per case.
         splits: the cases of ``train``, and of ``validation`` and ``test`` where they have folders.
+        notes: what is unusual, but can be used.
     """
 
     naming: Naming
     splits: Mapping[str, Sequence[CaseFiles]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_folders(root: Path, channels: int, naming: Naming | None = None) -> Folders:
@@ -59,12 +61,24 @@ def read_folders(root: Path, channels: int, naming: Naming | None = None) -> Fol
             f"no {'numbered ' if naming == 'nnunet' else ''}.nii.gz or .nii files in {root / pair[0]}",
             hint="set dataset.root or dataset.layout",
         )
+    notes = []
     for split, pairs in _HELD_OUT.items():
-        if cases := [case for other in pairs for case in _read_pair(root, other, naming, channels)]:
-            splits[split] = cases
+        for other in pairs:
+            if not (cases := _read_pair(root, other, naming, channels)):
+                continue
+            if split == "validation" and not (root / other[1]).is_dir():
+                notes.append(unlabelled_validation(other[0]))
+                splits.setdefault("test", []).extend(cases)
+            else:
+                splits.setdefault(split, []).extend(cases)
     check_distinct([case for cases in splits.values() for case in cases], str(root))
     _check_labels(root, [case for split, cases in splits.items() if split != "test" for case in cases])
-    return Folders(naming, splits)
+    return Folders(naming, splits, tuple(notes))
+
+
+def unlabelled_validation(source: str) -> str:
+    """What to say of validation images that nobody has the label maps of, as challenges hand them out."""
+    return f"the validation images of {source} have no label maps: they are taken for test images"
 
 
 def group_channels(files: Iterable[Path], channels: int) -> dict[tuple[Path, str], tuple[Path, ...]]:

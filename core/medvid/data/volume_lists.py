@@ -9,7 +9,7 @@ from unicodedata import normalize
 from medvid.data.description import read_json, read_json_value
 from medvid.data.listing import by_name, find_spelled, listed, name_key, shown_name
 from medvid.data.volume_files import CaseFiles, case_name, check_distinct, ending, stem
-from medvid.data.volume_folders import find_labels
+from medvid.data.volume_folders import find_labels, unlabelled_validation
 from medvid.errors import DataError
 
 DATALISTS = ("dataset_0.json", "dataset.json")
@@ -99,7 +99,7 @@ def read_list(root: Path, path: Path) -> CaseList:
     check_distinct([entry.files for entry in entries], str(path))
     named = by_name(_name(root, entries), f"{path}: images", "rename one of them")
     # Decathlon lists test images alone; whoever has their label maps puts them beside.
-    labels = find_labels(root, [e.files.images[0] for e in entries if e.split == "test" and e.files.label is None])
+    labels = find_labels(root, [e.files.images[0] for e in entries if e.split != "train" and e.files.label is None])
     cases = {
         case: CaseFiles(case, entry.files.images, entry.files.label or labels.get(entry.files.images[0]))
         for case, entry in zip(named, entries, strict=True)
@@ -107,12 +107,13 @@ def read_list(root: Path, path: Path) -> CaseList:
     splits: dict[str, list[str]] = {}
     for case, entry in zip(named, entries, strict=True):
         splits.setdefault(entry.split, []).append(case)
+    notes = [*_notes(path, content, splits), *_move_unlabelled(path, cases, splits), *_forget(path, cases, splits)]
     return CaseList(
         path,
         cases,
         {split: tuple(ids) for split, ids in splits.items()},
         {case: entry.fold for case, entry in zip(named, entries, strict=True) if entry.fold is not None},
-        tuple(_notes(path, content, splits)),
+        tuple(notes),
     )
 
 
@@ -237,7 +238,9 @@ def _inside(root: Path, name: Any, where: str) -> Path:
         raise DataError(f"{where}: {name!r:.80} cannot be the name of a file: {error}") from None
     if not resolved.is_relative_to(top):
         raise DataError(
-            f"{where}: {name} leads out of the data set's folder {root}", hint="set dataset.root to a folder above both"
+            f"{where}: {name} leads out of the data set's folder {root}",
+            hint="set dataset.root to a folder above both; links to other disks are followed without a list: "
+            "dataset.layout: pairs or nnunet",
         )
     return root / resolved.relative_to(top) if Path(name).is_absolute() or ".." in path.parts else path
 
@@ -274,6 +277,32 @@ def _notes(path: Path, content: Mapping[str, Any], splits: Mapping[str, Sequence
         count = len(splits.get(split, ()))
         if split in splits and str(content.get(key, count)) != str(count):
             yield f"{path.name}: {key} is {content[key]}, but {count} cases are listed; the list counts"
+
+
+def _move_unlabelled(path: Path, cases: Mapping[str, CaseFiles], splits: dict[str, list[str]]) -> Iterable[str]:
+    """Make validation cases test cases, if none has a label map."""
+    validation = splits.get("validation", [])
+    if validation and all(cases[case].label is None for case in validation):
+        splits.setdefault("test", []).extend(splits.pop("validation"))
+        yield unlabelled_validation(path.name)
+
+
+def _forget(path: Path, cases: dict[str, CaseFiles], splits: dict[str, list[str]]) -> Iterable[str]:
+    """Leave out test images that are not there, if no test image has a label map: nothing can be done with them here.
+
+    Lists come with the authors' test images, which most people do not have.
+    """
+    test = splits.get("test", [])
+    absent = [case for case in test if not any(file.exists() or file.is_symlink() for file in cases[case].images)]
+    if not absent or any(cases[case].label for case in test):
+        return
+    for case in absent:
+        del cases[case]
+    if not (there := [case for case in test if case in cases]):
+        del splits["test"]
+    else:
+        splits["test"] = there
+    yield f"{len(absent)} of {len(test)} test images of {path.name} are not there, and left out: {listed(absent)}"
 
 
 def _holds_entries(value: Any) -> bool:

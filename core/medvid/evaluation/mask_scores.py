@@ -10,6 +10,7 @@ import numpy as np
 from medvid.config.images import ImageDatasetOptions
 from medvid.data import nifti
 from medvid.data.dataset import SegmentationCase
+from medvid.data.description import BACKGROUND, same_label
 from medvid.data.grid import Grid
 from medvid.data.mask_files import Mask, read_mask
 from medvid.data.problems import raise_together
@@ -106,10 +107,12 @@ class MaskScores:
         """Figures, table and what has to be said of them, as of an evaluation."""
         summaries = per_label(rows)
         figures = headline(summaries)
+        first = self.labels[0]
+        left_out = BACKGROUND if same_label(first) == BACKGROUND else f"{first!r} (id 0) taken for the background and"
         protocol = f" (figures of protocol {self.protocol})" if self.protocol != "medvid" else ""
         notes = [
             f"masks are compared on the grid of their files{protocol}; means are over cases, then over labels, "
-            "background left out",
+            f"{left_out} left out",
             *(self._protocol.definitions[1:] if any(name.startswith("hd95") for name in figures) else ()),
             *([f"the tolerance of the surface Dice is {self.tolerance:g}"] if "surface_dice" in figures else []),
             *state_notes(summaries, self._protocol.empty),
@@ -124,7 +127,7 @@ class MaskScores:
             prediction = nifti.align(truth, read, pair.case, "prediction")
         except DataError as error:
             raise DataError(
-                f"{str(error).replace('the image', 'the truth')} ({pair.prediction})", hint=error.hint
+                f"{str(error).replace('image', 'truth')} ({pair.prediction})", hint=error.hint
             ) from None
         return MaskCase(pair.case, "volume", _grid(truth.data.shape, truth.spacing), truth.data), prediction.data
 
