@@ -18,6 +18,7 @@ from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
 from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
 from medvid.data.nifti_space import Space
+from medvid.data.problems import say_together
 from medvid.data.splits import check_known, held_out_in_training
 from medvid.data.zoom import Size2D, zoom_grid, zoom_image, zoom_labels, zoom_slices
 from medvid.errors import DataError
@@ -27,6 +28,8 @@ from medvid_synapse.config import LABELS, SynapseOptions
 log = logging.getLogger(__name__)
 
 SUFFIX = ".npy.h5"
+
+_SLACK = 0.01  # that scaling to [0, 1] may leave beside it
 
 _SLICE = re.compile(r"(?P<case>.+)_slice(?P<number>[0-9]+)\.npz")
 
@@ -66,7 +69,9 @@ class StackCase:
         return torch.from_numpy(zoom_slices(np.moveaxis(self.native_input(), 0, 2), self._size, zoom_image))[None]
 
     def native_input(self) -> np.ndarray:
-        return self._read("image")
+        image = self._read("image")
+        _check_finite(image, self.id, self._path)
+        return image
 
     @property
     def display_window(self) -> tuple[float, float]:
@@ -120,20 +125,22 @@ class Preprocessed:
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Read and check the files of these volumes."""
+        notes: dict[str, Sequence[str]] = {}
         for done, case in enumerate(cases, start=1):
-            self._content[case] = self._check(case)
+            self._content[case], notes[case] = self._check(case)
             progress(done, len(cases))
+        for note in say_together(notes):
+            log.warning(note)
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
         """Read and check the files of a volume."""
-        self._check(case)
-        return ()
+        return self._check(case)[1]
 
     def digest(self, cases: Sequence[str]) -> str:
         """See `medvid.data.dataset.Dataset.digest`."""
         digest = hashlib.blake2b(digest_size=16)
         for case in cases:
-            digest.update(f"{case}\0{self._content.get(case) or self._check(case)}\n".encode())
+            digest.update(f"{case}\0{self._content.get(case) or self._check(case)[0]}\n".encode())
         return digest.hexdigest()
 
     def fingerprint(self, case: str) -> str:  # noqa: ARG002 (there is none)
@@ -180,18 +187,22 @@ class Preprocessed:
             found |= dict.fromkeys(files)
         return (StackCase(file, self._options.size) for file in _by_name(list(found)).values())
 
-    def _check(self, case: str) -> str:
-        """Read the files of a volume to their end and hash them."""
+    def _check(self, case: str) -> tuple[str, tuple[str, ...]]:
+        """Read the files of a volume to their end and hash them; also return what is odd about them."""
         files = self._slices.get(case) or (self._volumes[case],)
         digest = hashlib.blake2b(digest_size=16)
+        low, high = 0.0, 1.0
         for path in files:
             if path.suffix == ".npz":
-                _read_slice(path)
+                image = _read_slice(path)[0]
             else:
-                _check_stack(StackCase(path, self._options.size), path)
+                image = _read_stack(StackCase(path, self._options.size), path)
+            low, high = min(low, float(image.min())), max(high, float(image.max()))
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
-        return digest.hexdigest()
+        if low < -_SLACK or high > 1 + _SLACK:
+            return digest.hexdigest(), ("its values leave [0, 1], to which the authors scale; they are used as they are",)
+        return digest.hexdigest(), ()
 
     @cached_property
     def _splits(self) -> Mapping[str, tuple[str, ...]]:
@@ -250,9 +261,11 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
     return by_name(named, "volumes", "rename one of them, or give them one after the other")
 
 
-def _check_stack(case: StackCase, path: Path) -> None:
-    if (image := case.native_input().shape) != (label := case.native_truth().shape):
-        raise DataError(f"case {case.id}: in {path} the image has shape {image}, its label map {label}")
+def _read_stack(case: StackCase, path: Path) -> np.ndarray:
+    image = case.native_input()
+    if image.shape != (label := case.native_truth().shape):
+        raise DataError(f"case {case.id}: in {path} the image has shape {image.shape}, its label map {label}")
+    return image
 
 
 def _read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +276,13 @@ def _read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"case {path.stem}: {path} cannot be read: {error}", hint="download it again") from error
     if image.ndim != 2 or image.shape != label.shape:
         raise DataError(f"case {path.stem}: in {path} the image has shape {image.shape}, its label map {label.shape}")
+    _check_finite(image, path.stem, path)
     return image, _label_ids(label, path.stem, path)
+
+
+def _check_finite(image: np.ndarray, case: str, path: Path) -> None:
+    if image.dtype.kind not in "iuf" or not np.isfinite(image).all():
+        raise DataError(f"case {case}: {path} has voxels that are NaN or infinite, or are not numbers")
 
 
 def _label_ids(label: np.ndarray, case: str, path: Path) -> np.ndarray:

@@ -283,3 +283,18 @@ def test_all_files_of_the_authors_are_accounted_for(files, tmp_path, caplog):
     (files / "test_vol_h5" / "case0009.npy.h5").symlink_to("nowhere")
     with pytest.raises(DataError, match=r"links that lead nowhere: test_vol_h5/case0009\.npy\.h5"):
         synapse(files, tmp_path).cases("test")
+
+
+def test_values_that_the_authors_files_do_not_have(files, tmp_path, caplog):
+    path = files / "train_npz" / "case0005_slice001.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, image=arrays["image"] * 400 - 125, label=arrays["label"])
+    data = synapse(files, tmp_path)
+    data.prepare(data.cases("train"), nothing)
+    assert "case case0005: its values leave [0, 1]" in caplog.text
+    assert data.check_case("case0005", deep=False)
+    arrays["image"][3, 4] = np.nan
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=r"case0005_slice001\.npz has voxels that are NaN"):
+        synapse(files, tmp_path).check_case("case0005", deep=False)
