@@ -201,7 +201,7 @@ class Preprocessed:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
         if low < -_SLACK or high > 1 + _SLACK:
-            return digest.hexdigest(), ("its values leave [0, 1], to which the authors scale; they are used as they are",)
+            return digest.hexdigest(), ("its values leave [0, 1], to which the authors scale; they are used as are",)
         return digest.hexdigest(), ()
 
     @cached_property
