@@ -252,9 +252,7 @@ def test_validation_images_without_label_maps(tmp_path: Path) -> None:
     write_json(tmp_path, "dataset.json", content)
     for index, source in ((folders, "imagesVa"), (find_cases(tmp_path), "dataset.json")):
         assert {split: set(ids) for split, ids in index.splits.items()} == {"train": {"a"}, "test": {"b", "c"}}
-        assert index.notes == (
-            f"the validation images of {source} have no label maps: they are taken for test images",
-        )
+        assert index.notes == (f"the validation images of {source} have no label maps: they are taken for test images",)
     touch(tmp_path, "labelsVa/b.nii")
     assert find_cases(tmp_path).splits["validation"] == ("b",)
 
