@@ -126,9 +126,7 @@ class MaskScores:
         try:
             prediction = nifti.align(truth, read, pair.case, "prediction")
         except DataError as error:
-            raise DataError(
-                f"{str(error).replace('image', 'truth')} ({pair.prediction})", hint=error.hint
-            ) from None
+            raise DataError(f"{str(error).replace('image', 'truth')} ({pair.prediction})", hint=error.hint) from None
         return MaskCase(pair.case, "volume", _grid(truth.data.shape, truth.spacing), truth.data), prediction.data
 
     def _images(self, pair: MaskPair, palettes: MaskPalettes) -> tuple[MaskCase, np.ndarray]:

@@ -343,6 +343,8 @@ def _as_text(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:
 def _of_folder(data: Path, task: Task) -> list[str]:
     """The overrides by which a run's data set is that of another folder, with no split of its own."""
     own = [f"dataset.{name}=null" for name in ("split", "fold") if name in type(task.dataset).model_fields]
+    datalist = getattr(task.dataset, "datalist", None)
+    own += ["dataset.datalist=null"] if datalist and not (data / datalist).is_file() else []
     return [f"dataset.root={json.dumps(str(data.expanduser().absolute()))}", *own]
 
 
