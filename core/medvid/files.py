@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -125,11 +126,12 @@ def _exists(path: Path) -> bool:
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[BinaryIO]:
+def replace_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file to be written; it takes its place when the block ends, unless that raises.
 
     Args:
         path: the destination; its folder is there.
+        mode: permissions, less the umask.
 
     Raises:
         ResourceError: as `writing`.
@@ -138,7 +140,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with writing(path):
             # Exclusive, so that a link planted under this name is not followed.
-            with draft.open("xb") as file:
+            with open(draft, "xb", opener=partial(os.open, mode=mode)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -189,32 +191,48 @@ def replaced_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
             shutil.rmtree(path)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, complete or not at all.
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file, complete or not at all; its permissions are `mode`, less the umask.
 
     Raises:
         ResourceError: as `writing`.
     """
-    with replace_file(path) as file:
+    with replace_file(path, mode) as file:
         file.write(content)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file, complete or not at all.
+def create_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file unless it is there, be it that another process makes it at the same time; complete or not at all.
 
     Raises:
         ResourceError: as `writing`.
     """
-    write_bytes(path, text.encode())
+    draft = _draft_of(path)
+    write_bytes(draft, content, mode)
+    try:
+        with writing(path), suppress(FileExistsError):
+            os.link(draft, path)
+            sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object, see `json_text`, complete or not at all.
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a UTF-8 file, complete or not at all; its permissions are `mode`, less the umask.
 
     Raises:
         ResourceError: as `writing`.
     """
-    write_text(path, json_text(value, indent=2) + "\n")
+    write_bytes(path, text.encode(errors="surrogateescape"), mode)
+
+
+def write_json(path: Path, value: Mapping[str, Any], mode: int = 0o666) -> None:
+    """Write a JSON object, see `json_text`, complete or not at all; its permissions are `mode`, less the umask.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    write_text(path, json_text(value, indent=2) + "\n", mode)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -40,10 +40,12 @@ def _run(path: Path, plugins: Path | None, overrides: "Sequence[str]", *, sample
     from medvid.config.early import refuse_early
     from medvid.config.load import load_task
     from medvid.plugin.host import make_host
+    from medvid.runs.pseudonyms import pseudonyms_of
 
     host = make_host(plugins)
     task = load_task(path, host, overrides=overrides, sample=sample)
-    refuse_early(task, host)
+    with pseudonyms_of(task):
+        refuse_early(task, host)
     from medvid.runs.execute import run_task
 
     run_task(task, host, path.read_text())

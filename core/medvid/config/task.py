@@ -179,6 +179,15 @@ class TrackingOptions(Options):
         return tags
 
 
+class PrivacyOptions(Options):
+    """What tells patients apart without naming them."""
+
+    pseudonyms: bool = False
+    """Name cases by keyed pseudonyms in all that a run, an evaluation and a prediction print, log, draw, write and send
+    to MLflow: ``private/cases.csv`` says which is which. The key is that of the site: MEDVID_PSEUDONYM_KEY, else
+    medvid/pseudonym.key in XDG_DATA_HOME or ~/.local/share, which is made on first use."""
+
+
 class AppliedSample(Options):
     """Marks a resolved task that runs on the generated sample."""
 
@@ -211,6 +220,7 @@ class Task(Options):
     train: TrainOptions
     evaluation: SerializeAsAny[EvaluationOptions] = EvaluationOptions()
     tracking: TrackingOptions = TrackingOptions()
+    privacy: PrivacyOptions = PrivacyOptions()
     sample: AppliedSample | None = None
     """Set where the task runs on the generated sample instead of the real data set."""
 

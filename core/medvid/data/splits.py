@@ -56,7 +56,11 @@ def check_truth(dataset: "Dataset", cases: Sequence[str]) -> None:
     Raises:
         DataError: naming the case.
     """
-    tells = any("labelled" in vars(base) for base in type(dataset).__mro__ if base.__name__ != "Dataset")
+    tells = any(
+        "labelled" in vars(base)
+        for base in type(getattr(dataset, "inner", dataset)).__mro__
+        if base.__name__ != "Dataset"
+    )
     for name in cases[:1] if tells else cases:
         case: Any = dataset.case(name)
         if dataset.target_info.task == "segmentation":

@@ -26,8 +26,9 @@ from medvid.runs.chosen import Trained, external_cases, own_cases
 from medvid.runs.closing import close_evaluation
 from medvid.runs.execute import resume_run, run_task
 from medvid.runs.folder import DAY, PRIVATE, RunFolder
-from medvid.runs.origin import check_task, flat, read_origin
+from medvid.runs.origin import Origin, check_task, flat, read_origin
 from medvid.runs.predictions import Predictions
+from medvid.runs.pseudonyms import Pseudonyms, check_key, pseudonyms_of
 from medvid.runs.session import Session, generate_sample, open_session
 from medvid.scarcity import scarcity_named
 from medvid.training.checkpoint import (
@@ -170,9 +171,24 @@ class Run:
         task = self._inference_task([*_as_text(overrides), *(_of_folder(data, self.task()) if data else ())])
         if data and task.evaluation.split != self.task().evaluation.split:
             raise ConfigError("evaluation.split does not go with --data: all labelled cases of that folder are scored")
+        with pseudonyms_of(task, [data] if data else ()) as pseudonyms:
+            check_key(pseudonyms, origin.pseudonyms if origin else "")
+            return self._score(task, checkpoint, origin, data, trained, output, progress, pseudonyms)
+
+    def _score(
+        self,
+        task: Task,
+        checkpoint: str,
+        origin: Origin | None,
+        data: Path | None,
+        trained: Trained,
+        output: Path | None,
+        progress: Callable[[str, int, int], None],
+        pseudonyms: Pseudonyms | None,
+    ) -> tuple[Evaluation, Path]:
         generate_sample(task, self.host)
         check_compatible(task, self.host)
-        session = open_session(task, self.host)
+        session = open_session(task, self.host, pseudonyms=pseudonyms)
         step = self._load(session, checkpoint)
 
         def prepared(done: int, total: int) -> None:
@@ -186,6 +202,7 @@ class Run:
         for note in chosen.notes:
             log.warning(note)
         changes = _changes(self.task(), task) | ({"data": chosen.digest} if data else {})
+        told = pseudonyms.hide_in(changes) if pseudonyms else changes
         folder = output or self.folder.path / "evaluations" / _label(chosen.split, task, step, changes)
         make_folder(folder.parent, PRIVATE)
         remove_drafts(folder.parent, DAY)
@@ -205,14 +222,16 @@ class Run:
                 "step": step,
                 "split": chosen.split,
                 "cases": len(chosen.cases),
-                "folder": str(data) if data else None,
+                "folder": str(data) if data and not pseudonyms else None,
                 "protocol": task.evaluation.protocol,
-                "changes": changes,
+                "changes": told,
                 "data": "external" if data else "sample" if task.sample else "real",
                 "metrics": evaluation.metrics,
                 "notes": evaluation.notes,
             }
             write_json(draft / "summary.json", summary)
+            if pseudonyms:
+                pseudonyms.write_table(draft)
         figures = tuple(folder / figure.relative_to(draft) for figure in evaluation.figures)
         return replace(evaluation, figures=figures), folder
 
@@ -251,16 +270,35 @@ class Run:
             NumericError: the model's output for a case is not finite; nothing is written for it.
             ResourceError: memory or the disk ran out; a further call goes on.
         """
+        task = self._inference_task(overrides, devices)
+        with pseudonyms_of(task, paths) as pseudonyms:
+            yield from self._predict(task, paths, output, checkpoint, overwrite, progress, pseudonyms)
+
+    def _predict(
+        self,
+        task: Task,
+        paths: Sequence[Path],
+        output: Path,
+        checkpoint: str,
+        overwrite: bool,
+        progress: Callable[[str, int, int], None],
+        pseudonyms: Pseudonyms | None,
+    ) -> Iterator[tuple[str, Prediction]]:
         check_output(output)
         _check_apart(output, paths)
-        task = self._inference_task(overrides, devices)
-        session = open_session(task, self.host, needs_data=False)
+        session = open_session(task, self.host, needs_data=False, pseudonyms=pseudonyms)
         fabric = session.fabric
         with scarcity_named(), writing(output):
             step = self._load(session, checkpoint)
-            made = Predictions(output, self._maker(task, step), fabric.global_rank)
+            made = Predictions(
+                output, self._maker(task, step, pseudonyms), fabric.global_rank, pseudonyms.of if pseudonyms else str
+            )
             cases = list(session.dataset.open(paths))
             _check_names(cases)
+            if pseudonyms and fabric.is_global_zero:
+                make_folder(output)
+                remove_drafts(output, DAY)
+                pseudonyms.write_table(output)
             todo = [case for case in cases if overwrite or not made.has(case.id, sources_of(case))]
             count, done = len(cases), len(cases) - len(todo)
             if done and fabric.is_global_zero:
@@ -289,14 +327,16 @@ class Run:
                 time.sleep(0.5)
         raise_together([error for error in attempts.values() if error], f"of {count} files could not be predicted")
 
-    def _maker(self, task: Task, step: int) -> dict[str, Any]:
+    def _maker(self, task: Task, step: int, pseudonyms: Pseudonyms | None) -> dict[str, Any]:
         """What predictions are made by, as their folder's record has it."""
         weights = checkpoint_path(self.folder.checkpoints, step) / MANIFEST
+        changes = {key: value for key, value in _changes(self.task(), task).items() if key not in _HARMLESS}
         return {
             "run": self.folder.name,
             "step": step,
             "weights": hashlib.blake2b(weights.read_bytes(), digest_size=16).hexdigest(),
-            "changes": {key: value for key, value in _changes(self.task(), task).items() if key not in _HARMLESS},
+            "changes": pseudonyms.hide_in(changes) if pseudonyms else changes,
+            **({"pseudonyms": pseudonyms.check_value} if pseudonyms else {}),
         }
 
     def _load(self, session: Session, checkpoint: str) -> int:

@@ -24,6 +24,7 @@ from medvid.runs.closing import close_evaluation
 from medvid.runs.folder import RunFolder, keep_log, log_to, read_metrics, rewind_metrics
 from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
 from medvid.runs.processes import first_speaks
+from medvid.runs.pseudonyms import check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
 from medvid.runs.session import Session, generate_sample, open_session
 from medvid.runs.space import check_space
@@ -59,13 +60,13 @@ def run_task(task: Task, host: Host, original: str) -> RunFolder:
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
     task = with_absolute_paths(task)
-    with keep_log() as log:
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
         generate_sample(task, host)
         task = task.model_copy(update={"dataset": task.dataset.filled()})
         for note in check_compatible(task, host):
             logger.info(note)
         check_weights_exist(task.backbone)
-        session = open_session(task, host)
+        session = open_session(task, host, pseudonyms=pseudonyms)
         label = f"{task.backbone.name}-s{task.seed}" + ("-sample" if task.sample else "")
         folder = session.fabric.broadcast(RunFolder.propose(task.output, task.name, label))
         _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
@@ -86,9 +87,10 @@ def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> Run
     Raises:
         MedvidError: what stopped the run.
     """
-    with keep_log() as log:
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
+        check_key(pseudonyms, origin.pseudonyms)
         generate_sample(task, host)
-        session = open_session(task, host)
+        session = open_session(task, host, pseudonyms=pseudonyms)
         with folder.lock() if session.fabric.is_global_zero else nullcontext():
             cases = {split: origin.cases(split) for split in dict.fromkeys(("train", task.evaluation.split))}
             if note := membership_note(session.dataset, origin, cases):
@@ -134,7 +136,12 @@ class _Execution:
         with ExitStack() as kept:
             self.report.configured()
             try:
-                with self.stop, first_speaks(self.fabric, self.folder), scarcity_named():
+                with (
+                    self.stop,
+                    first_speaks(self.fabric, self.folder),
+                    scarcity_named(),
+                    self.session.hidden_errors(),
+                ):
                     self._prepare()
                     trainer = self._build()
                     self._stop_if_asked(None)
@@ -163,7 +170,9 @@ class _Execution:
             check_truth(dataset, self.cases[self.task.evaluation.split])
             if self.is_new:
                 description = dataset.describe(self.cases["train"])
-                self.origin = Origin({}, self.report.info.plugins, known_splits(dataset, self.cases), description)
+                key = self.session.pseudonyms.check_value if self.session.pseudonyms else ""
+                splits = known_splits(dataset, self.cases)
+                self.origin = Origin({}, self.report.info.plugins, splits, description, key)
             elif self.origin:
                 known = {case: known for split in self.cases for case, known in self.origin.splits[split].items()}
                 check_cases(dataset, known, "start a new run on the new data: platform run TASK.yaml")
@@ -225,6 +234,8 @@ class _Execution:
                 tidy_checkpoints(self.folder.checkpoints)
                 self._compare_environment()
                 rewind_metrics(self.folder.metrics, trainer.progress.step)
+            if self.session.pseudonyms:
+                self.session.pseudonyms.write_table(self.folder.path)
             write_json(self.folder.data, self.report.info.datasets)
             write_json(self.folder.environment, self.report.info.environment)
         self.fabric.barrier()

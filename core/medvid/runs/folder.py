@@ -57,8 +57,8 @@ class RunFolder:
         remove_drafts(self.path.parent, DAY)
         with replace_folder(self.path, PRIVATE) as draft:
             draft.chmod(PRIVATE)  # whatever the umask
-            write_text(draft / self.original.name, original)
-            write_text(draft / self.resolved.name, resolved)
+            write_text(draft / self.original.name, original, 0o600)  # it may name cases
+            write_text(draft / self.resolved.name, resolved, 0o600)
             (draft / self.lock_file.name).touch()
 
     @classmethod

@@ -51,12 +51,14 @@ class Origin:
         plugins: version by distribution.
         splits: the cases of each split, in their order.
         description: of the training cases, see `Dataset.describe`.
+        pseudonyms: check value of the key of the pseudonyms that cases are named by; empty where these are their ids.
     """
 
     task: Mapping[str, Any]
     plugins: Mapping[str, str]
     splits: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
+    pseudonyms: str = ""
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -70,7 +72,7 @@ class Origin:
     def write(self, path: Path) -> None:
         """Write origin.json, with a checksum of itself, complete or not at all."""
         content = json.loads(json.dumps(asdict(self), default=str))
-        write_json(path, {"sha256": _checksum(content), **content})
+        write_json(path, {"sha256": _checksum(content), **content}, 0o600)
 
 
 def read_origin(folder: RunFolder) -> Origin | None:
@@ -91,7 +93,8 @@ def read_origin(folder: RunFolder) -> Origin | None:
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    return Origin(content["task"], content["plugins"], splits, content.get("description", {}))
+    description, pseudonyms = content.get("description", {}), content.get("pseudonyms", "")
+    return Origin(content["task"], content["plugins"], splits, description, pseudonyms)
 
 
 def read_task(path: Path) -> dict[str, Any]:

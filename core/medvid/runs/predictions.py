@@ -6,7 +6,7 @@ and options, each further one names a case, with the files that were written for
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ class Predictions:
         folder: where they are; made when the first one is added.
         made_by: plain values that say by what they are made.
         rank: number of this process.
+        hide: what is noted of the path of a source; default: the path.
 
     Raises:
         ConfigError: the folder holds predictions that were made by something else.
     """
 
-    def __init__(self, folder: Path, made_by: Mapping[str, Any], rank: int = 0) -> None:
+    def __init__(
+        self, folder: Path, made_by: Mapping[str, Any], rank: int = 0, hide: Callable[[str], str] = str
+    ) -> None:
         self.folder, self._made_by = folder, json.loads(json.dumps(made_by, default=str))
         self._path = folder / (f"{NAME}-{rank}.jsonl" if rank else f"{NAME}.jsonl")
+        self._hide = hide
         self._done: dict[str, Mapping[str, Any]] = {}
         self._before: dict[Path, int] = {}
         for path in self._records():
@@ -58,18 +62,18 @@ class Predictions:
         line = self._done.get(case)
         if line is None:
             return False
-        if [path for path, *_ in line["sources"]] != [path for path, *_ in _states(sources)]:
+        if [path for path, *_ in line["sources"]] != [path for path, *_ in self._states(sources)]:
             raise ConfigError(
                 f"{self.folder} holds the prediction of another file that is called {case} too: "
                 f"{', '.join(path for path, *_ in line['sources'])}, now {', '.join(map(str, sources))}",
                 hint="give another folder (-o FOLDER)",
             )
-        return line["sources"] == _states(sources) and all((self.folder / file).exists() for file in line["files"])
+        return line["sources"] == self._states(sources) and all((self.folder / file).exists() for file in line["files"])
 
     def add(self, case: str, sources: Sequence[Path], prediction: Prediction) -> None:
         """Note that a case is done and its files are written."""
         files = [os.path.relpath(file, self.folder) for file in prediction.files]
-        self._append({"case": case, "files": files, "sources": _states(sources)})
+        self._append({"case": case, "files": files, "sources": self._states(sources)})
 
     def add_error(self, case: str, error: DataError) -> None:
         """Note why a case could not be predicted."""
@@ -81,6 +85,11 @@ class Predictions:
         return {
             line["case"]: DataError(line["error"], hint=line["hint"]) if "error" in line else None for line in lines
         }
+
+    def _states(self, sources: Sequence[Path]) -> list[list[Any]]:
+        """Path, size and time of files, by which a change is noticed."""
+        states = ((path.absolute(), path.stat()) for path in sources if path.exists())
+        return [[self._hide(str(path)), state.st_size, state.st_mtime_ns] for path, state in states]
 
     def _records(self) -> list[Path]:
         return sorted(self.folder.glob(f"{NAME}.jsonl")) + sorted(self.folder.glob(f"{NAME}-*.jsonl"))
@@ -110,12 +119,6 @@ def _ends_in_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
-
-
-def _states(sources: Sequence[Path]) -> list[list[Any]]:
-    """Path, size and time of files, by which a change is noticed."""
-    states = ((path.absolute(), path.stat()) for path in sources if path.exists())
-    return [[str(path), state.st_size, state.st_mtime_ns] for path, state in states]
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -
     used = session.host.used_by(components_of(task, session.host))
     plugins = {plugin.distribution: plugin.version for plugin in used}
     unverified = tuple(dict.fromkeys(plugin.distribution for plugin in used if plugin.editable))
+    environment = describe_environment(plugins, unverified)
+    if session.pseudonyms:
+        environment["command"] = " ".join([*environment["command"].split()[:2], "..."])  # others may be paths
     return RunInfo(
         name=folder.name,
         task=task.name,
@@ -37,7 +40,7 @@ def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -
         steps=task.train.steps,
         device=describe_device(session.fabric),
         plugins=plugins,
-        environment=describe_environment(plugins, unverified),
+        environment=environment,
         datasets={},
         unverified=unverified,
     )

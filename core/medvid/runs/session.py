@@ -1,5 +1,6 @@
 """What running, evaluating and predicting have in common: a checked task with its data set, model and evaluator."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +14,8 @@ from medvid.errors import DataError
 from medvid.models.build import Model, build_model
 from medvid.models.head import Evaluator
 from medvid.plugin.host import Host
+from medvid.runs.pseudonymous import PseudonymousDataset
+from medvid.runs.pseudonyms import Pseudonyms
 from medvid.training.launch import launch
 
 
@@ -27,6 +30,7 @@ class Session:
         dataset: pointed at its folder, not prepared yet.
         model: freshly initialised, on the CPU.
         evaluator: the head's inference procedure and metrics.
+        pseudonyms: that the data set names its cases by, if the task asks for them.
     """
 
     task: Task
@@ -35,15 +39,21 @@ class Session:
     dataset: Dataset
     model: Model
     evaluator: Evaluator
+    pseudonyms: Pseudonyms | None = None
+
+    def hidden_errors(self) -> AbstractContextManager[None]:
+        """A block in which errors tell pseudonyms, if the task asks for them."""
+        return self.pseudonyms.errors() if self.pseudonyms else nullcontext()
 
 
-def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
+def open_session(task: Task, host: Host, *, needs_data: bool = True, pseudonyms: Pseudonyms | None = None) -> Session:
     """Start the devices, make sure that the data is there, and build the model.
 
     Args:
         task: resolved and checked.
         host: the plugins.
         needs_data: False for predicting new files, which works without the data set of the training.
+        pseudonyms: to name cases by.
 
     Raises:
         ResourceError: a device is missing.
@@ -56,9 +66,12 @@ def open_session(task: Task, host: Host, *, needs_data: bool = True) -> Session:
         raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
     spec = host.spec("dataset", task.dataset.name)
     dataset = cast(Dataset, host.load(spec, spec.target)(task.dataset))
+    if pseudonyms:
+        pseudonyms.learn_task(task)  # once more, as the sample may only just have been generated
+        dataset = PseudonymousDataset(dataset, pseudonyms)
     model = build_model(task, host)
     evaluator = model.head.evaluator(task.evaluation, dataset.input_info, dataset.target_info)
-    return Session(task, host, fabric, dataset, model, evaluator)
+    return Session(task, host, fabric, dataset, model, evaluator, pseudonyms)
 
 
 def generate_sample(task: Task, host: Host) -> None:

@@ -51,9 +51,14 @@ def names_cases(config: Mapping[str, Any]) -> bool:
     return bool(config.get("tracking", {}).get("cases", True))
 
 
+def has_pseudonyms(config: Mapping[str, Any]) -> bool:
+    """Whether cases are named by pseudonyms, which MLflow may be told, but neither options that name them nor paths."""
+    return bool(config.get("privacy", {}).get("pseudonyms", False))
+
+
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:
     """The resolved task, flattened to dotted keys; unset options are left out, and private ones where that is asked."""
-    private = () if names_cases(config) else _PRIVATE
+    private = () if names_cases(config) and not has_pseudonyms(config) else _PRIVATE
     return {
         safe_key(key): _text(key, value)[:MAX_PARAMETER]
         for key, value in _flatten(config)
@@ -102,11 +107,12 @@ def parts(run: RunInfo) -> str:
 def describe(run: RunInfo) -> str:
     """A few lines of Markdown: what the run is and how to repeat it."""
     task = run.config
+    folder = run.name if has_pseudonyms(task) else short_path(run.folder)
     warning = f"**{sample_warning(task['dataset']['name'])}**\n\n" if run.sample else ""
     return (
         f"{warning}Task `{run.task}`: backbone `{task['backbone']['name']}`, head `{task['head']['name']}`, "
         f"data set `{task['dataset']['name']}`, {run.steps} steps, seed {run.seed}.  \n"
-        f"Repeat it with `platform run {short_path(run.folder)}/resolved.yaml`"
+        f"Repeat it with `platform run {folder}/resolved.yaml`"
     )
 
 

@@ -17,6 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
 from medvid.runs.folder import RunFolder, parse_metrics
+from medvid.runs.pseudonyms import PRIVATE
 from medvid.tracking import content, store, view
 from medvid.tracking.destination import OWNER, known_run, new_run
 from medvid.tracking.redaction import redact
@@ -40,6 +41,9 @@ ARTIFACTS = (
 
 NAMELESS = {"environment.json", "data.json", "classes.csv"}
 """Those of them that name no case."""
+
+REAL_NAMES = {"task.yaml", "resolved.yaml"}
+"""Those that name cases and folders by their own names though others have pseudonyms."""
 
 TEXT = {".yaml", ".json", ".csv"}
 
@@ -153,6 +157,8 @@ class Mirror:
         # Resolved, because a link in the folder could lead to any file of this machine.
         for path in dict.fromkeys(path.resolve() for path in [*known, *artifacts]):
             if not (content.names_cases(self._run.config) or path.name in NAMELESS):
+                continue
+            if content.has_pseudonyms(self._run.config) and (path.name in REAL_NAMES or path.parent.name == PRIVATE):
                 continue
             if path.is_file() and path.is_relative_to(folder):
                 self._copy_file(path, path.relative_to(folder))
