@@ -64,7 +64,7 @@ def write_volumes(root: Path, names: tuple[str, ...]) -> Path:
     """Volumes of noise with a bright block, and its label."""
     for name in names:
         random = np.random.default_rng([*name.encode()])
-        image, label = random.normal(0, 20, (20, 20, 20)).astype(np.int16), np.zeros((20, 20, 20), np.uint8)
+        image, label = random.normal(0, 20, (16, 16, 16)).astype(np.int16), np.zeros((16, 16, 16), np.uint8)
         label[5:12, 5:12, 5:12] = 1
         for folder, array in (("imagesTr", image + 200 * label), ("labelsTr", label)):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def test_a_run_on_volumes_names_nobody(working_directory: Path, tracking_uri: st
     label = root / "labelsTr" / f"{NAMES[2]}.nii.gz"
     whole = label.read_bytes()
     wrong = nib.load(label)
-    nib.save(nib.Nifti1Image(np.full((20, 20, 20), 7, np.int16), wrong.affine, wrong.header), label)
+    nib.save(nib.Nifti1Image(np.full((16, 16, 16), 7, np.int16), wrong.affine, wrong.header), label)
     with pytest.raises(DataError) as caught:
         medvid.run(TINY, overrides)
     assert Pseudonyms(site_key()).of(NAMES[2]) in str(caught.value)
