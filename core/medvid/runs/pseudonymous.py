@@ -166,9 +166,9 @@ class PseudonymousCase:
         try:
             with self._pseudonyms.errors():
                 written: Path = self.inner.write(labels, draft)  # type: ignore[attr-defined] # of cases that write
-                for path in draft.iterdir():
-                    path.replace(folder / self._renamed(path.name))
-                return folder / self._renamed(written.name)
+                for path in [path for path in draft.rglob("*") if path.is_file()]:
+                    path.replace(folder / self._renamed(str(path.relative_to(draft))))
+                return folder / self._renamed(str(written.relative_to(draft)))
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
