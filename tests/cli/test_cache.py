@@ -20,7 +20,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder, dtype in (("images", np.int16), ("labels", np.uint8)):
         (tmp_path / "data" / folder).mkdir(parents=True)
         for number in range(4):
-            content = np.arange(960).reshape(12, 10, 8) + number if folder == "images" else np.ones((12, 10, 8))
+            noise = np.random.default_rng(number).integers(0, 1000, (12, 10, 8))
+            content = noise if folder == "images" else np.ones((12, 10, 8))
             nibabel.save(
                 nibabel.Nifti1Image(content.astype(dtype), np.eye(4)), tmp_path / "data" / folder / f"{number}.nii.gz"
             )

@@ -28,7 +28,7 @@ def test_a_plugin_that_fails_is_told_why(platform: Callable[..., Any], third_par
     assert result.code == 3
     assert "documented              failed " in result.out
     assert "the spec has no summary" in result.out
-    assert "error[PLUGIN]: 1 of 15 checks of unsummed failed" in result.err
+    assert "error[PLUGIN]: 1 of 16 checks of unsummed failed" in result.err
 
 
 def test_a_declared_exception_is_no_failure(platform: Callable[..., Any], third_party: Any) -> None:
@@ -36,7 +36,7 @@ def test_a_declared_exception_is_no_failure(platform: Callable[..., Any], third_
     result = platform("plugins", "check", "unsummed", "--plugins", third_party.allow())
     assert result.code == 0
     assert "for want of words" in result.out
-    assert result.out.splitlines()[-1] == "14 ok, 1 declared"
+    assert result.out.splitlines()[-1] == "15 ok, 1 declared"
 
 
 def test_an_unknown_name_is_a_usage_error(platform: Callable[..., Any]) -> None:
