@@ -106,7 +106,7 @@ def test_a_leak_is_put_back_and_told(name: str) -> None:
 @pytest.mark.parametrize("how", SILENCERS)
 def test_the_log_cannot_be_silenced(how: str, tmp_path: Path) -> None:
     logger, file = logging.getLogger("medvid"), tmp_path / "run.log"
-    logging.getLogger("medvid.console")
+    others = logging.getLogger("medvid.console"), logging.getLogger("medvid_synapse.data")
     handler = logging.FileHandler(file)
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
@@ -114,6 +114,7 @@ def test_the_log_cannot_be_silenced(how: str, tmp_path: Path) -> None:
         with guarded(lambda changed: logger.warning("%s", changed)):
             SILENCERS[how]()
         logging.getLogger("medvid.console").debug("later")
+        assert not any(other.disabled for other in others)
     finally:
         logger.removeHandler(handler)
         handler.close()

@@ -63,11 +63,9 @@ def _attribute(name: str, owner: Any, attribute: str) -> Setting:
 
 
 def _loggers() -> list[logging.Logger]:
-    """The root, and medvid's own."""
+    """The root, and those of medvid and its plugins."""
     known = list(logging.root.manager.loggerDict.items())  # at once: an import in another thread makes new ones
-    own = [
-        logger for name, logger in known if name.partition(".")[0] == "medvid" and isinstance(logger, logging.Logger)
-    ]
+    own = [logger for name, logger in known if name.startswith("medvid") and isinstance(logger, logging.Logger)]
     return [logging.root, *own]
 
 
