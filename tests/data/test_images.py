@@ -185,6 +185,18 @@ def test_a_held_out_copy_of_a_training_image_is_refused(root):
         dataset(root, split={"train": ["a"], "validation": ["b"]}).prepare("ab", nothing)
 
 
+def test_a_copy_in_another_format_is_one_too(root):
+    image = root / "img"
+    (image / "b.png").unlink()
+    Image.open(image / "a.png").save(image / "b.bmp")
+    Image.open(image / "a.png").convert("L").save(image / "c.png")
+    Image.open(image / "c.png").convert("RGB").save(image / "d.png", optimize=True)
+    prints = {case: dataset(root).fingerprint(case) for case in "abcd"}
+    assert prints["a"] == prints["b"] != prints["c"] == prints["d"]
+    with pytest.raises(DataError, match="held-out cases are copies of training cases: b = a"):
+        dataset(root, split={"train": ["a"], "validation": ["b"]}).prepare("ab", nothing)
+
+
 def test_what_a_split_of_the_task_leaves_out_or_names_twice_is_told(root, caplog):
     for split in ({"train": ["a", "b", "b"]}, {"train": ["a"], "validation": ["b", "b"]}):
         with pytest.raises(DataError, match="names cases twice: b"):

@@ -1,5 +1,6 @@
 """A case of an image data set."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,6 +161,13 @@ class ImageCase:
         limit = np.iinfo(self._pixels.dtype).max if self._pixels.dtype.kind == "u" else np.inf
         counts = np.bincount(truth.ravel(), minlength=len(self._options.labels))
         return Findings(remarks, counts, palette, float(self._pixels.max() / limit))
+
+    def hash_pixels(self) -> str:
+        """A hash of the upright image, 32 hex digits: the same in any format that keeps its values, gray or colour."""
+        colours = self._pixels if self._pixels.ndim == 3 else np.repeat(self._pixels[..., None], 3, axis=2)
+        digest = hashlib.blake2b(f"{colours.shape} {colours.dtype}".encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(colours).data)
+        return digest.hexdigest()
 
     def _masks(self) -> list[Mask]:
         if not self._files.masks:

@@ -48,16 +48,24 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a case's files held when they were checked: hashes, and sizes and times by which a change is noticed."""
+    """What a case's files held when they were checked.
+
+    Args:
+        image: hash of the image's file.
+        mask: hashes of the masks' files.
+        pixels: hash of the image's pixels.
+        state: sizes and times of the files, by which a change is noticed.
+    """
 
     image: str
     mask: str
+    pixels: str
     state: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, files: ImageFiles) -> "_Content":
+    def of(cls, files: ImageFiles, case: ImageCase) -> "_Content":
         hashes = [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in _paths(files)]
-        return cls(hashes[0], "".join(hashes[1:]), _state(files))
+        return cls(hashes[0], "".join(hashes[1:]), case.hash_pixels(), _state(files))
 
 
 class ImageDataset(Dataset):
@@ -109,7 +117,7 @@ class ImageDataset(Dataset):
         content, errors = self._read(cases, progress, usable_cores())
         raise_together(list(errors.values()))
         self._content |= content
-        _warn(check_copies(self._splits, {case: content.image for case, content in self._content.items()}))
+        _warn(check_copies(self._splits, {case: content.pixels for case, content in self._content.items()}))
 
     def describe(self, cases: Sequence[str]) -> dict[str, Any]:
         """Sizes of the images and bits of their pixels, and what the masks' palette indices look like."""
@@ -128,12 +136,12 @@ class ImageDataset(Dataset):
     def digest(self, cases: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
         for case in cases:
-            content = self._content.get(case) or _Content.of(self._files(case))
+            content = self._content_of(case)
             digest.update(f"{case}\0{content.image}\0{content.mask}\n".encode())
         return digest.hexdigest()
 
     def fingerprint(self, case: str) -> str:
-        return (self._content.get(case) or _Content.of(self._files(case))).image
+        return self._content_of(case).pixels
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self._index.cases.values() if case.masks)
@@ -228,7 +236,13 @@ class ImageDataset(Dataset):
     def _inspect(self, case: str) -> tuple[_Content, Findings]:
         """Read a case's files to their end and check that they fit together."""
         files = self._files(case)
-        return _Content.of(files), ImageCase(files, self.options).inspect()
+        opened = ImageCase(files, self.options)
+        findings = opened.inspect()
+        return _Content.of(files, opened), findings
+
+    def _content_of(self, case: str) -> _Content:
+        files = self._files(case)
+        return self._content.get(case) or _Content.of(files, ImageCase(files, self.options))
 
     def _tell_differences(self, images: Mapping[str, Path]) -> None:
         """Log in what images differ from those of training; those that cannot be read are named elsewhere."""
