@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from medvid.plugin.allowlist import VARIABLE, AllowList, write_allow_list
 from medvid.plugin.discovery import discover, pin
@@ -17,6 +18,10 @@ from medvid.plugin.markers import ENTRY_POINT_GROUP
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 pytest.register_assert_rewrite("tests.parity.recorded")
+# Time is never what is tested. Where changes are judged, the same examples are tried each time.
+settings.register_profile("medvid", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("medvid"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "medvid")
 
 
 @pytest.fixture(scope="session")
