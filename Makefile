@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2 # processes that share the tests, file by file
 READY := $(VENV)/.ready
 
 # One extra line in the log beats a run that phones home.
@@ -25,7 +26,7 @@ demo: $(READY)
 	$(BIN)/platform run tasks/unetr_btcv.yaml
 
 test: $(READY) lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
