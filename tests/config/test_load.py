@@ -65,7 +65,7 @@ ONE_PROBLEM = {
         "head: pixel": "task.yaml:8:1: head: should be a block of options with a name, got 'pixel'",
         "": "task.yaml:1:1: head.name: should name a head, one of: pixel, pooled, still",
         "head: {name: pixel}\nplugins: [evil]": "task.yaml:9:1: plugins: unknown key; there are: name, seed, "
-        "output, dataset, backbone, head, train, evaluation, tracking, sample",
+        "output, dataset, backbone, head, train, evaluation, tracking, privacy, sample",
         "head: {name: pixel}\nevaluation: {overlap: 1}": "task.yaml:9:14: evaluation.overlap: should be less than 1, "
         "got 1",
     },

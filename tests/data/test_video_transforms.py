@@ -200,7 +200,7 @@ def test_the_published_settings_are_the_defaults() -> None:
         ({"test_short_side": 20}, "is smaller than size 32"),
         ({"std": [0, 1, 1]}, "greater than 0"),
         ({"classes": ["Cough", "no cough", "cough"]}, "'Cough' and 'cough' are the same class"),
-        ({"reader": "opencv"}, "'auto' or 'av'"),
+        ({"reader": "opencv"}, "'auto', 'av' or 'decord'"),
     ],
 )
 def test_options_that_contradict_each_other(values, reason) -> None:
