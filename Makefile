@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2 # processes that share the tests, file by file
 READY := $(VENV)/.ready
 
 # One extra line in the log beats a run that phones home.
@@ -26,7 +25,7 @@ demo: $(READY)
 	$(BIN)/platform run tasks/unetr_btcv.yaml
 
 test: $(READY) lint
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest
 
 lint: $(READY)
 	$(BIN)/ruff check
