@@ -325,6 +325,7 @@ class Run:
             while len(attempts := made.attempts()) < count - done:
                 progress("predict", done + len(attempts), count)
                 time.sleep(0.5)
+            made.tidy()
         raise_together([error for error in attempts.values() if error], f"of {count} files could not be predicted")
 
     def _maker(self, task: Task, step: int, pseudonyms: Pseudonyms | None) -> dict[str, Any]:

@@ -86,6 +86,14 @@ class Predictions:
             line["case"]: DataError(line["error"], hint=line["hint"]) if "error" in line else None for line in lines
         }
 
+    def tidy(self) -> None:
+        """Take the folder away where nothing was predicted, and so nothing but records is in it."""
+        records = self._records()
+        if records and {*self.folder.iterdir()} == {*records}:
+            for record in records:
+                record.unlink()
+            self.folder.rmdir()
+
     def _states(self, sources: Sequence[Path]) -> list[list[Any]]:
         """Path, size and time of files, by which a change is noticed."""
         states = ((path.absolute(), path.stat()) for path in sources if path.exists())
