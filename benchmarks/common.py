@@ -1,5 +1,6 @@
 """What benchmarks share: taking turns, timing, memory, and the machine's own rate at matrix products."""
 
+import argparse
 import resource
 import sys
 import time
@@ -10,6 +11,13 @@ from pathlib import Path
 from statistics import median
 
 import torch
+
+
+def count(text: str) -> int:
+    """A number of the command line, at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 @dataclass
@@ -31,14 +39,15 @@ def stopwatch(device: torch.device) -> Iterator[Stopwatch]:
 
 
 def take_turns(measured: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> dict[str, float]:
-    """Median of what each callable returns; they take turns, so that all meet the same disturbances."""
+    """Median of what each callable returns; they take turns, so that all meet the same disturbances.
+
+    Without rounds after the warm-up, that is what there is.
+    """
     values: dict[str, list[float]] = {name: [] for name in measured}
-    for turn in range(warm_up + rounds):
+    for _ in range(warm_up + rounds):
         for name, measure in measured.items():
-            value = measure()
-            if turn >= warm_up:
-                values[name].append(value)
-    return {name: median(those) for name, those in values.items()}
+            values[name].append(measure())
+    return {name: median(those[warm_up:] or those) for name, those in values.items()}
 
 
 def gemm_peak(dtype: torch.dtype, device: torch.device) -> float:

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from common import gemm_peak, peak_memory, print_table, stopwatch, take_turns
+from common import count, gemm_peak, peak_memory, print_table, stopwatch, take_turns
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from medvid.config.task import AdamW, TrainOptions
-from medvid.data.sample import Batch
-from medvid.models.build import Model
-from medvid.models.memory_format import lay_out_channels_last
+from medvid.config.task import TrainOptions
+from medvid.data.batch import Batch
+from medvid.devices.memory_format import lay_out_channels_last
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.training.device import make_fabric
 from medvid.training.loop import Trainer
+from medvid.training.optimizers.options import AdamWOptions
 
 
 class Contest(ABC):
@@ -69,7 +72,7 @@ class Contest(ABC):
             {
                 "steps": 10**6,
                 "batch_size": self.batch_size,
-                "optimizer": AdamW(name="adamw", lr=self.lr, weight_decay=self.weight_decay),
+                "optimizer": AdamWOptions(lr=self.lr, weight_decay=self.weight_decay),
                 "decay_norms_and_biases": True,  # as in a plain loop
                 "precision": precision,
                 "devices": 1,
@@ -91,13 +94,13 @@ class Side(Protocol):
 
 
 class Published:
-    """The published network in a plain training loop."""
+    """The published network in a plain training loop, in float32 unless another precision is asked for."""
 
-    dtype = torch.float32
-
-    def __init__(self, contest: Contest) -> None:
+    def __init__(self, contest: Contest, precision: str = "fp32") -> None:
         self.contest = contest
-        self.device = make_fabric(contest.train_options("fp32")).device
+        fabric = make_fabric(contest.train_options(precision))
+        self.device, self.autocast = fabric.device, fabric.autocast
+        self.dtype = product_type(fabric)
         self.model = contest.published().to(self.device)
         recipe = {"lr": contest.lr, "weight_decay": contest.weight_decay}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), **recipe)
@@ -109,7 +112,8 @@ class Published:
         arranged = self.contest.arrange(batch.input)
         self.model.train()
         with stopwatch(self.device) as watch:
-            loss = self.contest.loss(self.model, arranged, batch.target)
+            with self.autocast():
+                loss = self.contest.loss(self.model, arranged, batch.target)
             torch.autograd.backward(loss)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -120,9 +124,16 @@ class Published:
     def forward(self) -> float:
         arranged = self.contest.arrange(next(self.batches).to(self.device).input)
         self.model.eval()
-        with stopwatch(self.device) as watch:
+        with stopwatch(self.device) as watch, self.autocast():
             self.contest.scores(self.model, arranged)
         return watch.seconds
+
+
+def product_type(fabric: Fabric) -> torch.dtype:
+    """What matrices are multiplied in."""
+    with fabric.autocast():
+        one = torch.ones(8, 8, device=fabric.device)
+        return (one @ one).dtype
 
 
 class Medvid:
@@ -134,11 +145,9 @@ class Medvid:
         fabric.launch()
         model = contest.ours()
         lay_out_channels_last(model)
-        self.trainer = Trainer(fabric, model, options, seed=0, spatial_axes=3)
+        self.trainer = Trainer(fabric, model, options, seed=0, spatial_axes=3, build=make_host().build)
         self.device = fabric.device
-        with fabric.autocast():
-            one = torch.ones(8, 8, device=self.device)
-            self.dtype = (one @ one).dtype
+        self.dtype = product_type(fabric)
         self.batches = contest.batches()
         self.losses: list[float] = []
 
@@ -157,9 +166,9 @@ class Medvid:
     @torch.no_grad()
     def forward(self) -> float:
         batch = next(self.batches).to(self.device, self.trainer.memory_format)
-        self.trainer.forward.eval()
-        with stopwatch(self.device) as watch:
-            self.trainer.forward(batch.input)
+        self.trainer.model.eval()
+        with stopwatch(self.device) as watch, self.trainer.fabric.autocast():
+            self.trainer.model(batch.input)
         return watch.seconds
 
 
@@ -200,7 +209,7 @@ def peaks_of_memory(contest: Contest) -> dict[str, float]:
 def make_parser(description: str | None, steps: int) -> argparse.ArgumentParser:
     """The options that all have."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=steps, help="training steps per side")
+    parser.add_argument("--steps", type=count, default=steps, help="training steps per side")
     parser.add_argument("--quick", action="store_true", help="a small network, 3 steps, no memory")
     return parser
 

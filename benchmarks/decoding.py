@@ -2,11 +2,10 @@
 
     python benchmarks/decoding.py [--clips N] [--quick]
 
-H.264 videos are generated with a key frame every 12 frames, as `platform data prepare` writes them, and every 250, as
+H.264 videos are generated with a key frame every 12 frames, as `platform data reencode` writes them, and every 250, as
 most are that are downloaded. A clip is what training reads: 16 frames, each fourth, from a random place. It is read
 unchecked (a seek, and whatever comes then, as PyAV gives it), checked, checked in files whose times are remembered,
-likewise by decord, and checked with all that follows: a random crop, flip and normalisation. They take turns, each
-with one thread.
+likewise by decord, and checked with all that follows: a random crop. They take turns, each with one thread.
 """
 
 import argparse
@@ -18,12 +17,13 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from common import print_table, stopwatch, take_turns
+from common import count, print_table, stopwatch, take_turns
 
-from medvid.config.videos import ListedVideoOptions, ReaderName
-from medvid.data import video_reader
-from medvid.data.video_sampling import Length, random_times
-from medvid.data.video_transforms import to_clip, train_clip
+from medvid.data.videos.decoders import open_video
+from medvid.data.videos.options import ListedVideoOptions, ReaderName
+from medvid.data.videos.reader import forget
+from medvid.data.videos.sampling import Length, random_times
+from medvid.data.videos.transforms import random_crop, to_clip
 
 GOPS = (12, 250)
 KINDS = ("unchecked", "checked", "remembered", "decord", "input")
@@ -65,8 +65,8 @@ def unchecked(path: Path, times: Callable[[Length], list[float]]) -> np.ndarray:
 
 def checked(path: Path, times: Callable[[Length], list[float]], reader: ReaderName, *, remembered: bool) -> np.ndarray:
     if not remembered:
-        video_reader.forget()
-    with video_reader.open_video(path, decoder=reader) as video:
+        forget()
+    with open_video(path, decoder=reader) as video:
         return video.frames_at(times(video.length))
 
 
@@ -91,7 +91,7 @@ def clip_reader(kind: str, paths: list[Path], options: ListedVideoOptions) -> Ca
             else:
                 frames = checked(paths[index], times, reader, remembered=remembered)
             if kind == "input":
-                train_clip(to_clip(frames), options, seed)
+                random_crop(to_clip(frames), options, torch.Generator().manual_seed(seed))
         return watch.seconds
 
     return read
@@ -115,17 +115,17 @@ def one_thread() -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=200, help="clips read with each reader")
+    parser.add_argument("--clips", type=count, default=200, help="clips read with each reader")
     parser.add_argument("--quick", action="store_true", help="a few small videos and clips")
     arguments = parser.parse_args()
-    clips, count, seconds, size = (3, 2, 3, (64, 96)) if arguments.quick else (arguments.clips, 20, 10, (256, 344))
+    clips, videos, seconds, size = (3, 2, 3, (64, 96)) if arguments.quick else (arguments.clips, 20, 10, (256, 344))
     options = ListedVideoOptions(name="videos", root=Path(), size=56 if arguments.quick else 224)
 
-    print(f"{count} videos of {seconds} s, {size[1]} x {size[0]}; {options.frames}x{options.rate:g}; {clips} clips")
+    print(f"{videos} videos of {seconds} s, {size[1]} x {size[0]}; {options.frames}x{options.rate:g}; {clips} clips")
     rows = []
     with tempfile.TemporaryDirectory() as folder, one_thread():
         for gop in GOPS:
-            paths = [Path(folder) / f"{gop}-{number}.mp4" for number in range(count)]
+            paths = [Path(folder) / f"{gop}-{number}.mp4" for number in range(videos)]
             for seed, path in enumerate(paths):
                 write_video(path, seconds, size, gop, seed)
             medians = take_turns({kind: clip_reader(kind, paths, options) for kind in KINDS}, rounds=clips)

@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import print_table, stopwatch, take_turns
+from common import count, print_table, stopwatch, take_turns
 
-from medvid.config.task import Adam, TrainOptions
-from medvid.data.sample import Batch
-from medvid.models.build import Model
-from medvid.models.memory_format import lay_out_channels_last
+from medvid.config.task import TrainOptions
+from medvid.data.batch import Batch
+from medvid.devices.memory_format import lay_out_channels_last
+from medvid.losses.options import DiceCEOptions
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.training.device import describe_device, make_fabric
 from medvid.training.loop import Trainer
+from medvid.training.optimizers.options import AdamOptions
 from medvid_heads.config import PixelHeadOptions
-from medvid_heads.pixel import PixelHead
 from medvid_medt.config import MedTOptions
 from medvid_medt.model import MedT
+
+HOST = make_host()
 
 SIZE, CHANNELS, LABELS = (128, 128), 3, 2
 SIDES = {
@@ -52,7 +57,7 @@ class Side:
         self.fabric.launch()
         model = build(options | {"local_order": order})
         lay_out_channels_last(model)
-        self.trainer = Trainer(self.fabric, model, recipe, seed=0, spatial_axes=2)
+        self.trainer = Trainer(self.fabric, model, recipe, seed=0, spatial_axes=2, build=make_host().build)
         self.batch = batch.to(self.fabric.device, self.trainer.memory_format)
 
     def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
@@ -79,14 +84,14 @@ class Side:
 
     @torch.no_grad()
     def forward(self) -> float:
-        self.trainer.forward.eval()
-        with stopwatch(self.fabric.device) as watch:
-            self.trainer.forward(self.batch.input)
+        self.trainer.model.eval()
+        with stopwatch(self.fabric.device) as watch, self.trainer.fabric.autocast():
+            self.trainer.model(self.batch.input)
         return watch.seconds
 
 
 def train_options(precision: str, batch_size: int) -> TrainOptions:
-    adam = Adam(name="adam", lr=1e-3, weight_decay=1e-5)
+    adam = AdamOptions(lr=1e-3, weight_decay=1e-5)
     return TrainOptions.model_validate(
         {"steps": 10**6, "batch_size": batch_size, "optimizer": adam, "precision": precision, "devices": 1}
     )
@@ -96,17 +101,17 @@ def build(options: dict[str, Any]) -> Model:
     """MedT with its own output layer, always with the same weights."""
     torch.manual_seed(0)
     input_info = InputInfo("image", CHANNELS, SIZE)
-    target_info = TargetInfo("segmentation", tuple(map(str, range(LABELS))))
+    target_info = TargetInfo("voxel", "class", tuple(map(str, range(LABELS))))
     backbone = MedT(MedTOptions.model_validate({"name": "medt", "img_size": SIZE} | options), input_info)
-    head = PixelHeadOptions.model_validate({"name": "pixel", "loss": {"lambda_dice": 0}})
-    return Model(backbone, PixelHead(head, backbone.feature_info, input_info, target_info))
+    head = PixelHeadOptions.model_validate({"name": "pixel", "loss": DiceCEOptions(lambda_dice=0)})
+    return Model(backbone, build_head(HOST.build, head, backbone.feature_info, input_info, target_info))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=["medt", "logo"], default="medt")
-    parser.add_argument("--batch-size", type=int, default=4, help="images per step; published: 4")
-    parser.add_argument("--rounds", type=int, default=10, help="measurements of each, of which the median is told")
+    parser.add_argument("--batch-size", type=count, default=4, help="images per step; published: 4")
+    parser.add_argument("--rounds", type=count, default=10, help="measurements of each, of which the median is told")
     parser.add_argument("--quick", action="store_true", help="a small network, 1 image, measured twice")
     arguments = parser.parse_args()
     options: dict[str, Any] = {"variant": arguments.variant}

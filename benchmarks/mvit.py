@@ -16,8 +16,8 @@ from torch import nn
 from torchvision.models.video import mvit as torchvision_video
 from video import classifier, clips, make_video_parser
 
-from medvid.data.sample import Batch
-from medvid.models.build import Model
+from medvid.data.batch import Batch
+from medvid.models.model import Model
 from medvid.plugin.info import InputInfo
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.model import MViT
@@ -126,16 +126,18 @@ QUICK_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def quick(name: str) -> MViTContest:
+    contest = CONTESTS[name]
+    options = contest.options | QUICK_OPTIONS[name]
+    return replace(contest, options=options, batch_size=2, frames=4, size=64, labels=5)
+
+
 def main() -> None:
     parser = make_video_parser(__doc__)
     parser.add_argument("--model", choices=CONTESTS, help="default: both, one after the other")
     arguments = parser.parse_args()
     for name in [arguments.model] if arguments.model else CONTESTS:
-        contest = replace(CONTESTS[name], batch_size=arguments.batch_size)
-        if arguments.quick:
-            options = contest.options | QUICK_OPTIONS[name]
-            contest = replace(contest, options=options, batch_size=2, frames=4, size=64, labels=5)
-        run(contest, arguments)
+        run(quick(name) if arguments.quick else replace(CONTESTS[name], batch_size=arguments.batch_size), arguments)
         print()
 
 

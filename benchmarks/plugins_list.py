@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from common import print_table
+from common import count, print_table
 
 BROKEN = ("1 / 0", "import medvid_is_not_there", "import sys; sys.exit(0)")
 LIMIT = 0.6
@@ -30,7 +30,7 @@ from medvid.plugin import BackboneSpec, hookimpl
 
 @hookimpl
 def medvid_components():
-    yield BackboneSpec(name="{name}", target="{name}.m0:Net", config="{name}.m1:Options", layouts=(), features=())
+    yield BackboneSpec(name="{name}", target="{name}.m0:Net", config="{name}.m1:Options", axes=(), features=())
 """
 
 
@@ -66,17 +66,17 @@ def measure(command: list[str], folder: Path, variables: dict[str, str]) -> tupl
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--distributions", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--distributions", type=count, default=50)
+    parser.add_argument("--rounds", type=count, default=15)
     parser.add_argument("--quick", action="store_true", help="few of both, to see that it works")
     arguments = parser.parse_args()
-    count, rounds = (5, 2) if arguments.quick else (arguments.distributions, arguments.rounds)
+    installed, rounds = (5, 2) if arguments.quick else (arguments.distributions, arguments.rounds)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         site, allowed = folder / "site-packages", folder / "allowed.toml"
         site.mkdir()
         faults = dict(enumerate(BROKEN))
-        names = [f"ext{number}" for number in range(count)]
+        names = [f"ext{number}" for number in range(installed)]
         entries = [install(site, name, faults.get(n, PLUGIN.format(name=name))) for n, name in enumerate(names)]
         allowed.write_text("schema = 1\n" + "".join(entries))
         listing = [sys.executable, "-m", "medvid", "plugins", "list"]
@@ -85,11 +85,11 @@ def main() -> None:
         commands = {
             "python": ([sys.executable, "-c", "pass"], bare),
             "list, no third party": (listing, bare),
-            f"list, {count} not enabled": (listing, full),
-            f"list, {count} enabled": ([*listing, "--plugins", str(allowed)], full),
+            f"list, {installed} not enabled": (listing, full),
+            f"list, {installed} enabled": ([*listing, "--plugins", str(allowed)], full),
         }
         shown = subprocess.run(
-            commands[f"list, {count} enabled"][0], cwd=folder, env=full, capture_output=True, text=True, check=False
+            commands[f"list, {installed} enabled"][0], cwd=folder, env=full, capture_output=True, text=True, check=False
         )
         assert shown.stdout.count(" is broken: ") == len(BROKEN), shown.stdout
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
@@ -101,7 +101,7 @@ def main() -> None:
         for name, found in times.items()
     ]
     print_table(("command", "wall time (s)", "CPU time (s)"), rows)
-    print(f"\nlimit for {count} enabled: {LIMIT} s")
+    print(f"\nlimit for {installed} enabled: {LIMIT} s")
 
 
 if __name__ == "__main__":

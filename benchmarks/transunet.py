@@ -13,19 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import gemm_peak, print_table, stopwatch, take_turns
+from common import count, gemm_peak, print_table, stopwatch, take_turns
 from torch.utils.flop_counter import FlopCounterMode
 
 from medvid.config.task import TrainOptions
-from medvid.data.sample import Batch
-from medvid.models.build import Model
-from medvid.models.memory_format import lay_out_channels_last
+from medvid.data.batch import Batch
+from medvid.devices.memory_format import lay_out_channels_last
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.training.device import make_fabric
 from medvid.training.loop import Trainer
+from medvid.training.optimizers.options import SGDOptions
 from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
-from medvid_transunet.decoder import CascadedUpsampler
 from medvid_transunet.model import TransUNet
+
+HOST = make_host()
 
 LABELS = 9
 FULL: dict[str, Any] = {"img_size": (224, 224)}
@@ -37,7 +41,7 @@ QUICK: dict[str, Any] = {
     "num_heads": 4,
     "num_layers": 2,
 }
-SGD = {"name": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+SGD = SGDOptions(lr=0.01, momentum=0.9, weight_decay=1e-4)
 SIDES = {"fp32": "fp32", "default": "auto"}
 
 
@@ -58,7 +62,7 @@ class Side:
         fabric.launch()
         model = build(options)
         lay_out_channels_last(model)
-        self.trainer = Trainer(fabric, model, recipe, seed=0, spatial_axes=2)
+        self.trainer = Trainer(fabric, model, recipe, seed=0, spatial_axes=2, build=make_host().build)
         self.device = fabric.device
         self.batch = batch.to(self.device, self.trainer.memory_format)
         with fabric.autocast():
@@ -79,9 +83,9 @@ class Side:
 
     @torch.no_grad()
     def forward(self) -> float:
-        self.trainer.forward.eval()
-        with stopwatch(self.device) as watch:
-            self.trainer.forward(self.batch.input)
+        self.trainer.model.eval()
+        with stopwatch(self.device) as watch, self.trainer.fabric.autocast():
+            self.trainer.model(self.batch.input)
         return watch.seconds
 
 
@@ -90,10 +94,10 @@ def build(options: dict[str, Any]) -> Model:
     torch.manual_seed(0)
     checked = TransUNetOptions.model_validate({"name": "transunet"} | options)
     input_info = InputInfo("image", 1, checked.img_size)
-    target_info = TargetInfo("segmentation", tuple(map(str, range(LABELS))))
+    target_info = TargetInfo("voxel", "class", tuple(map(str, range(LABELS))))
     backbone = TransUNet(checked, input_info)
     head = CascadedUpsamplerOptions(name="cascaded_upsampler")
-    return Model(backbone, CascadedUpsampler(head, backbone.feature_info, input_info, target_info))
+    return Model(backbone, build_head(HOST.build, head, backbone.feature_info, input_info, target_info))
 
 
 def flops(options: dict[str, Any], batch_size: int) -> tuple[int, int]:
@@ -109,8 +113,8 @@ def flops(options: dict[str, Any], batch_size: int) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=8, help="images per step; published: 24")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each, of which the median is told")
+    parser.add_argument("--batch-size", type=count, default=8, help="images per step; published: 24")
+    parser.add_argument("--rounds", type=count, default=5, help="measurements of each, of which the median is told")
     parser.add_argument("--quick", action="store_true", help="a small network, 2 images, measured twice")
     arguments = parser.parse_args()
     options, batch_size, rounds = FULL, arguments.batch_size, arguments.rounds

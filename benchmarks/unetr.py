@@ -15,13 +15,16 @@ from monai.networks import nets
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medvid.data.sample import Batch
-from medvid.models.build import Model
+from medvid.data.batch import Batch
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_unetr.config import UnetrDecoderOptions, UNETROptions
-from medvid_unetr.decoder import UnetrDecoder
 from medvid_unetr.model import UNETR
 from medvid_unetr.weights import translate
+
+HOST = make_host()
 
 MONAI_LOSS = DiceCELoss(to_onehot_y=True, softmax=True, squared_pred=True, smooth_nr=0.0, smooth_dr=1e-6)
 
@@ -58,11 +61,11 @@ class UNETRContest(Contest):
     def ours(self) -> Model:
         size = (self.size,) * 3
         input_info = InputInfo("volume", 1, size)
-        target_info = TargetInfo("segmentation", tuple(map(str, range(self.labels))))
+        target_info = TargetInfo("voxel", "class", tuple(map(str, range(self.labels))))
         widths = {"hidden_size": self.hidden_size, "mlp_dim": self.mlp_dim, "num_heads": self.num_heads}
         backbone = UNETR(UNETROptions(name="unetr", img_size=size, **widths), input_info)
         options = UnetrDecoderOptions(name="unetr_decoder", feature_size=self.feature_size)
-        model = Model(backbone, UnetrDecoder(options, backbone.feature_info, input_info, target_info))
+        model = Model(backbone, build_head(HOST.build, options, backbone.feature_info, input_info, target_info))
         model.load_state_dict(translate(self.published().state_dict(), "monai", model).tensors)
         return model
 
@@ -70,10 +73,10 @@ class UNETRContest(Contest):
         """Smooth noise, labelled by its brightness."""
         generator = torch.Generator().manual_seed(0)
         while True:
-            coarse = torch.rand(1, 1, 8, 8, 8, generator=generator)
+            coarse = torch.rand(self.batch_size, 1, 8, 8, 8, generator=generator)
             smooth = functional.interpolate(coarse, [self.size] * 3, mode="trilinear")
             noise = torch.randn(smooth.shape, generator=generator)
-            yield Batch(smooth + 0.05 * noise, (smooth[:, 0] * self.labels).long(), ("",))
+            yield Batch(smooth + 0.05 * noise, (smooth[:, 0] * self.labels).long(), ("",) * self.batch_size)
 
     def loss(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         loss: Tensor = MONAI_LOSS(network(input), target.unsqueeze(1))

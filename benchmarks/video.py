@@ -4,16 +4,20 @@ import argparse
 from collections.abc import Iterator
 
 import torch
+from common import count
 from contest import Contest, make_parser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
 from medvid.models.backbone import Backbone
-from medvid.models.build import Model
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
+
+HOST = make_host()
 
 
 class TransformersContest(Contest):
@@ -33,14 +37,14 @@ class TransformersContest(Contest):
 
 def make_video_parser(description: str | None) -> argparse.ArgumentParser:
     parser = make_parser(description, steps=10)
-    parser.add_argument("--batch-size", type=int, default=1, help="clips per step")
+    parser.add_argument("--batch-size", type=count, default=1, help="clips per step")
     return parser
 
 
 def classifier(backbone: Backbone, info: InputInfo, labels: int) -> Model:
-    target = TargetInfo("classification", tuple(map(str, range(labels))))
+    target = TargetInfo("case", "class", tuple(map(str, range(labels))))
     options = LinearClassifierOptions(name="classification")
-    return Model(backbone, LinearClassifier(options, backbone.feature_info, info, target))
+    return Model(backbone, build_head(HOST.build, options, backbone.feature_info, info, target))
 
 
 def clips(batch_size: int, size: tuple[int, int, int], labels: int) -> Iterator[Batch]:

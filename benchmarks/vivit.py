@@ -16,8 +16,8 @@ from torch import nn
 from transformers import VivitConfig, VivitForVideoClassification
 from video import TransformersContest, classifier, clips, make_video_parser
 
-from medvid.data.sample import Batch
-from medvid.models.build import Model
+from medvid.data.batch import Batch
+from medvid.models.model import Model
 from medvid.plugin.info import InputInfo
 from medvid_vivit.config import ViViTOptions
 from medvid_vivit.model import ViViT

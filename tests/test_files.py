@@ -19,6 +19,8 @@ from medvid.files import (
     remove_drafts,
     replace_file,
     replace_folder,
+    replace_path,
+    set_aside,
     write_json,
     write_text,
     writing,
@@ -35,6 +37,12 @@ def fail_while_writing(path):
         raise RuntimeError
 
 
+def fail_while_writing_by_name(path):
+    with replace_path(path) as draft:
+        draft.write_text("ha")
+        raise RuntimeError
+
+
 def make(path, *, fail=False):
     with replace_folder(path) as draft:
         (draft / "x").write_text("1")
@@ -45,6 +53,27 @@ def make(path, *, fail=False):
 def fill_up(path):
     with writing(path), Path("/dev/full").open("w") as file:
         file.write("x" * 100_000)
+
+
+def test_a_file_that_is_written_by_its_name_replaces_the_old_one_when_it_is_complete(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_text("old")
+    with pytest.raises(RuntimeError):
+        fail_while_writing_by_name(path)
+    assert (path.read_text(), names(tmp_path)) == ("old", ["a.mp4"])
+    with replace_path(path) as draft:
+        draft.write_text("new")
+        assert path.read_text() == "old"
+    assert (path.read_text(), names(tmp_path)) == ("new", ["a.mp4"])
+
+
+def test_what_is_set_aside_is_a_draft_that_is_deleted_with_others(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert set_aside(tmp_path / "a" / "b", tmp_path).parent == tmp_path
+    assert names(tmp_path / "a") == []
+    set_aside(tmp_path / "gone")
+    remove_drafts(tmp_path)
+    assert names(tmp_path) == ["a"]
 
 
 def test_written_file_replaces_the_old_one_and_leaves_no_draft(tmp_path):

@@ -10,6 +10,7 @@ from medvid import machine
 from medvid.config.task import TrainOptions
 from medvid.machine import usable_cores, usable_memory
 from medvid.training.device import make_fabric
+from medvid.training.optimizers.options import AdamWOptions
 
 MANY = 1 << 20
 
@@ -88,9 +89,7 @@ def test_torch_uses_no_more_threads_than_that(groups: Path) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        make_fabric(
-            TrainOptions(steps=1, batch_size=1, optimizer={"name": "adamw", "lr": 1e-3}, accelerator="cpu")  # type: ignore[arg-type]
-        )
+        make_fabric(TrainOptions(steps=1, batch_size=1, optimizer=AdamWOptions(lr=1e-3), accelerator="cpu"))
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

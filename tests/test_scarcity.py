@@ -43,9 +43,11 @@ WRITERS = """
 import sys
 from pathlib import Path
 import numpy as np
-from medvid.data import mask_files, nifti
+from medvid.data.images import masks as mask_files
+from medvid.data.volumes import reading
 from medvid.data.generated import generate_once
-from medvid.data.nifti_space import Space
+from medvid.data.volumes.formats.choice import shipped_formats
+from medvid.data.volumes.formats.format import Geometry, LabelMap
 from medvid.errors import ResourceError
 from medvid.files import make_folder, replace_folder, write_json, writing
 
@@ -61,13 +63,14 @@ def fill(folder):
         mask_files.write_mask(folder / f"{number}.png", noise[..., number], 200)
 def labels():
     with writing(Path("labels")):
-        nifti.write_labels(Path("labels/a.nii.gz"), noise, Space())
+        geometry = Geometry(noise.shape, np.eye(4))
+        reading.write_labels(shipped_formats(), Path("labels"), "a", LabelMap(noise, geometry))
 def mask():
     with writing(Path("masks")):
         make_folder(Path("masks"))
         fill(Path("masks"))
 writers = [save_array, save_folder, labels, mask]
-writers += [lambda: generate_once(Path("sample"), {}, fill), lambda: write_json(Path("a.json"), {"a": "b" * 2**21})]
+writers += [lambda: generate_once(Path("demo"), {}, fill), lambda: write_json(Path("a.json"), {"a": "b" * 2**21})]
 for write in writers:
     try:
         write()
@@ -87,14 +90,14 @@ def test_each_writer_tells_of_a_full_disk(on_small_disk: Callable[..., "subproce
     assert all(line.startswith("cannot write ") and any(reason in line for reason in reasons) for line in lines), lines
 
 
-def test_a_run_whose_sample_finds_no_room_is_exit_6(
+def test_a_run_whose_demo_finds_no_room_is_exit_6(
     on_small_disk: Callable[..., "subprocess.CompletedProcess[str]"],
 ) -> None:
     task = Path(__file__).parent / "runs" / "tiny.yaml"
     done = on_small_disk("-m", "medvid", "run", str(task))
     assert done.returncode == 6, done.stderr
     assert "error[RESOURCE]: cannot write " in done.stderr
-    assert "hint: make room" in done.stderr
+    assert "hint: free space" in done.stderr
 
 
 def test_memory_that_cannot_be_had_is_told_as_that() -> None:

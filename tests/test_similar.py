@@ -38,7 +38,7 @@ def test_another_spelling_or_a_slip(given: str, known: tuple[str, ...], meant: s
         ("adan", OPTIMIZERS),
         ("lion", OPTIMIZERS),
         ("gpu", ("auto", "cpu", "cuda", "mps")),
-        ("fp16", ("auto", "fp32", "bf16")),
+        ("fp8", ("auto", "fp32", "tf32", "bf16", "fp16")),
         ("mvit_b_16x4", ("mvit_b_32x3",)),
         ("cosine", ("constant", "warmup_cosine", "poly", "step")),
         ("", OPTIMIZERS),

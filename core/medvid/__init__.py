@@ -1,6 +1,6 @@
 """medvid: a plugin-based experimentation platform for medical imaging and video models.
 
-From Python: ``medvid.run("tasks/unetr_btcv.yaml", {"train.steps": 100})`` and ``medvid.load_run(folder)``.
+From Python: ``medvid.run("unetr_btcv", {"train.steps": 100})`` and ``medvid.load_run(folder)``.
 """
 
 from typing import TYPE_CHECKING

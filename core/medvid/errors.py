@@ -42,7 +42,7 @@ class DataError(MedvidError):
 
 
 class NumericError(MedvidError):
-    """A loss, gradient, weight or model output that is not finite; nothing was trained, saved or scored with it."""
+    """A loss, gradient, weight or model output is not finite; nothing was trained, saved or scored with it."""
 
     exit_code = 5
     kind = "NUMERIC"
@@ -80,8 +80,8 @@ class Interrupted(MedvidError):  # noqa: N818 (no error: somebody asked for it)
     """A signal asked the run to stop; its state was saved at a step boundary first.
 
     Args:
-        message: the step that was saved and how to go on from it.
-        signal_number: the signal; the exit code is 128 + this number, as shells have it.
+        message: the step that was saved and how to continue from it.
+        signal_number: the signal; the exit code is 128 + this number, as in shells.
     """
 
     kind = "INTERRUPTED"

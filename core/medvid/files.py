@@ -1,7 +1,7 @@
 """Writing files and folders so that whatever ends the process leaves the old one or the new one, never a part.
 
-A draft is written beside its destination under a name that nobody can foresee, synced to disk and renamed. What a disk
-refuses becomes one error that names the path, see `writing`. Imports nothing heavy.
+A draft is written beside its destination under an unpredictable name, synced to disk and renamed. Errors of the disk
+become one error that names the path, see `writing`.
 """
 
 import errno
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from medvid.errors import DataError, ResourceError
 
 DRAFT = ".draft"
-"""How the name of what is still being written ends; it starts with a dot."""
+"""Ending of the names of drafts, which start with a dot."""
 
 _REASONS = {
     errno.ENOSPC: "no space left",
@@ -45,10 +45,10 @@ _NOTHING = 1 << 16
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Within the block, what the disk refuses is an error that names the path and how much is free there.
+    """Within the block, errors of the disk become an error that names the path and the free space there.
 
     Raises:
-        ResourceError: the disk is full, read-only or failing, or the path may not be written.
+        ResourceError: the disk is full, read-only or failing, or the path is not writable.
     """
     try:
         yield
@@ -60,12 +60,12 @@ def writing(path: Path) -> Iterator[None]:
             raise
         raise ResourceError(
             f"cannot write {path}: {reason}; {free_space(path) / 2**20:.1f} MiB are free there",
-            hint="make room or see to the folder's permissions, or choose another folder",
+            hint="free space, change the folder's permissions, or choose another folder",
         ) from error
 
 
 def disk_reason(error: BaseException) -> str | None:
-    """What a disk refuses, in words, if that is what an error says: OSError, or one of FFmpeg's."""
+    """The reason, in words, if an error (OSError, or one of FFmpeg's) comes from the disk."""
     if _is_vague(error) and _CUT_SHORT.search(str(error)):
         return "not all of it could be written"
     number = getattr(error, "errno", None)
@@ -73,12 +73,12 @@ def disk_reason(error: BaseException) -> str | None:
 
 
 def _is_vague(error: BaseException) -> bool:
-    """Whether an error does not say why, as those of numpy and Pillow at a full disk."""
+    """Whether an error does not say why, like those of numpy and Pillow on a full disk."""
     return isinstance(error, OSError) and error.errno is None
 
 
 def free_space(path: Path) -> int:
-    """Bytes that are free where a path is, or would be; 0 where that cannot be told."""
+    """Free bytes where a path is, or would be; 0 if unknown."""
     for folder in (path, *path.absolute().parents):
         with suppress(OSError):
             return shutil.disk_usage(folder).free
@@ -86,11 +86,11 @@ def free_space(path: Path) -> int:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make a folder and those around it, if they are not there.
+    """Make a folder and its parents, if they do not exist.
 
     Args:
         path: the folder.
-        mode: permissions of a new one, less the umask; 0o700 for what others must not read.
+        mode: permissions of a new one, less the umask; 0o700 if others must not read it.
 
     Raises:
         ResourceError: as `writing`.
@@ -103,7 +103,7 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a folder that cannot be written, or be made where it is not there yet; leaves nothing behind.
+    """Refuse a folder that cannot be written to, or cannot be made; leaves nothing behind.
 
     Raises:
         ResourceError: as `writing`.
@@ -111,13 +111,13 @@ def check_writable(path: Path) -> None:
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if _exists(folder))
     with writing(path):
         try:
-            Path(tempfile.mkdtemp(prefix=".", suffix=DRAFT, dir=there)).rmdir()  # permissions do not tell all
+            Path(tempfile.mkdtemp(prefix=".", suffix=DRAFT, dir=there)).rmdir()  # permissions are not the whole truth
         except FileNotFoundError:  # /proc and the like
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there)) from None
 
 
 def _exists(path: Path) -> bool:
-    """Whether something is there; a link that leads nowhere too."""
+    """Whether a path exists, even as a broken link."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -126,12 +126,11 @@ def _exists(path: Path) -> bool:
 
 
 @contextmanager
-def replace_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Open a file to be written; it takes its place when the block ends, unless that raises.
+def replace_path(path: Path) -> Iterator[Path]:
+    """Give the name of a draft, for libraries that open files by name; it takes its place when the block ends.
 
     Args:
         path: the destination; its folder is there.
-        mode: permissions, less the umask.
 
     Raises:
         ResourceError: as `writing`.
@@ -139,11 +138,8 @@ def replace_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     draft = _draft_of(path)
     try:
         with writing(path):
-            # Exclusive, so that a link planted under this name is not followed.
-            with open(draft, "xb", opener=partial(os.open, mode=mode)) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield draft
+            sync(draft)
             draft.replace(path)
             sync(path.parent)
     finally:
@@ -152,11 +148,27 @@ def replace_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def replace_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
-    """Make a folder to be filled; with all its files synced it takes its place when the block ends.
+def replace_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a file for writing; it takes its place when the block ends, unless the block raises.
 
     Args:
-        path: the destination, which must not be there by then; its parent is there.
+        path: the destination; its folder exists.
+        mode: permissions, less the umask.
+
+    Raises:
+        ResourceError: as `writing`.
+    """
+    # Exclusive, so that a link planted under this name is not followed.
+    with replace_path(path) as draft, open(draft, "xb", opener=partial(os.open, mode=mode)) as file:
+        yield file
+
+
+@contextmanager
+def replace_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
+    """Make a folder to be filled; when the block ends it takes its place, with all its files synced.
+
+    Args:
+        path: the destination, which must not exist by then; its parent exists.
         mode: permissions, less the umask.
 
     Raises:
@@ -180,7 +192,7 @@ def replace_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
-    """As `replace_folder`, for a destination that may be there: what it holds goes when all is written.
+    """As `replace_folder`, for a destination that can exist: its content is deleted once all is written.
 
     Raises:
         ResourceError: as `writing`.
@@ -202,7 +214,7 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def create_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file unless it is there, be it that another process makes it at the same time; complete or not at all.
+    """Write a file unless it exists, even if another process makes it at the same time; complete or not at all.
 
     Raises:
         ResourceError: as `writing`.
@@ -236,7 +248,7 @@ def write_json(path: Path, value: Mapping[str, Any], mode: int = 0o666) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """A value as JSON: NaN and infinities, which JSON does not have, are null; what else it does not know is text."""
+    """A value as JSON: NaN and infinities, which JSON does not have, become null, other unknown types text."""
     return json.dumps(_without_non_finite(value), indent=indent, default=str, allow_nan=False)
 
 
@@ -249,10 +261,10 @@ def _without_non_finite(value: Any) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty if there is no such file.
+    """Read a JSON object; empty if the file does not exist.
 
     Raises:
-        DataError: it is damaged, or holds something else.
+        DataError: it is damaged, or is not an object.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -263,16 +275,32 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} cannot be read as JSON: {error}", hint="it was damaged after it was written: restore or delete it"
         ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} has to hold a JSON object, it holds {type(content).__name__}")
+        raise DataError(f"{path} has to hold a JSON object, but holds {type(content).__name__}")
     return content
 
 
-def remove_drafts(folder: Path, age: float = 0) -> None:
-    """Delete what writers left behind that were killed.
+def set_aside(path: Path, folder: Path | None = None) -> Path:
+    """Rename what is to be deleted, as deleting takes longer: a kill leaves no part of it under its name.
 
     Args:
-        folder: where to look, not in the folders below it.
-        age: seconds that a draft has not been written to, as other processes may be at work.
+        path: a file or folder; nothing happens where there is none.
+        folder: where to put it, of the same disk; default: where it is.
+
+    Returns:
+        The new name, one of a draft.
+    """
+    draft = _draft_of(folder / path.name if folder else path)
+    with suppress(FileNotFoundError):
+        path.rename(draft)
+    return draft
+
+
+def remove_drafts(folder: Path, age: float = 0) -> None:
+    """Delete the drafts of killed writers.
+
+    Args:
+        folder: where to look, without the folders below it.
+        age: seconds since the last write to a draft, since other processes can still be writing.
     """
     for draft in folder.glob(f".*{DRAFT}"):
         with suppress(OSError):
@@ -285,7 +313,7 @@ def remove_drafts(folder: Path, age: float = 0) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's list of names, on disk."""
+    """Sync a file's content, or a folder's list of names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -295,3 +323,9 @@ def sync(path: Path) -> None:
 
 def _draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}-{secrets.token_hex(8)}{DRAFT}")
+
+
+def default_cache() -> Path:
+    """``medvid`` in the folder XDG_CACHE_HOME, or in ~/.cache where that is not an absolute path."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache")) / "medvid"

@@ -1,4 +1,4 @@
-"""Telling that the machine ran out of something from a fault of the program. Imports nothing heavy."""
+"""Distinguishing a machine that ran out of something from a fault of the program."""
 
 import errno
 from collections.abc import Iterator
@@ -12,15 +12,19 @@ _MEMORY_TEXTS = (
     "not enough memory",
     "out of memory",
     "std::bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
     "start new thread",
     "failed to map segment",
 )
-"""How libraries say it whose exceptions are of no kind of their own, as torch's allocator for the CPU."""
+"""Messages of libraries without their own exception type for it: torch's CPU allocator, cuBLAS, cuDNN."""
 
 
 @contextmanager
 def scarcity_named() -> Iterator[None]:
-    """Within the block, it is an error of its own that memory, disk or files that may be open ran out.
+    """Within the block, running out of memory, disk space or open files becomes a distinct error.
 
     Raises:
         ResourceError: naming what ran out, and what to do.
@@ -34,9 +38,9 @@ def scarcity_named() -> Iterator[None]:
 
 
 def as_resource_error(error: BaseException) -> ResourceError | None:
-    """The error as what it means, if it means that memory ran out or that a disk refused something; else None."""
+    """The distinct error, if an error means that memory ran out or that the disk failed; else None."""
     text = (str(error) or "no details").splitlines()[0]
-    if _is_of_memory(error):
+    if is_of_memory(error):
         return ResourceError(
             f"out of memory: {text}",
             hint="try a smaller train.batch_size with train.accumulate, a smaller patch or size, train.precision=bf16, "
@@ -44,11 +48,12 @@ def as_resource_error(error: BaseException) -> ResourceError | None:
         )
     if isinstance(error, OSError) and (reason := disk_reason(error)):
         where = error.filename or "a file"
-        return ResourceError(f"{where}: {reason}", hint="make room or see to the permissions, or choose another folder")
+        return ResourceError(f"{where}: {reason}", hint="free space, change the permissions, or choose another folder")
     return None
 
 
-def _is_of_memory(error: BaseException) -> bool:
+def is_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on this machine or on a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError):

@@ -1,21 +1,21 @@
-"""Which known name was meant by one that is not known: another way to write it or a typing error, nothing beyond."""
+"""The known name meant by an unknown one: another spelling or a typing error, nothing beyond."""
 
 import re
 from collections.abc import Sequence
 
 SHORTEST = 5
-"""Letters of a name from which on one wrong letter is a typing error; shorter names are too close together."""
+"""Length of a name from which one wrong letter counts as a typing error; shorter names are too close together."""
 
 
 def suggest(value: str, known: Sequence[str], *, parts: bool = False) -> str:
-    """``"; did you mean 'x'?"``, or nothing where no known name, or more than one, can be meant.
+    """``"; did you mean 'x'?"``, or empty if no known name, or more than one, can be meant.
 
-    `adamW` means `adamw`, and `nadam`, `unet` or `fp16` mean something that is not there.
+    `adamW` means `adamw`, but `nadam`, `unet` or `fp16` mean something that does not exist.
 
     Args:
-        value: the name that was given.
-        known: those that there are.
-        parts: whether a name also stands for a longer or shorter one with it at its beginning, as that of an option.
+        value: the unknown name.
+        known: the known names.
+        parts: whether a name also matches longer or shorter ones with the same beginning, as for options.
     """
     for is_meant in (_is_spelling, _is_slip, *([_begins] if parts else ())):
         meant = [name for name in known if is_meant(value, name)]
@@ -40,7 +40,7 @@ def _begins(value: str, name: str) -> bool:
 
 
 def _is_slip(value: str, name: str) -> bool:
-    """Whether one letter is wrong, too many or missing, or two are swapped; in long names two such."""
+    """Whether one letter is wrong, surplus or missing, or two are swapped; in long names two such errors."""
     given, wanted = _plain(value), _plain(name)
     if re.findall(r"\d", given) != re.findall(r"\d", wanted):  # another size or version
         return False
@@ -58,7 +58,7 @@ def _repeats(short: str, long: str) -> bool:
 
 
 def _distance(one: str, other: str) -> int:
-    """Letters to change, add, take away or swap with their neighbour (optimal string alignment)."""
+    """Number of letters to change, add, remove or swap with their neighbour (optimal string alignment)."""
     rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, start=1):
         row = [i]

@@ -1,13 +1,13 @@
-"""Options of image data sets, and of the generated tissue that stands in for them."""
+"""Options of image data sets, and of the generated tissue that is their demo data."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
-from medvid.config.images import ImageDatasetOptions, Size2D
 from medvid.config.options import Options
+from medvid.data.images.options import ImageDatasetOptions, Size2D
 
 
 class ImageMasksOptions(ImageDatasetOptions):
@@ -17,10 +17,10 @@ class ImageMasksOptions(ImageDatasetOptions):
 
 
 class GlaSOptions(ImageDatasetOptions):
-    """GlaS as the MedT authors lay it out, or as the challenge's archive is when unpacked.
+    """GlaS in the MedT authors' layout, or as the challenge's archive unpacks.
 
     The archive holds images and maps of gland instances side by side (train_1.bmp, train_1_anno.bmp); its 85 images
-    called train are trained on, and the 80 called testA and testB are the test split.
+    named train are for training, and the 80 named testA and testB are the test split.
     """
 
     name: Literal["glas"] = "glas"
@@ -35,7 +35,7 @@ class GlaSOptions(ImageDatasetOptions):
 
 
 class MoNuSegOptions(ImageDatasetOptions):
-    """MoNuSeg as the MedT authors lay it out, at the size they train and score at."""
+    """MoNuSeg in the MedT authors' layout, at their size for training and scoring."""
 
     name: Literal["monuseg"] = "monuseg"
     labels: tuple[str, ...] = ("background", "nucleus")
@@ -48,9 +48,9 @@ class TissueOptions(Options):
     train: PositiveInt = 48
     """Number of training images."""
     validation: NonNegativeInt = 0
-    """Number of validation images; their folder is only there if there are any."""
+    """Number of validation images; their folder exists only if there are any."""
     test: NonNegativeInt = 12
-    """Number of test images, likewise."""
+    """Number of test images; the same for their folder."""
     size: Size2D = (128, 160)
     """Height and width of each image."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: NonNegativeInt = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from medvid.data.images import ImageDataset
+from medvid.data.images.dataset import ImageDataset
 
 
 class ImageMasks(ImageDataset):
@@ -13,7 +13,7 @@ class GlaS(ImageDataset):
     """Colon glands (Sirinukunwattana et al., Medical Image Analysis 2017)."""
 
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """The published 85/80, which the archive's file names say: train_*, testA_* and testB_*."""
+        """The published 85/80, by the archive's file names: train_*, testA_* and testB_*."""
         splits = {name: tuple(case for case in cases if case.startswith(name)) for name in ("train", "test")}
         if sum(map(len, splits.values())) == len(cases) and all(splits.values()):
             return splits

@@ -6,7 +6,7 @@ from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
 
 _EXAMPLES = (
     Example(
-        {"size": [32, 32], "augment": {"horizontal_flip": 0.5, "rotation": 10}},
+        {"size": [32, 32], "augment": ["horizontal_flip", "rotation"]},
         generate={"train": 3, "validation": 1, "test": 1, "size": [40, 48]},
     ),
 )
@@ -19,10 +19,11 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="image_masks",
         target="medvid_image_masks.data:ImageMasks",
         config="medvid_image_masks.config:ImageMasksOptions",
-        layout="image",
-        task="segmentation",
-        sample="medvid_image_masks.tissue:generate_glands",
-        sample_config="medvid_image_masks.config:TissueOptions",
+        axes="image",
+        where="voxel",
+        what=("class",),
+        demo="medvid_image_masks.tissue:generate_glands",
+        demo_config="medvid_image_masks.config:TissueOptions",
         summary="Your own images and masks: PNG, TIFF, BMP, JPEG or GIF, masks binary, numbered, indexed or coloured",
         examples=_EXAMPLES,
     )
@@ -30,10 +31,11 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="glas",
         target="medvid_image_masks.data:GlaS",
         config="medvid_image_masks.config:GlaSOptions",
-        layout="image",
-        task="segmentation",
-        sample="medvid_image_masks.tissue:generate_glands",
-        sample_config="medvid_image_masks.config:TissueOptions",
+        axes="image",
+        where="voxel",
+        what=("class",),
+        demo="medvid_image_masks.tissue:generate_glands",
+        demo_config="medvid_image_masks.config:TissueOptions",
         summary="Glands in colon histology, MICCAI 2015 challenge: 85 training and 80 test images",
         examples=_EXAMPLES,
     )
@@ -41,10 +43,11 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="monuseg",
         target="medvid_image_masks.data:MoNuSeg",
         config="medvid_image_masks.config:MoNuSegOptions",
-        layout="image",
-        task="segmentation",
-        sample="medvid_image_masks.tissue:generate_nuclei",
-        sample_config="medvid_image_masks.config:TissueOptions",
+        axes="image",
+        where="voxel",
+        what=("class",),
+        demo="medvid_image_masks.tissue:generate_nuclei",
+        demo_config="medvid_image_masks.config:TissueOptions",
         summary="Nuclei in histology of several organs, MICCAI 2018 challenge: 30 training and 14 test images",
         examples=_EXAMPLES,
     )

@@ -1,7 +1,7 @@
-"""Pictures that look like stained tissue, in MedT's layout: glands or nuclei to be found by their texture and shape.
+"""Images that look like stained tissue, in MedT's layout: glands or nuclei to be found by their texture and shape.
 
-Colours give nothing away: what is inside and what is outside is painted with the same stains, and a test bounds what
-the colour of a pixel alone can tell.
+Colours are no help: inside and outside are painted with the same stains, and a test bounds what the colour of a pixel
+alone can do.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from medvid_image_masks.config import TissueOptions
 HEMATOXYLIN, EOSIN = (0.65, 0.70, 0.29), (0.07, 0.99, 0.11)
 """Optical density of red, green and blue per unit of stain (Ruifrok and Johnston, 2001)."""
 
-_BLUE, _PINK, _VARIATION = 0.12, 0.45, 0.13  # density of the stains where there is no nucleus
+_BLUE, _PINK, _VARIATION = 0.12, 0.45, 0.13  # density of the stains outside nuclei
 
 Shape = tuple[int, int]
 Radii = tuple[float, float] | np.ndarray
@@ -28,10 +28,10 @@ Painter = Callable[[np.random.Generator, Shape], Picture]
 
 
 def generate_glands(folder: Path, options: TissueOptions) -> None:
-    """Write pictures of glands, see `glands`, unless the folder already holds just these.
+    """Write images of glands, see `glands`, unless the folder already holds exactly these.
 
     The folder gets ``train/img/0001.png`` ..., ``train/labelcol/0001.png`` ... (black and white), and the same under
-    ``val`` and ``test``. It appears under its name only when it is complete.
+    ``val`` and ``test``. It appears under its name only once it is complete.
 
     Raises:
         DataError: the folder holds something else.
@@ -40,7 +40,7 @@ def generate_glands(folder: Path, options: TissueOptions) -> None:
 
 
 def generate_nuclei(folder: Path, options: TissueOptions) -> None:
-    """Write pictures of nuclei, see `nuclei`, as `generate_glands` does."""
+    """Write images of nuclei, see `nuclei`, like `generate_glands`."""
     _generate(folder, options, nuclei)
 
 
@@ -68,10 +68,10 @@ def _write_splits(folder: Path, options: TissueOptions, paint: Painter) -> None:
 def glands(random: np.random.Generator, shape: Shape) -> Picture:
     """Glands in connective tissue: a bright middle, cytoplasm around it, and a row of nuclei at the rim.
 
-    The tissue between them is of the same stains: fibres instead of cytoplasm, scattered nuclei, bright clefts.
+    The tissue between them has the same stains: fibres instead of cytoplasm, scattered nuclei, bright clefts.
 
     Returns:
-        Picture (H, W, 3) uint8, and mask (H, W) of the glands.
+        Image (H, W, 3) uint8, and mask (H, W) of the glands.
     """
     tissue, angle = _Tissue(random, shape), random.uniform(0, np.pi)
     tissue.eosin += _VARIATION * _streaks(random, shape, angle)
@@ -108,7 +108,7 @@ def nuclei(random: np.random.Generator, shape: Shape) -> Picture:
     """Oval nuclei, dark and grainy or pale with a dark rim, among smears and dark fibres of the same stains.
 
     Returns:
-        Picture (H, W, 3) uint8, and mask (H, W) of the nuclei.
+        Image (H, W, 3) uint8, and mask (H, W) of the nuclei.
     """
     tissue, angle = _Tissue(random, shape), random.uniform(0, np.pi)
     tissue.eosin += _VARIATION * _streaks(random, shape, angle)
@@ -130,10 +130,10 @@ def nuclei(random: np.random.Generator, shape: Shape) -> Picture:
 
 
 class _Tissue:
-    """The stains of each pixel, before it is looked at.
+    """The stains of each pixel, before the camera.
 
     Args:
-        random: where all chance comes from.
+        random: the only source of randomness.
         shape: height and width in pixels.
     """
 
@@ -148,7 +148,7 @@ class _Tissue:
         direction = np.arctan2(across, along)
         phases, heights = self.random.uniform(0, 2 * np.pi, 4), self.random.normal(0, wobble, 4)
         waves = (h * np.cos(k * direction + p) for k, p, h in zip(range(2, 6), phases, heights, strict=True))
-        return np.asarray(np.hypot(along / radii[0], across / radii[1]) / (1 + sum(waves)))
+        return np.hypot(along / radii[0], across / radii[1]) / (1 + sum(waves))
 
     def empty(self, where: np.ndarray) -> None:
         """Leave the glass bare."""
@@ -162,11 +162,11 @@ class _Tissue:
         self.hematoxylin[near][np.hypot(along / radii[0], across / radii[1]) < 1] = self.random.normal(0.9, 0.12)
 
     def develop(self) -> np.ndarray:
-        """What a camera sees (H, W, 3): staining differs from picture to picture."""
+        """The camera's image (H, W, 3); staining differs from image to image."""
         stains = np.stack([ndimage.gaussian_filter(stain, 0.6) for stain in (self.hematoxylin, self.eosin)], axis=2)
         density = stains * self.random.normal(1, 0.1, 2) @ np.array([HEMATOXYLIN, EOSIN])
         seen = 255 * np.exp(-density - self.random.normal(0, 0.03, density.shape))
-        return np.asarray(seen.clip(0, 255).round().astype(np.uint8))
+        return seen.clip(0, 255).round().astype(np.uint8)
 
     @staticmethod
     def _turned(offsets: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
@@ -176,16 +176,16 @@ class _Tissue:
 
 
 def _grain(random: np.random.Generator, shape: Shape) -> np.ndarray:
-    """Fine noise without direction, of variance 1."""
+    """Fine noise without direction, with variance 1."""
     noise = ndimage.gaussian_filter(random.normal(size=shape), 1.2)
-    return np.asarray(noise / noise.std())
+    return noise / noise.std()
 
 
 def _streaks(random: np.random.Generator, shape: Shape, angle: float) -> np.ndarray:
-    """Noise drawn out in one direction, of variance 1."""
+    """Noise stretched in one direction, with variance 1."""
     side = int(np.hypot(*shape)) + 2
     noise = ndimage.gaussian_filter(random.normal(size=(side, side)), (0.8, 6))
     turned = ndimage.rotate(noise, -np.degrees(angle), reshape=False, order=1, mode="reflect")
     top, left = (side - shape[0]) // 2, (side - shape[1]) // 2
     cut = turned[top : top + shape[0], left : left + shape[1]]
-    return np.asarray(cut / cut.std())
+    return cut / cut.std()

@@ -1,8 +1,8 @@
 """Short clips in Kinetics' layout whose classes differ by motion alone: an object that moves left, right, up or down.
 
-A single frame tells nothing. The object leaves the picture on one side and comes in on the other, so at every time each
-place is as likely as any other, and everything else is drawn in the same way for all classes. Each frame is coded by
-itself at a fixed quantiser, so what is decoded depends on that frame alone: no trail of the motion is left in it.
+A single frame carries no information. The object leaves the frame on one side and enters on the other, so at every time
+all places are equally likely, and everything else is drawn in the same way for all classes. Each frame is coded
+separately at a fixed quantiser, so a decoded frame depends on that frame alone, without a trail of the motion.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ FRAME_RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), 
 """Frames per second of the clips."""
 
 _THREADS = 2  # rendering and coding release the interpreter's lock
-_QUANTISER = 20  # of H.264, 0 to 51: differences are hardly seen
+_QUANTISER = 20  # of H.264, 0 to 51: differences are hardly visible
 
 
 def generate(folder: Path, options: ClipsOptions) -> None:
-    """Write the clips, unless the folder already holds just these.
+    """Write the clips, unless the folder already holds exactly these.
 
-    The folder gets ``train/moving left/0001.mp4`` ... and the same under ``val``. It appears under its name only when
+    The folder gets ``train/moving left/0001.mp4`` ... and the same under ``val``. It appears under its name only once
     it is complete.
 
     Raises:
@@ -48,7 +48,7 @@ def _write_splits(folder: Path, options: ClipsOptions) -> None:
         (folder / parent).mkdir(parents=True)
     with ThreadPoolExecutor(_THREADS) as threads:
         for _ in threads.map(partial(_write_clip, folder, options), files):
-            pass  # raises what a thread has raised
+            pass  # raises the errors of the threads
 
 
 def _files(options: ClipsOptions) -> Iterator[Path]:
@@ -67,7 +67,7 @@ def film(random: np.random.Generator, options: ClipsOptions, direction: tuple[in
     """An object that moves at a constant speed over a background that stands still.
 
     Args:
-        random: where all chance comes from; what is drawn does not depend on the direction.
+        random: the only source of randomness; the draws do not depend on the direction.
         options: the ranges of size, length and speed.
         direction: along rows and columns.
         rate: frames per second.
@@ -85,11 +85,11 @@ def film(random: np.random.Generator, options: ClipsOptions, direction: tuple[in
     cover = np.stack([np.roll(object_, start + steps * np.array(direction), axis=(0, 1)) for steps in travelled])
     cover = np.pad(cover, ((0, 0), (0, height - period), (0, width - period)), mode="wrap")
     frames = background + cover[..., np.newaxis] * (colour - background)
-    return np.asarray(frames.round().astype(np.uint8))
+    return frames.round().astype(np.uint8)
 
 
 def _colours(random: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A cloudy background (H, W, 3), and the colour of an object that stands out from it; float32, 0 to 255."""
+    """A cloudy background (H, W, 3), and the colour of an object that contrasts with it; float32, 0 to 255."""
     clouds = ndimage.gaussian_filter(random.standard_normal((*shape, 3), np.float32), (6, 6, 0))
     background = random.uniform(20, 70, 3) + 10 * clouds / clouds.std()
     colour = random.uniform(170, 255, 3)
@@ -97,9 +97,9 @@ def _colours(random: np.random.Generator, shape: tuple[int, int]) -> tuple[np.nd
 
 
 def _object(random: np.random.Generator, period: int) -> np.ndarray:
-    """How much of each pixel (period, period) an object covers that lies at the origin and continues on the far sides.
+    """The share of each pixel (period, period) covered by an object at the origin that wraps around the edges.
 
-    It looks the same when turned by half a turn: it has no front.
+    It looks the same after half a turn, so it has no front.
     """
     offsets = (np.arange(period, dtype=np.float32) + period / 2) % period - period / 2
     y, x = offsets[:, np.newaxis], offsets
@@ -112,7 +112,7 @@ def _object(random: np.random.Generator, period: int) -> np.ndarray:
 
 
 def encode(path: Path, frames: np.ndarray, rate: Fraction) -> None:
-    """Write frames (T, H, W, 3) uint8 of even height and width as H.264, each a key frame that depends on no other."""
+    """Write frames (T, H, W, 3) uint8 of even height and width as H.264, each an independent key frame."""
     options = {"preset": "ultrafast", "qp": str(_QUANTISER), "g": "1", "threads": "1"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options=options)

@@ -1,6 +1,6 @@
 """Kinetics."""
 
-from medvid.data.videos import VideoDataset
+from medvid.data.videos.dataset import VideoDataset
 
 
 class Kinetics(VideoDataset):

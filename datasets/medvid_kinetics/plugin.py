@@ -12,10 +12,11 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="kinetics",
         target="medvid_kinetics.data:Kinetics",
         config="medvid_kinetics.config:KineticsOptions",
-        layout="video",
-        task="classification",
-        sample="medvid_kinetics.clips:generate",
-        sample_config="medvid_kinetics.config:ClipsOptions",
+        axes="video",
+        where="case",
+        what=("class",),
+        demo="medvid_kinetics.clips:generate",
+        demo_config="medvid_kinetics.config:ClipsOptions",
         summary="Kinetics-400, -600 and -700, in lists of PySlowFast or mmaction2 or in folders of classes",
         examples=(
             Example(

@@ -2,61 +2,83 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from medvid.config.volumes import VolumeDatasetOptions
-from medvid.data.description import Description, compare, describe, label_names
+from medvid.config.numbers import FractionBelowOne
+from medvid.data.volumes.description import Description, compare, describe
+from medvid.data.volumes.labels import LabelScheme, Notation, read_scheme
+from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.errors import DataError
 
 
 class NIfTIOptions(VolumeDatasetOptions):
-    """NIfTI volumes with label maps, in any of the layouts (see `layout`).
+    """Volumes with label maps, NIfTI or in another enabled format, in any of the layouts (see `folder_layout`).
 
-    Cases are split as `split` or `fold` says, else as lists or folders say, else at random by `validation_fraction`.
+    Cases are split by `split` or `fold`, else by lists or folders, else at random by `validation_fraction`.
     """
 
     name: Literal["nifti"] = "nifti"
-    labels: tuple[str, ...] | dict[str, int] | None = None
-    """Names of the labels, as a list in the order of their ids or as `name: id`; id 0 is the background. Not needed if
-    the folder has a dataset.json that says so."""
+    labels: Notation | None = None
+    """Names of the labels, as a list in the order of their ids or as `name: id`; id 0 is the background. Or regions,
+    which may overlap, as nnU-Net has them: `{background: 0, whole_tumor: [1, 2, 3], core: [2, 3]}`. Not needed if the
+    folder has a dataset.json with labels."""
+    ignore: PositiveInt | None = None
+    """The id of voxels that nobody annotated, one above all others: they count in no loss and no figure, and no patch
+    is centred on them. In dataset.json it is the label `ignore`."""
+    regions_class_order: tuple[PositiveInt, ...] | None = None
+    """Of each region the id by which predictions are written into one label map, later regions over earlier ones;
+    default: as dataset.json says if the labels are its own, else each region is written into a file of its own."""
     channels: PositiveInt | None = None
-    """Channels of each case; default: as dataset.json says, else 1."""
-    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of the cases that are held out, at least one; 0: train on all."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
-    """Decides which cases those are."""
+    """Channels of each case; default: from dataset.json, else 1."""
+    validation_fraction: FractionBelowOne = 0.2
+    """Share of the cases to hold out, at least one; 0: train on all."""
+    split_seed: NonNegativeInt = 0
+    """Seed that decides which cases these are."""
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_from_the_folder(cls, values: Any) -> Any:
-        """Take over what dataset.json says: a resolved task must be enough to predict where the data set is not."""
+        """Take over dataset.json, since a resolved task has to be enough to predict without the data set."""
         if not isinstance(values, Mapping) or not isinstance(values.get("root"), str | Path):
             return values
         if values.get("ignore_description") and values.get("labels") is not None:
             return values
         found = describe(Path(values["root"]).expanduser(), values.get("datalist"))
-        filled = {"labels": found.labels, "channels": found.channels}
+        filled: dict[str, Any] = {"channels": found.channels}
+        if found.labels and values.get("labels") is None:
+            filled |= {"labels": found.labels.notation, "regions_class_order": found.labels.painted or None}
         return {**values, **{key: value for key, value in filled.items() if values.get(key) is None}}
 
     @field_validator("labels")
     @classmethod
-    def _label_ids_fit(cls, value: tuple[str, ...] | dict[str, int] | None) -> tuple[str, ...] | None:
-        return None if value is None else label_names(value)
+    def _label_ids_fit(cls, value: Notation | None) -> Notation | None:
+        return None if value is None else read_scheme(value).notation
+
+    @model_validator(mode="after")
+    def _ids_to_ignore_and_to_paint_fit(self) -> "NIfTIOptions":
+        scheme = self._scheme()
+        if scheme and self.regions_class_order and not scheme.regions:
+            raise ValueError("regions_class_order is for labels that are regions, with lists of ids: leave it out")
+        return self
 
     def check_description(self, found: Description) -> tuple[str, ...]:
-        """As in the base class; the names of labels have to be the same."""
-        return compare(found, self.label_names(), self.channel_count(), strict=True)
+        """As in the base class, but the names of labels have to be equal."""
+        return compare(found, self.label_scheme(), self.channel_count(), strict=True)
 
-    def label_names(self) -> tuple[str, ...]:
+    def label_scheme(self) -> LabelScheme:
         """The labels of the task or of dataset.json."""
-        if self.labels is None:
+        scheme = self._scheme()
+        if scheme is None:
             raise DataError(
-                f"the labels of the data set in {self.root} are not known",
+                f"the labels of the data set in {self.root} are unknown",
                 hint="name them in the task, e.g. dataset.labels: [background, tumour]",
             )
-        return tuple(self.labels)
+        return scheme
+
+    def _scheme(self) -> LabelScheme | None:
+        return None if self.labels is None else read_scheme(self.labels, self.ignore, self.regions_class_order or ())
 
     def channel_count(self) -> int:
         """The channels of the task or of dataset.json, else 1."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from medvid.data.splits import hold_out
-from medvid.data.volumes import VolumeDataset
+from medvid.data.volumes.dataset import VolumeDataset
 from medvid_nifti.config import NIfTIOptions
 
 
 class NIfTI(VolumeDataset):
-    """NIfTI volumes with label maps, see `medvid_nifti.config.NIfTIOptions`."""
+    """Volumes with label maps, see `medvid_nifti.config.NIfTIOptions`."""
 
     options: NIfTIOptions
 

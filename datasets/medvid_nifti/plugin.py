@@ -12,8 +12,9 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="nifti",
         target="medvid_nifti.data:NIfTI",
         config="medvid_nifti.config:NIfTIOptions",
-        layout="volume",
-        task="segmentation",
-        summary="Your own NIfTI volumes and label maps: image/label folders, a Decathlon datalist, or nnU-Net raw",
+        axes="volume",
+        where="voxel",
+        what=("class", "labels"),
+        summary="Your own volumes and label maps in any format: image/label folders, a datalist, nnU-Net raw",
         examples=(Example({"patch": {"size": [16, 16, 16], "per_case": 2}}),),
     )

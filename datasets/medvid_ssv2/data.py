@@ -1,7 +1,7 @@
 """Something-Something V2."""
 
-from medvid.data.videos import VideoDataset
+from medvid.data.videos.dataset import VideoDataset
 
 
 class SSV2(VideoDataset):
-    """What hands do with objects (Goyal et al., ICCV 2017), see `medvid_ssv2.config.SSV2Options`."""
+    """Actions of hands with objects (Goyal et al., ICCV 2017), see `medvid_ssv2.config.SSV2Options`."""

@@ -1,13 +1,13 @@
-"""Reading the annotations of Something-Something V2. Imports nothing heavy."""
+"""Reading the annotations of Something-Something V2."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medvid.data.listing import name_left_out
-from medvid.data.video_index import Clip, VideoIndex, notes_on_classes, raise_problems
-from medvid.data.video_labels import label_key, read_labels
+from medvid.data.listing import check_folder, name_left_out
+from medvid.data.videos.index import Clip, VideoIndex, notes_on_classes, raise_problems
+from medvid.data.videos.labels import label_key, read_labels
 from medvid.errors import DataError
 
 _KINDS = ("train", "validation", "labels")
@@ -20,10 +20,9 @@ def find_annotations(root: Path, folder: Path | None = None) -> dict[str, Path]:
     """The files train, validation and labels.
 
     Raises:
-        DataError: one of them is not there.
+        DataError: one of them is missing.
     """
-    if not root.is_dir():
-        raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
+    check_folder(root)
     folders = [root / folder] if folder else [root / name for name in _FOLDERS]
     found: dict[str, Path] = {}
     for kind in _KINDS:
@@ -39,7 +38,7 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
     """Index the training and validation videos.
 
     Raises:
-        DataError: files are missing, or everything that is wrong in them.
+        DataError: files are missing, or all problems in them.
     """
     files = find_annotations(root, annotations)
     labels = read_labels(files["labels"])
@@ -59,13 +58,13 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
             elif splits[split].setdefault(video, _clip(folder, video, label, present)).label != label:
                 problems.append(f"{files[split].name}: video {video} has two labels")
     shared = [video for video in splits["train"] if video in splits["validation"]]
-    problems += [f"video {video} is in train and in validation: trained on and held out" for video in shared]
+    problems += [f"video {video} is in both train and validation: trained on and held out" for video in shared]
     raise_problems(f"the annotations of {root}", problems)
     clips = {video: clip for found in splits.values() for video, clip in found.items()}
     divided = {split: tuple(found) for split, found in splits.items()}
     used = {clip.path for clip in clips.values()}
     others = [folder / name for name in sorted(present) if name.endswith(_SUFFIXES) and f"{folder}/{name}" not in used]
-    notes = name_left_out(root, others, (), lambda _: "no annotation for training or validation names them")
+    notes = name_left_out(root, others, (), lambda _: "not in the annotations for training or validation")
     return VideoIndex(clips, labels, divided, (*notes, *notes_on_classes(clips, divided, labels)))
 
 
@@ -84,7 +83,7 @@ def _clip(folder: Path, video: str, label: int, present: set[str]) -> Clip:
 
 
 def _template(record: Mapping[str, Any]) -> str:
-    """What the file of labels calls the class: its template without brackets."""
+    """The class name in the labels file: the template without brackets."""
     return label_key(str(record.get("template", "")).replace("[", "").replace("]", ""))
 
 

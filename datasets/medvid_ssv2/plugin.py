@@ -12,8 +12,9 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="ssv2",
         target="medvid_ssv2.data:SSV2",
         config="medvid_ssv2.config:SSV2Options",
-        layout="video",
-        task="classification",
-        summary="Something-Something V2: 174 actions with objects, told apart by their motion",
+        axes="video",
+        where="case",
+        what=("class",),
+        summary="Something-Something V2: 174 actions with objects that differ by motion",
         examples=(Example({"frames": 4, "size": 32}),),
     )

@@ -1,25 +1,26 @@
 """Options of a user's own videos."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import NonNegativeInt
 
-from medvid.config.videos import ListedVideoOptions
+from medvid.config.numbers import FractionBelowOne
+from medvid.data.videos.options import ListedVideoOptions
 
 
 class VideosOptions(ListedVideoOptions):
     """A user's own videos, with one label each.
 
-    In one folder per class, with or without folders train and val (or validation) and test around these; or in lists,
-    whose labels may be ids or names: train.csv, val.csv and test.csv, or a single list that `lists: {all: ...}` names.
+    In one folder per class, with or without folders train and val (or validation) and test around these; or in lists
+    with ids or names as labels: train.csv, val.csv and test.csv, or a single list named by `lists: {all: ...}`.
 
-    Where nothing says which clips are for validation, a share of each class is held out of those to train on. Clips of
-    one patient or one recording may then be on both sides: if there are such, say in lists or folders what is held out.
+    If no validation clips are given, a share of each class's training clips is held out. Clips of one patient or one
+    recording can then be on both sides: if there are such clips, choose the held-out clips in lists or folders.
     """
 
     name: Literal["videos"] = "videos"
-    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of each class that is held out, at least one of its clips, where nothing says which; 0: none."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
-    """Decides which clips those are."""
+    validation_fraction: FractionBelowOne = 0.2
+    """Share of each class to hold out, at least one of its clips, if no validation clips are given; 0: none."""
+    split_seed: NonNegativeInt = 0
+    """Seed that decides which clips these are."""
     named_lists: ClassVar[bool] = True

@@ -12,8 +12,9 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="videos",
         target="medvid_videos.data:Videos",
         config="medvid_videos.config:VideosOptions",
-        layout="video",
-        task="classification",
+        axes="video",
+        where="case",
+        what=("class",),
         summary="Your own videos: one folder per class, or lists of paths and labels",
         examples=(Example({"frames": 4, "rate": 2, "size": 32}),),
     )

@@ -1,11 +1,12 @@
 """The classifier of whole inputs: a linear layer on the embedding of any backbone."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from medvid.models.classification import ClassificationHead
 from medvid.models.features import FeatureInfo, Features
-from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import LinearClassifierOptions
+from medvid_heads.layers import embedding_of, linear_layers
 
 
 class LinearClassifier(ClassificationHead):
@@ -17,7 +18,7 @@ class LinearClassifier(ClassificationHead):
         options: the head's options.
         feature_info: what it works from.
         input_info: what the backbone is fed.
-        target_info: the labels to tell apart.
+        target_info: the classes to distinguish, or the labels to find.
     """
 
     def __init__(
@@ -28,20 +29,8 @@ class LinearClassifier(ClassificationHead):
         target_info: TargetInfo,
     ) -> None:
         super().__init__(options, target_info)
-        width = feature_info.embedding or feature_info.maps[-1].channels
-        self.hidden: nn.Module = nn.Identity()
-        if options.hidden_dim:
-            self.hidden = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, options.hidden_dim), nn.GELU())
-            width = options.hidden_dim
-        self.dropout = nn.Dropout(options.dropout)
-        self.classifier = nn.Linear(width, self.num_labels)
-        nn.init.trunc_normal_(self.classifier.weight, std=0.02)
-        nn.init.zeros_(self.classifier.bias)
+        self.hidden, self.dropout, self.classifier = linear_layers(options, feature_info, self.num_labels)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002
         """Classify the input (B, C, *S) from its features: logits (B, labels)."""
-        embedding = features.embedding
-        if embedding is None:
-            embedding = features.maps[-1].flatten(2).mean(dim=2)
-        logits: Tensor = self.classifier(self.dropout(self.hidden(embedding)))
-        return logits
+        return self.classifier(self.dropout(self.hidden(embedding_of(features))))

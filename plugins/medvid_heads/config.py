@@ -1,21 +1,28 @@
 """Options of the heads for any backbone."""
 
-from typing import Annotated
+from pydantic import PositiveInt
 
-from pydantic import Field, PositiveInt
-
-from medvid.config.classification import ClassificationHeadOptions
-from medvid.config.segmentation import SegmentationHeadOptions
+from medvid.config.numbers import FractionBelowOne
+from medvid.config.options import Options
+from medvid.models.options import CaseHeadOptions, ClassificationHeadOptions, SegmentationHeadOptions
 
 
 class PixelHeadOptions(SegmentationHeadOptions):
     """A linear classifier of every voxel (Long et al., CVPR 2015); it has the options of its loss only."""
 
 
-class LinearClassifierOptions(ClassificationHeadOptions):
-    """A linear classifier of the embedding."""
+class LinearLayerOptions(Options):
+    """Of a linear layer on the embedding, and what comes before it."""
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Drop probability before the classifier."""
+    dropout: FractionBelowOne = 0.0
+    """Drop probability before the linear layer."""
     hidden_dim: PositiveInt | None = None
-    """Width of a layer between embedding and classifier; default: there is none."""
+    """Width of a layer between embedding and linear layer; default: there is none."""
+
+
+class LinearClassifierOptions(LinearLayerOptions, ClassificationHeadOptions):
+    """A linear classifier of the embedding: of one class, or of any of several labels."""
+
+
+class LinearRegressionOptions(LinearLayerOptions, CaseHeadOptions):
+    """A linear regression on the embedding, of one or several values."""

@@ -1,13 +1,13 @@
-"""Options of MedT and its family, named as the authors' code names them."""
+"""Options of MedT and its family, with the names of the authors' code."""
 
 import math
 from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from medvid.config.options import BackboneOptions, WeightsOptions
-from medvid.config.transformers import check_multiple, check_size
-from medvid.plugin.info import InputInfo
+from medvid.config.options import BackboneOptions, ProtocolOptions, WeightsOptions
+from medvid.models.transformer_options import check_multiple, check_size
+from medvid.plugin import InputInfo, TargetInfo
 
 STRIDES = (2, 4, 8, 16)
 """Of the stages' maps."""
@@ -24,7 +24,7 @@ class MedTOptions(BackboneOptions):
     """A U-Net of axial attention, alone or with a second one over patches (Valanarasu et al., MICCAI 2021)."""
 
     weights: MedTWeights | None = None
-    """Published weights to start from; without, the initialisation of the published code."""
+    """Published weights to start from; default: the initialisation of the published code."""
     variant: Literal["medt", "logo", "gated", "axial"] = "medt"
     """medt: gated attention over the image, attention without positions over its patches; logo: the same two branches,
     both with positions, without gates; gated and axial: one branch, of four stages, with and without gates."""
@@ -98,3 +98,16 @@ class MedTOptions(BackboneOptions):
 def _pixels(size: tuple[int, int], stride: int) -> int:
     """Of a map of that stride."""
     return math.prod(math.ceil(length / stride) for length in size)
+
+
+class MedTProtocolOptions(ProtocolOptions):
+    """Scoring as by the MedT authors."""
+
+    name: Literal["medt"]
+
+    def check_target(self, info: TargetInfo) -> None:
+        """Refuse other than two labels, see `ProtocolOptions.check_target`."""
+        if len(info.names) != 2:
+            raise ValueError(
+                f"it scores a foreground and the background only, but the data set has {len(info.names)} labels"
+            )

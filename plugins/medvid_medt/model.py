@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_medt.attention import AxialAttention, PositionalAxialAttention
 from medvid_medt.config import STRIDES, MedTOptions
 from medvid_medt.unet import Attention, AxialUNet

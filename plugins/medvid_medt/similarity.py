@@ -9,9 +9,12 @@ Axes: n lines of pixels, g heads, c and d channels of a head, i pixels of one si
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+
+from medvid.devices.whole_batch import whole_batch_moments
 
 Term = tuple[Tensor, Tensor]
 """x (n, g, c, i) with either y (n, g, c, j) or positions (c, i, j); their product over c is (n, g, i, j)."""
@@ -20,7 +23,8 @@ Term = tuple[Tensor, Tensor]
 class SimilarityNorm(nn.Module):
     """BatchNorm (Ioffe and Szegedy, ICML 2015) of terms, as the factors to multiply them by.
 
-    It has no bias and no running mean, which softmax would ignore.
+    It has no bias and no running mean, which softmax would ignore. ``synchronised`` as `synchronise_norms` sets it: the
+    variance in training is that over the batches of all processes.
 
     Args:
         terms: terms of a similarity.
@@ -33,7 +37,7 @@ class SimilarityNorm(nn.Module):
 
     def __init__(self, terms: int, groups: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
-        self.groups, self.eps, self.momentum = groups, eps, momentum
+        self.groups, self.eps, self.momentum, self.synchronised = groups, eps, momentum, False
         self.weight = nn.Parameter(torch.ones(terms * groups))
         self.register_buffer("running_var", torch.ones(terms * groups))
 
@@ -44,19 +48,30 @@ class SimilarityNorm(nn.Module):
 
     def _batch_variance(self, terms: Sequence[Term]) -> Tensor:
         lines, _, _, length = terms[0][0].shape
-        count = lines * length**2
-        with torch.autocast(self.weight.device.type, enabled=False):
-            variance = torch.cat([product_variance(*term) for term in terms])
+        count: int | Tensor = lines * length**2
+        with without_autocast(self.weight.device):
+            moments = [product_moments(*term) for term in terms]
+            variance = torch.cat([variance for _, variance in moments])
+            if self.synchronised:
+                mean = torch.cat([mean for mean, _ in moments])
+                _, variance, count = whole_batch_moments(mean, variance, lines * length**2)
             with torch.no_grad():
                 self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
         return variance
 
 
-def product_variance(x: Tensor, y: Tensor) -> Tensor:
-    """Biased variance (g) of the product of a `Term` over all n, i, j, in float32 or better."""
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A block in which no operation casts its inputs, on any device: also on one that has no autocast, as meta."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def product_moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (g) and biased variance (g) of the product of a `Term` over all n, i, j, in float32 or better."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     mean, square = (_moments_of_pixels if y.ndim == 4 else _moments_of_positions)(x.to(dtype), y.to(dtype))
-    return (square - mean.square()).clamp_min(0)
+    return mean, (square - mean.square()).clamp_min(0)
 
 
 def _moments_of_pixels(x: Tensor, y: Tensor) -> Term:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.models.resize import resize
 from medvid_medt.config import STRIDES, MedTOptions
 
 Attention = Callable[[int, int], nn.Module]
@@ -115,7 +116,7 @@ def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int =
 
 def _upsampled(x: Tensor, like: Tensor) -> Tensor:
     """Interpolate (B, C, H, W) to the height and width of the other, and rectify."""
-    return functional.relu(functional.interpolate(x, like.shape[2:], mode="bilinear"))
+    return functional.relu(resize(x, like.shape[2:]))
 
 
 def _halved(size: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.models.resize import resize
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.geometry import BlockSetting, Grid, Pooling
 from medvid_mvit.pooling import FixedPool, TokenPool, split_tokens
@@ -47,13 +48,11 @@ class PoolingAttention(nn.Module):
         out = self._attend(query, key, value)  # B, N', heads, C
         if self.residual:
             out = self._with_residual(out, query)
-        projected: Tensor = self.dropout(self.proj(out.flatten(2)))
-        return projected
+        return self.dropout(self.proj(out.flatten(2)))
 
     def _project_and_pool(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, N', heads, C), keys and values of tokens (B, N, D)."""
-        qkv: Tensor = self.qkv(x)
-        query, key, value = torch.unflatten(qkv, -1, (3, self.num_heads, -1)).unbind(2)  # each B, N, heads, C
+        query, key, value = torch.unflatten(self.qkv(x), -1, (3, self.num_heads, -1)).unbind(2)  # each B, N, heads, C
         return self.pool_q(query), self.pool_k(key), self.pool_v(value)
 
     def _pool_and_project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,7 +106,7 @@ class RelativePositions(nn.ModuleDict):
         queries = setting.pool_q.pooled(grid) if setting.pool_q else grid
         keys = setting.pool_kv.pooled(grid) if setting.pool_kv else grid
         channels = options.attention_channels(setting) // setting.num_heads
-        axes = "hw" * options.rel_pos_spatial + "t" * options.rel_pos_temporal
+        axes = ("hw" if options.rel_pos_spatial else "") + ("t" if options.rel_pos_temporal else "")
         lengths = {axis: _table_length(axis, setting, table_grid) for axis in axes}
         indices = {axis: "thw".index(axis) for axis in axes}
         super().__init__(
@@ -182,7 +181,7 @@ def resize_table(table: Tensor, length: int) -> Tensor:
     """Interpolate a table (L, C) of positions along an axis linearly to another length."""
     if len(table) == length:
         return table
-    return functional.interpolate(table.T[None], size=length, mode="linear")[0].T
+    return resize(table.T[None], [length])[0].T
 
 
 def _make_pool(options: MViTOptions, head_dim: int, pooling: Pooling | None, grid: Grid) -> nn.Module:

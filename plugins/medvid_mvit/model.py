@@ -8,13 +8,13 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.resize import resize
 from medvid.models.vit import MLP, drop_path_rates
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_mvit.attention import PoolingAttention
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.geometry import BlockSetting, Grid
@@ -56,8 +56,7 @@ class PatchEmbedding(nn.Module):
         positions = self._positions()
         if positions is not None:
             tokens = tokens + positions
-        out: Tensor = self.norm(self.dropout(tokens))
-        return out
+        return self.norm(self.dropout(tokens))
 
     def _positions(self) -> Tensor | None:
         """Of all tokens, (1, N, D)."""
@@ -73,7 +72,7 @@ class PatchEmbedding(nn.Module):
         """The positions (1, N, D) of the tables' grid, interpolated to that of the clips."""
         if self.grid == self.table_grid:
             return patches
-        table = functional.interpolate(as_map(patches, self.table_grid), self.grid, mode="trilinear")
+        table = resize(as_map(patches, self.table_grid), self.grid)
         return as_tokens(table)
 
 
@@ -117,8 +116,7 @@ class Block(nn.Module):
         normed = self.norm2(x)
         if self.proj is not None and not self.dim_mul_in_att:
             x = self.proj(normed)
-        out: Tensor = x + self.drop_path(_scaled(self.mlp(normed), self.gamma_2))
-        return out
+        return x + self.drop_path(_scaled(self.mlp(normed), self.gamma_2))
 
 
 class MViT(Backbone):

@@ -1,7 +1,8 @@
 """MViT: a transformer whose attention pools its tokens, stage by stage fewer and wider."""
 
-from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, Example
+from collections.abc import Iterable
+
+from medvid.plugin import BackboneSpec, ComponentSpec, Example, hookimpl
 
 _SMALL = {
     "embed_dim": 8,
@@ -21,22 +22,20 @@ _VERSION_2 = {
 
 
 @hookimpl
-def medvid_components() -> tuple[ComponentSpec, ...]:
+def medvid_components() -> Iterable[ComponentSpec]:
     """Contribute the backbone `mvit`."""
-    return (
-        BackboneSpec(
-            name="mvit",
-            target="medvid_mvit.model:MViT",
-            config="medvid_mvit.config:MViTOptions",
-            summary="multiscale vision transformer, v1 and v2: a pyramid of feature maps and an embedding of a clip",
-            paper="Fan et al., Multiscale Vision Transformers, ICCV 2021; "
-            "Li et al., MViTv2: Improved Multiscale Vision Transformers for Classification and Detection, CVPR 2022",
-            layouts=("video",),
-            features=("maps", "embedding"),
-            weights="medvid_mvit.weights:translate",
-            examples=(
-                Example(_SMALL, layout="video", size=(4, 32, 32)),
-                Example(_SMALL | _VERSION_2, layout="video", size=(4, 32, 32)),
-            ),
+    yield BackboneSpec(
+        name="mvit",
+        target="medvid_mvit.model:MViT",
+        config="medvid_mvit.config:MViTOptions",
+        summary="multiscale vision transformer, v1 and v2: a pyramid of feature maps and an embedding of a clip",
+        paper="Fan et al., Multiscale Vision Transformers, ICCV 2021; "
+        "Li et al., MViTv2: Improved Multiscale Vision Transformers for Classification and Detection, CVPR 2022",
+        axes=("video",),
+        features=("maps", "embedding"),
+        weights="medvid_mvit.weights:translate",
+        examples=(
+            Example(_SMALL, axes="video", size=(4, 32, 32)),
+            Example(_SMALL | _VERSION_2, axes="video", size=(4, 32, 32)),
         ),
     )

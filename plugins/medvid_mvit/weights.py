@@ -1,16 +1,14 @@
 """Published MViT checkpoints of pytorchvideo, torchvision and PySlowFast under our names."""
 
-import math
 import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
-from medvid.models.weights import Translation, place_classifier
+from medvid.models.model import Model
+from medvid.models.weights import Rule, Translation, infer_grid, place_head, resize_positions
 from medvid_mvit.attention import resize_table
 from medvid_mvit.geometry import Grid
 from medvid_mvit.model import MViT
@@ -27,14 +25,15 @@ TABLES = {
 }
 """pytorchvideo's and PySlowFast's names of what is added to the tokens, and ours."""
 
-COMMON = (
+COMMON: tuple[Rule, ...] = (
     (r"^blocks\.(\d+)\.attn\.(pool_[qkv])\.(weight)$", rf"{BLOCK}\1.attn.\2.conv.\3"),
     (r"^blocks\.(\d+)\.attn\.norm_([qkv])\.", rf"{BLOCK}\1.attn.pool_\2.norm."),
     (r"^blocks\.(\d+)\.attn\.rel_pos_([hwt])$", rf"{BLOCK}\1.attn.positions.\2.table"),
     (r"^blocks\.", BLOCK),
 )
-RENAMES = {
+RENAMES: dict[str, tuple[Rule, ...]] = {
     "pytorchvideo": (
+        (r"^head\.proj\.", "head.classifier."),
         (r"^patch_embed\.patch_model\.", f"{EMBEDDING}projection."),
         (r"^cls_positional_encoding\.(\w+)$", lambda match: EMBEDDING + TABLES.get(match[1], match[1])),
         (r"^norm_patch_embed\.", f"{EMBEDDING}norm."),
@@ -42,6 +41,7 @@ RENAMES = {
         *COMMON,
     ),
     "slowfast": (
+        (r"^head\.projection\.", "head.classifier."),
         (r"^patch_embed\.proj\.", f"{EMBEDDING}projection."),
         (r"^(cls_token|pos_embed\w*)$", lambda match: EMBEDDING + TABLES.get(match[1], match[1])),
         (r"^norm_stem\.", f"{EMBEDDING}norm."),
@@ -49,6 +49,7 @@ RENAMES = {
         *COMMON,
     ),
     "torchvision": (
+        (r"^head\.1\.", "head.classifier."),
         (r"^conv_proj\.", f"{EMBEDDING}projection."),
         (r"^pos_encoding\.class_token$", f"{EMBEDDING}class_token"),
         (r"^pos_encoding\.class_pos$", f"{EMBEDDING}class_position"),
@@ -63,9 +64,7 @@ RENAMES = {
         *COMMON,
     ),
 }
-"""By source; the first that matches applies. A key that none of them knows stays as it is, and is reported."""
-
-CLASSIFIERS = {"pytorchvideo": "head.proj", "slowfast": "head.projection", "torchvision": "head.1"}
+"""From the names of each source to ours."""
 
 
 def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Translation:
@@ -75,40 +74,22 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     time and relative ones linearly, and kernels of a model of images are repeated in time.
 
     Raises:
-        CheckpointError: positions of a frame that is not square, or blocks that pool otherwise than the model's.
+        CheckpointError: positions of a frame that is neither square nor the model's, or blocks that pool otherwise.
     """
     assert isinstance(model.backbone, MViT)
-    result, state = Translation(), model.state_dict()
-    classifier = CLASSIFIERS[source]
-    tensors = {rename(key, source): tensor for key, tensor in published.items() if not key.startswith(classifier)}
-    _join_projections(tensors)
-    _check_pooling(tensors, state)
-    for name, tensor in tensors.items():
-        fitted = result.tensors[name] = _fitted(name, tensor, state, model.backbone.patch_embedding.table_grid)
+    result, state = Translation.renamed(published, RENAMES[source]), model.state_dict()
+    result.fuse(("q", "k", "v"))
+    _check_pooling(result.tensors, state)
+    for name, tensor in list(result.tensors.items()):
+        fitted = _fitted(name, tensor, state, model.backbone.patch_embedding.table_grid)
         if fitted.numel() != tensor.numel():
-            result.resized[name] = tuple(tensor.shape)
+            result.resize(name, fitted)
+        result.tensors[name] = fitted
     if f"{EMBEDDING}projection.weight" in result.resized:
         times = [name for name in state if name.endswith(".positions.t.table")]
         result.fresh |= dict.fromkeys(times, "the file, of a model of images, has no relative positions in time")
-    place_classifier(result, published, f"{classifier}.weight", f"{classifier}.bias", model)
+    place_head(result, model)
     return result
-
-
-def rename(key: str, source: str) -> str:
-    """Our name of a published key."""
-    for pattern, replacement in RENAMES[source]:
-        name, count = re.subn(pattern, replacement, key)
-        if count:
-            return name
-    return key
-
-
-def _join_projections(tensors: dict[str, Tensor]) -> None:
-    """Make one projection of those of queries, keys and values."""
-    for name in [name for name in tensors if re.search(r"\.attn\.q\.(weight|bias)$", name)]:
-        parts = [name.replace(".attn.q.", f".attn.{kind}.") for kind in "qkv"]
-        if all(part in tensors for part in parts):
-            tensors[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat([tensors.pop(part) for part in parts])
 
 
 def _check_pooling(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
@@ -116,7 +97,7 @@ def _check_pooling(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -
     blocks = sorted({int(name.split(".")[2]) for name in theirs.keys() | ours if theirs.get(name) != ours.get(name)})
     if blocks:
         raise CheckpointError(
-            f"the file pools queries, keys or values of blocks {', '.join(map(str, blocks))} otherwise than the model",
+            f"the file pools queries, keys or values of blocks {', '.join(map(str, blocks))} unlike the model",
             hint="set pool_q_stride, pool_kv_stride and pool_kvq_kernel to those of the file. Where its last blocks do "
             "not pool keys and values, as in PySlowFast's old K400_MVIT_B_16x4_CONV, list the others in pool_kv_stride "
             "and set pool_kv_stride_adaptive to null",
@@ -136,9 +117,10 @@ def _fitted(name: str, tensor: Tensor, state: Mapping[str, Tensor], grid: Grid) 
     if kind in TABLES.values():
         tensor = tensor.reshape(1, -1, tensor.shape[-1])  # torchvision's are flat
     if kind == "temporal_positions":
-        return resize_table(tensor[0], grid[0])[None]
+        return resize_positions(tensor, tensor.shape[1:2], grid[:1], "linear")
     if kind == "spatial_positions":
-        return resize_frame(tensor, grid[1:])
+        hint = "make the data set's clips as large as those that the published weights were trained with"
+        return resize_positions(tensor, infer_grid(tensor.shape[1], grid[1:], hint), grid[1:], "bicubic")
     if kind == "table":
         return resize_table(tensor, len(state[name]))
     if kind == "weight" and state[name].ndim == 5:
@@ -146,22 +128,3 @@ def _fitted(name: str, tensor: Tensor, state: Mapping[str, Tensor], grid: Grid) 
         if kernel.shape[2] == 1:
             return kernel.expand(-1, -1, state[name].shape[2], -1, -1)
     return tensor
-
-
-def resize_frame(positions: Tensor, grid: Grid) -> Tensor:
-    """Interpolate the positions (1, N, D) of a square frame bicubically to another grid of patches.
-
-    Raises:
-        CheckpointError: N is neither square nor that of the grid.
-    """
-    if positions.shape[1] == math.prod(grid):
-        return positions
-    side = math.isqrt(positions.shape[1])
-    if side**2 != positions.shape[1]:
-        raise CheckpointError(
-            f"the file has positions for {positions.shape[1]} patches of a frame, which is not square, the model for "
-            f"{' x '.join(map(str, grid))}",
-            hint="make the data set's clips as large as those that the published weights were trained with",
-        )
-    table = positions.reshape(1, side, side, -1).movedim(-1, 1)  # 1, D, side, side
-    return functional.interpolate(table, size=grid, mode="bicubic").flatten(2).transpose(1, 2)

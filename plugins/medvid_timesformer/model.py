@@ -10,7 +10,7 @@ from torchvision.ops import StochasticDepth
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import MLP, drop_path_rates
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_timesformer.config import TimeSformerOptions
 
 
@@ -27,16 +27,16 @@ class Embedding(nn.Module):
         self.patch, self.grid = options.patch, options.grid
         dim = options.embed_dim
         self.projection = nn.Linear(channels * math.prod(self.patch), dim)
-        self.cls_token = nn.Parameter(torch.empty(1, 1, dim))
-        self.pos_embed = nn.Parameter(torch.empty(1, 1 + math.prod(self.grid), dim))
-        self.time_embed: nn.Parameter | None = None
+        self.class_token = nn.Parameter(torch.empty(1, 1, dim))
+        self.positions = nn.Parameter(torch.empty(1, 1 + math.prod(self.grid), dim))
+        self.time_positions: nn.Parameter | None = None
         self.dropout = nn.Dropout(options.drop_rate)
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
-        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        nn.init.trunc_normal_(self.positions, std=0.02)
         if options.attention_type != "space_only":
-            self.time_embed = nn.Parameter(torch.zeros(1, options.num_frames, dim))
+            self.time_positions = nn.Parameter(torch.zeros(1, options.num_frames, dim))
             if options.time_embed_std:
-                nn.init.normal_(self.time_embed, std=options.time_embed_std)
+                nn.init.normal_(self.time_positions, std=options.time_embed_std)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to (B, 1 + T * N, D), or without a time table to (B * T, 1 + N, D).
@@ -45,14 +45,13 @@ class Embedding(nn.Module):
             ValueError: frames do not divide into patches.
         """
         clips, frames = len(input), input.shape[2]
-        positions = self.positions(*self.grid_of(input))
-        cls = (self.cls_token + positions[:, :1]).expand(clips, -1, -1)  # B, 1, D
+        positions = self.positions_of(*self.grid_of(input))
+        cls = (self.class_token + positions[:, :1]).expand(clips, -1, -1)  # B, 1, D
         patches = self.projection(self._patches(input)) + positions[:, 1:]  # B, T, N, D
-        if self.time_embed is None:
+        if self.time_positions is None:
             cls = cls.unsqueeze(1).expand(-1, frames, -1, -1)
-            tokens: Tensor = self.dropout(torch.cat([cls, patches], dim=2))
-            return tokens.flatten(0, 1)
-        patches = self.dropout(self.dropout(patches) + self.times(self.time_embed, frames).unsqueeze(2))
+            return self.dropout(torch.cat([cls, patches], dim=2)).flatten(0, 1)
+        patches = self.dropout(self.dropout(patches) + self.times_of(self.time_positions, frames).unsqueeze(2))
         return torch.cat([self.dropout(cls), patches.flatten(1, 2)], dim=1)
 
     def grid_of(self, input: Tensor) -> tuple[int, int]:
@@ -62,18 +61,18 @@ class Embedding(nn.Module):
             raise ValueError(f"frames of {height} x {width} do not divide into patches of {patch[0]} x {patch[1]}")
         return height // patch[0], width // patch[1]
 
-    def positions(self, rows: int, columns: int) -> Tensor:
+    def positions_of(self, rows: int, columns: int) -> Tensor:
         """The position table (1, 1 + rows * columns, D) of a grid, by nearest neighbours; the class token's is first.
 
         As in the authors' code, a grid of as many patches as the table has gets the table as it is, whatever its shape.
         """
-        if rows * columns == self.pos_embed.shape[1] - 1:
-            return self.pos_embed
-        table = self.pos_embed[:, 1:].transpose(1, 2).reshape(1, -1, *self.grid)  # 1, D, rows, columns
+        if rows * columns == self.positions.shape[1] - 1:
+            return self.positions
+        table = self.positions[:, 1:].transpose(1, 2).reshape(1, -1, *self.grid)  # 1, D, rows, columns
         table = functional.interpolate(table, (rows, columns), mode="nearest").flatten(2).transpose(1, 2)
-        return torch.cat([self.pos_embed[:, :1], table], dim=1)
+        return torch.cat([self.positions[:, :1], table], dim=1)
 
-    def times(self, table: Tensor, frames: int) -> Tensor:
+    def times_of(self, table: Tensor, frames: int) -> Tensor:
         """The time table (1, frames, D), by nearest neighbours."""
         if frames == table.shape[1]:
             return table
@@ -107,8 +106,7 @@ class Attention(nn.Module):
         query, key, value = (part.unflatten(-1, (self.num_heads, -1)).movedim(axis, 2) for part in parts)
         dropout = self.attn_drop_rate if self.training else 0.0
         x = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=self.scale)
-        out: Tensor = self.proj_drop(self.proj(x.movedim(2, axis).flatten(2)))  # from M, heads, L, D / heads
-        return out
+        return self.proj_drop(self.proj(x.movedim(2, axis).flatten(2)))  # from M, heads, L, D / heads
 
 
 class Block(nn.Module):
@@ -130,8 +128,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, frames: int) -> Tensor:  # noqa: ARG002 (divided attention needs it)
         """Map (M, L, D) to the same shape; a branch is skipped for all L tokens at once."""
         x = x + self.drop_path(self.attn(self.norm1(x)))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class DividedBlock(Block):
@@ -163,23 +160,21 @@ class DividedBlock(Block):
         cls = cls + to_cls.mean(dim=0)  # what each frame says to the one class token of the clip
         x = torch.cat([cls, (patches + to_patches).flatten(0, 1)])
         branch = self.mlp(self.norm2(x)).transpose(0, 1)  # B, 1 + T * N, D
-        out: Tensor = x.transpose(0, 1) + self.drop_path(branch)
-        return out
+        return x.transpose(0, 1) + self.drop_path(branch)
 
     def _over_time(self, patches: Tensor) -> Tensor:
         """The residual of (T, N, B, D): each place attends to itself in all frames, and is skipped on its own."""
         places = patches.flatten(1, 2)  # T, N * B, D
         residual = self.temporal_attn(self.temporal_norm1(places), axis=0)
         residual = self.drop_path(residual.transpose(0, 1)).transpose(0, 1)
-        out: Tensor = self.temporal_fc(residual).view_as(patches)
-        return out
+        return self.temporal_fc(residual).view_as(patches)
 
     def _over_space(self, cls: Tensor, patches: Tensor) -> Tensor:
         """The residual (T, 1 + N, B, D) of each frame with a copy of the class token, skipped frame by frame."""
         frames, _, clips, _ = patches.shape
         copies = cls.transpose(0, 1).expand(frames, -1, -1, -1)  # T, B, 1, D
         tokens = torch.cat([copies, patches.transpose(1, 2)], dim=2).flatten(0, 1)  # T * B, 1 + N, D
-        residual: Tensor = self.drop_path(self.attn(self.norm1(tokens)))
+        residual = self.drop_path(self.attn(self.norm1(tokens)))
         return residual.view(frames, clips, *residual.shape[1:]).transpose(1, 2)
 
 
@@ -215,7 +210,7 @@ class TimeSformer(Backbone):
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
         """Class token, position table and time table, as in the authors' code."""
-        names = ("cls_token", "pos_embed", "time_embed")
+        names = ("class_token", "positions", "time_positions")
         return tuple(f"embedding.{name}" for name in names if getattr(self.embedding, name) is not None)
 
     def forward(self, input: Tensor) -> Features:

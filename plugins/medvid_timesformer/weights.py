@@ -4,29 +4,31 @@ import math
 import re
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from medvid.models.build import Model
-from medvid.models.weights import Translation, place_classifier
+from medvid.models.model import Model
+from medvid.models.weights import Rule, Translation, place_head, resize_positions
 from medvid_timesformer.model import TimeSformer
 
 EMBEDDING = "backbone.embedding"
-POSITIONS, TIMES = f"{EMBEDDING}.pos_embed", f"{EMBEDDING}.time_embed"
+POSITIONS, TIMES = f"{EMBEDDING}.positions", f"{EMBEDDING}.time_positions"
 PROJECTION = f"{EMBEDDING}.projection.weight"
 
-AUTHORS = (
+AUTHORS: tuple[Rule, ...] = (
     (r"^model\.", ""),
-    (r"^(cls_token|pos_embed|time_embed)$", rf"{EMBEDDING}.\1"),
+    (r"^head\.", "head.classifier."),
+    (r"^cls_token$", f"{EMBEDDING}.class_token"),
+    (r"^pos_embed$", POSITIONS),
+    (r"^time_embed$", TIMES),
     (r"^patch_embed\.proj\.", rf"{EMBEDDING}.projection."),
     (r"^(blocks|norm)\.", r"backbone.\1."),
 )
 """The authors' names, which are timm's with attention over time added."""
 
-TRANSFORMERS = (
+TRANSFORMERS: tuple[Rule, ...] = (
+    (r"^classifier\.", "head.classifier."),
     (r"^timesformer\.", ""),
-    (r"^embeddings\.cls_token$", f"{EMBEDDING}.cls_token"),
+    (r"^embeddings\.cls_token$", f"{EMBEDDING}.class_token"),
     (r"^embeddings\.position_embeddings$", POSITIONS),
     (r"^embeddings\.time_embeddings$", TIMES),
     (r"^embeddings\.patch_embeddings\.", f"{EMBEDDING}."),
@@ -43,8 +45,12 @@ TRANSFORMERS = (
 )
 
 RENAMES = {"facebook": AUTHORS, "huggingface": TRANSFORMERS, "vit": AUTHORS}
-"""By source; applied one after the other. A key that none of them knows stays as it is, and is reported."""
-CLASSIFIER = {"facebook": "head", "huggingface": "classifier", "vit": "head"}
+"""From the names of each source to ours."""
+
+OF_IMAGES = {
+    r"^(model\.)?pre_logits\.": "the layer between class token and classifier is not taken over by TimeSformer",
+}
+"""What only a ViT of images has, by patterns of published names."""
 
 LEFT_TO_ITSELF = {
     TIMES: "images have no time",
@@ -55,31 +61,13 @@ LEFT_TO_ITSELF = {
 
 def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Translation:
     """Bring a published state under our names, see `medvid.models.weights`; tables and channels are made to fit."""
-    backbone = model.backbone
-    assert isinstance(backbone, TimeSformer)
-    state, result = model.state_dict(), Translation()
-    prefix = "model." if "model.cls_token" in published else ""
-    classifier = prefix + CLASSIFIER[source]
-    for key, tensor in published.items():
-        if key.startswith(f"{classifier}."):
-            continue
-        if source == "vit" and key.removeprefix(prefix).startswith("pre_logits."):
-            result.dropped[key] = "the layer between class token and classifier is not taken over by TimeSformer"
-            continue
-        name = rename(key, source)
-        result.tensors[name if name in state else key] = tensor
+    assert isinstance(model.backbone, TimeSformer)
+    result = Translation.renamed(published, RENAMES[source], OF_IMAGES if source == "vit" else {})
     if source == "vit":
-        _inflate(result, state)
-    _fit(result, backbone)
-    place_classifier(result, published, f"{classifier}.weight", f"{classifier}.bias", model)
+        _inflate(result, model.state_dict())
+    _fit(result, model.backbone)
+    place_head(result, model)
     return result
-
-
-def rename(key: str, source: str) -> str:
-    """Our name of a published key."""
-    for pattern, replacement in RENAMES[source]:
-        key = re.sub(pattern, replacement, key)
-    return key
 
 
 def _inflate(result: Translation, state: Mapping[str, Tensor]) -> None:
@@ -95,31 +83,26 @@ def _inflate(result: Translation, state: Mapping[str, Tensor]) -> None:
 
 def _fit(result: Translation, backbone: TimeSformer) -> None:
     """Make the tables as long as the model's, and the patch projection a matrix over as many channels as its input."""
-    tensors, embedding = result.tensors, backbone.embedding
-    wanted = {POSITIONS: embedding.pos_embed.shape[1]}
-    if embedding.time_embed is not None:
-        wanted[TIMES] = embedding.time_embed.shape[1]
-    for name, length in wanted.items():
-        table = tensors.get(name)
-        if table is not None and table.shape[1] != length:
-            result.resized[name] = tuple(table.shape)
-            tensors[name] = resize_table(table, length, fixed=int(name == POSITIONS))
-    kernel = tensors.get(PROJECTION)
+    embedding, kernel = backbone.embedding, result.tensors.get(PROJECTION)
+    _fit_table(result, POSITIONS, embedding.positions, fixed=1)
+    if embedding.time_positions is not None:
+        _fit_table(result, TIMES, embedding.time_positions)
     if kernel is not None and kernel.ndim == 4:
         channels = embedding.projection.in_features // math.prod(embedding.patch)
+        matrix = with_channels(kernel, channels).movedim(1, -1).flatten(1)  # here channels are fastest
         if kernel.shape[1] != channels:
-            result.resized[PROJECTION] = tuple(kernel.shape)
-        tensors[PROJECTION] = with_channels(kernel, channels).movedim(1, -1).flatten(1)  # here channels are fastest
+            result.resize(PROJECTION, matrix)
+        result.tensors[PROJECTION] = matrix
 
 
-def resize_table(table: Tensor, length: int, fixed: int = 0) -> Tensor:
-    """Bring a table (1, L, D) to another length by nearest neighbours, but for the first `fixed` rows.
+def _fit_table(result: Translation, name: str, ours: Tensor, fixed: int = 0) -> None:
+    """Bring a table (1, L, D) to the length of ours by nearest neighbours, but for the first `fixed` rows.
 
     So the authors' code does on loading, also with positions, of which the grid's rows are one after the other.
     """
-    rows = table[:, fixed:].transpose(1, 2)  # 1, D, L
-    rows = functional.interpolate(rows, length - fixed, mode="nearest").transpose(1, 2)
-    return torch.cat([table[:, :fixed], rows], dim=1)
+    table, length = result.tensors.get(name), ours.shape[1]
+    if table is not None and table.shape[1] != length:
+        result.resize(name, resize_positions(table, [table.shape[1] - fixed], [length - fixed], "nearest"))
 
 
 def with_channels(kernel: Tensor, channels: int) -> Tensor:

@@ -1,10 +1,9 @@
-"""Options of the TransUNet backbone and of its decoder, named as the authors' code names them."""
+"""Options of the TransUNet backbone and of its decoder, with the names of the authors' code."""
 
 from typing import Annotated, Literal
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -12,12 +11,13 @@ from pydantic import (
     model_validator,
 )
 
-from medvid.config.options import BackboneOptions, Options, WeightsOptions
-from medvid.config.segmentation import DiceCEOptions, SegmentationHeadOptions
-from medvid.config.transformers import check_multiple, check_size
-from medvid.plugin.info import InputInfo
-
-Probability = Annotated[float, Field(ge=0, lt=1)]
+from medvid.config.named import Named
+from medvid.config.numbers import FractionBelowOne
+from medvid.config.options import BackboneOptions, LossOptions, Options, WeightsOptions
+from medvid.losses.options import DiceCEOptions
+from medvid.models.options import SegmentationHeadOptions
+from medvid.models.transformer_options import check_multiple, check_size
+from medvid.plugin import InputInfo, TargetInfo
 
 RESNET_STRIDE = 16
 RESNET_GROUPS = 32
@@ -28,7 +28,7 @@ class TransUNetWeights(WeightsOptions):
     """Published weights to start from."""
 
     source: Literal["google_npz", "transunet"]
-    """google_npz: ImageNet-21k weights as Google published them (R50+ViT-B_16.npz); transunet: a whole TransUNet."""
+    """google_npz: Google's ImageNet-21k weights (R50+ViT-B_16.npz); transunet: a whole TransUNet."""
 
 
 class ResNetOptions(Options):
@@ -56,11 +56,11 @@ class TransUNetOptions(BackboneOptions):
     """A ResNet, and a ViT over the pixels of its last map (Chen et al., 2021, section 3.2); defaults R50-ViT-B_16."""
 
     weights: TransUNetWeights | None = None
-    """Published weights to start from; without, the initialisation of the published code."""
+    """Published weights to start from; default: the initialisation of the published code."""
     img_size: tuple[PositiveInt, PositiveInt]
     """Input height and width, each a multiple of `patch_size`."""
     resnet: ResNetOptions | None = ResNetOptions()
-    """The ResNet; null for the pure ViT, whose patches are projected right away."""
+    """The ResNet; null for the pure ViT, whose patches are projected directly."""
     patch_size: PositiveInt = 16
     """Input pixels along the edge of a token; behind a ResNet a multiple of its stride, 16."""
     hidden_size: PositiveInt = 768
@@ -70,9 +70,9 @@ class TransUNetOptions(BackboneOptions):
     num_heads: PositiveInt = 12
     num_layers: PositiveInt = 12
     """Number of transformer blocks."""
-    dropout_rate: Probability = 0.1
+    dropout_rate: FractionBelowOne = 0.1
     """Drop probability after the positions and after each layer of the MLPs."""
-    attention_dropout_rate: Probability = 0.0
+    attention_dropout_rate: FractionBelowOne = 0.0
     """Drop probability of attention weights and of the attention's output."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class TransUNetOptions(BackboneOptions):
             )
         check_multiple(self, "img_size", of="patch_size")
         if self.resnet and max(self.img_size) == RESNET_STRIDE:
-            raise ValueError(f"img_size {list(self.img_size)} leaves its norms a single pixel; [16, 32] is the least")
+            raise ValueError(f"img_size {list(self.img_size)} leaves its norms a single pixel; the minimum is [16, 32]")
         check_multiple(self, "hidden_size", of="num_heads")
         return self
 
@@ -96,24 +96,22 @@ class TransUNetOptions(BackboneOptions):
         check_size(info, self.img_size, self.patch_size)
 
 
-class CascadedUpsamplerLoss(DiceCEOptions):
-    """Half cross entropy, half Dice over the whole batch, as in the authors' code."""
-
-    batch: bool = True
-    smooth_nr: NonNegativeFloat = 1e-5
-    smooth_dr: NonNegativeFloat = 1e-5
-    lambda_dice: NonNegativeFloat = 0.5
-    lambda_ce: NonNegativeFloat = 0.5
+PUBLISHED_LOSS = DiceCEOptions(batch=True, smooth_nr=1e-5, smooth_dr=1e-5, lambda_dice=0.5, lambda_ce=0.5)
+"""Half cross entropy, half Dice over the whole batch, as in the authors' code."""
 
 
 class CascadedUpsamplerOptions(SegmentationHeadOptions):
     """The cascaded upsampler, CUP (Chen et al., 2021, section 3.3)."""
 
-    loss: CascadedUpsamplerLoss = CascadedUpsamplerLoss()
-    """The training loss."""
+    loss: Annotated[LossOptions, Named("loss", where="voxel")] | None = None
+    """The training loss; default: that of the authors for a class, dice_bce for labels."""
     head_channels: PositiveInt = 512
-    """Channels that the coarsest map is brought to first."""
+    """Channels to which the coarsest map is projected first."""
     decoder_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (256, 128, 64, 16)
-    """Channels of each level, the last at full resolution; where there are more levels the first is repeated."""
+    """Channels of each level, the last at full resolution; with more levels the first is repeated."""
     n_skip: NonNegativeInt = 3
-    """Largest number of skip connections, from the coarsest level on."""
+    """Largest number of skip connections, starting at the coarsest level."""
+
+    def loss_for(self, info: TargetInfo) -> LossOptions:
+        """The loss that is named; else the authors', or the usual one for labels."""
+        return self.loss or (PUBLISHED_LOSS if info.what == "class" else super().loss_for(info))

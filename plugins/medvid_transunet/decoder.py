@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.head import Head
 from medvid.models.pyramid import Stride, level_strides, match_levels
-from medvid.models.segmentation import SegmentationHead
-from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.models.resize import resize
+from medvid.plugin import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions
 
 CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -45,14 +45,13 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor | None, size: Sequence[int]) -> Tensor:
         """Map (B, in_channels, *S) to (B, channels, *size)."""
-        x = resize(x, size)
+        x = resize(x, size, align_corners=True)
         if skip is not None:
-            x = torch.cat([x, resize(self.project(skip), size)], dim=1)
-        out: Tensor = self.conv2(self.conv1(x))
-        return out
+            x = torch.cat([x, resize(self.project(skip), size, align_corners=True)], dim=1)
+        return self.conv2(self.conv1(x))
 
 
-class CascadedUpsampler(SegmentationHead):
+class CascadedUpsampler(Head):
     """The decoder of TransUNet (Chen et al., 2021, section 3.3), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -62,7 +61,7 @@ class CascadedUpsampler(SegmentationHead):
         options: the head's options.
         feature_info: the maps it works from; the last is the bottleneck.
         input_info: what the backbone is fed.
-        target_info: the labels to tell apart.
+        target_info: the labels to distinguish.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class CascadedUpsampler(SegmentationHead):
         input_info: InputInfo,
         target_info: TargetInfo,
     ) -> None:
-        super().__init__(options)
+        super().__init__()
         rank = len(input_info.size)
         *maps, bottleneck = feature_info.maps
         levels = level_strides(bottleneck.stride)
@@ -90,7 +89,7 @@ class CascadedUpsampler(SegmentationHead):
         for stride, skip, width in zip(self.strides, self.skips, widths, strict=True):
             self.blocks.append(Up(channels, width, stride, None if skip is None else maps[skip]))
             channels = width
-        self.num_labels = len(target_info.labels)
+        self.num_labels = len(target_info.names)
         self.segmentation = CONV[rank](channels, self.num_labels, 3, padding=1)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:
@@ -99,15 +98,7 @@ class CascadedUpsampler(SegmentationHead):
         for block, stride, skip in zip(self.blocks, self.strides, self.skips, strict=True):
             size = [-(-length // step) for length, step in zip(input.shape[2:], stride, strict=True)]
             x = block(x, None if skip is None else features.maps[skip], size)
-        logits: Tensor = self.segmentation(x)
-        return logits
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Interpolate (B, C, *S) linearly to (B, C, *size), corners on corners; returned as it is where *S is size."""
-    if list(x.shape[2:]) == list(size):
-        return x
-    return functional.interpolate(x, list(size), mode={2: "bilinear", 3: "trilinear"}[len(size)], align_corners=True)
+        return self.segmentation(x)
 
 
 def _per_level(channels: Sequence[int], levels: int) -> list[int]:

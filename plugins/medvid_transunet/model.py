@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import MLP, Block
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_transunet.config import RESNET_STRIDE, TransUNetOptions
 from medvid_transunet.resnet import ResNetV2
 
@@ -34,8 +34,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, *(grid * patch_size)) to tokens (B, N, D), last axis of the grid fastest."""
-        tokens: Tensor = self.dropout(self.projection(x).flatten(2).transpose(1, 2) + self.positions)
-        return tokens
+        return self.dropout(self.projection(x).flatten(2).transpose(1, 2) + self.positions)
 
 
 class TransUNet(Backbone):

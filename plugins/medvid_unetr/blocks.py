@@ -1,70 +1,18 @@
-"""Convolutional blocks of the UNETR decoder, in 2D and 3D, fast in channels-last memory."""
+"""Convolutional blocks of the UNETR decoder, in 2D and 3D."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medvid_unetr.precise_norm import PreciseNorm
+from medvid.models.fast.instance_norm import INSTANCE_NORM
+from medvid.models.fast.pointwise import Pointwise
 
 CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-
-
-class _FastInstanceNorm(nn.modules.instancenorm._InstanceNorm):
-    """Instance norm that keeps channels-last memory, in which torch's own copies its input back and forth.
-
-    The instance norm of a single example is its batch norm. Of one, torch's own also has wrong gradients where these
-    arrive in channels-last memory (2.14, CPU).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise (B, C, *S) over *S."""
-        if len(input) > 1 and (self.track_running_stats or input.is_contiguous()):
-            return super().forward(input)
-        if self.track_running_stats:
-            return self._batch_norm(input, self.training, self.running_mean, self.running_var)
-        examples = [self._normalised(example) for example in torch.split(input, 1)]
-        return examples[0] if len(examples) == 1 else torch.cat(examples)
-
-    def _normalised(self, example: Tensor) -> Tensor:
-        half = example.dtype in (torch.bfloat16, torch.float16)  # which have no more digits than torch's norm leaves
-        if example.device.type == "cpu" and not half and not example.is_contiguous():
-            out: Tensor = PreciseNorm.apply(example, self.weight, self.bias, self.eps)
-            return out
-        return self._batch_norm(example, True)
-
-    def _batch_norm(
-        self, example: Tensor, training: bool, mean: Tensor | None = None, variance: Tensor | None = None
-    ) -> Tensor:
-        momentum = 0.0 if self.momentum is None else self.momentum
-        return functional.batch_norm(example, mean, variance, self.weight, self.bias, training, momentum, self.eps)
-
-
-class InstanceNorm2d(_FastInstanceNorm, nn.InstanceNorm2d):
-    """For images."""
-
-
-class InstanceNorm3d(_FastInstanceNorm, nn.InstanceNorm3d):
-    """For volumes and videos."""
-
-
-INSTANCE_NORM: dict[int, type[nn.Module]] = {2: InstanceNorm2d, 3: InstanceNorm3d}
-
-
-class Pointwise(nn.Linear):
-    """A 1x1 convolution, as the matrix product over channels that it is.
-
-    In 3D and float32 this is up to six times faster on CPUs than the convolution.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (B, in_features, *S) to (B, out_features, *S)."""
-        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
 @dataclass(frozen=True, slots=True)

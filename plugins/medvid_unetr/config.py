@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from medvid.config.options import BackboneOptions, Options, WeightsOptions
-from medvid.config.segmentation import SegmentationHeadOptions
-from medvid.config.transformers import check_multiple, check_size, check_taps
-from medvid.plugin.info import InputInfo
+from medvid.config.numbers import Fraction, FractionBelowOne
+from medvid.config.options import BackboneOptions, Options, ProtocolOptions, WeightsOptions
+from medvid.models.options import SegmentationHeadOptions
+from medvid.models.transformer_options import check_multiple, check_size, check_taps
+from medvid.plugin import InputInfo
 
 NormKind = Literal["instance", "batch", "group"]
 _STATISTICS = {"eps", "momentum", "affine", "track_running_stats"}
@@ -43,7 +44,7 @@ class UNETROptions(BackboneOptions):
     """How the patch projection is initialised; both are the same linear map of a patch's voxels."""
     qkv_bias: bool = False
     """Add a bias to queries, keys and values."""
-    dropout_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout_rate: FractionBelowOne = 0.0
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "UNETROptions":
@@ -66,7 +67,7 @@ class NormArguments(Options):
 
     num_groups: PositiveInt | None = None
     eps: PositiveFloat = 1e-5
-    momentum: Annotated[float, Field(ge=0, le=1)] = 0.1
+    momentum: Fraction = 0.1
     affine: bool = True
     track_running_stats: bool = True
 
@@ -102,3 +103,11 @@ class UnetrDecoderOptions(SegmentationHeadOptions):
                 "e.g. [group, {num_groups: 4}]"
             )
         return self
+
+
+class UnetrProtocolOptions(ProtocolOptions):
+    """Scoring as the UNETR authors score."""
+
+    name: Literal["unetr"]
+    tolerance: PositiveFloat = 2.0
+    """Of the surface Dice, in mm, or in pixels where files have no physical size."""

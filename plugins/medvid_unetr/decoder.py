@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from medvid.models.fast.pointwise import Pointwise
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.head import Head
 from medvid.models.pyramid import Stride, level_strides, match_levels, octaves
-from medvid.models.segmentation import SegmentationHead
-from medvid.plugin.info import InputInfo, TargetInfo
-from medvid_unetr.blocks import Layers, Pointwise
+from medvid.models.resize import resize
+from medvid.plugin import InputInfo, TargetInfo
+from medvid_unetr.blocks import Layers
 from medvid_unetr.config import UnetrDecoderOptions
 
 
@@ -43,8 +44,7 @@ class Lift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, *S) to (B, channels, *S'), S' up to rounding the size of the level."""
-        lifted: Tensor = self.steps(x)
-        return lifted
+        return self.steps(x)
 
 
 class Up(nn.Module):
@@ -65,11 +65,10 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skips: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Map (B, in_channels, *S) and skips (B, channels, *size) to (B, channels, *size)."""
-        merged: Tensor = self.block(torch.cat([resize(self.upsample(x), size), *skips], dim=1))
-        return merged
+        return self.block(torch.cat([resize(self.upsample(x), size), *skips], dim=1))
 
 
-class UnetrDecoder(SegmentationHead):
+class UnetrDecoder(Head):
     """The decoder of UNETR (Hatamizadeh et al., WACV 2022, section 3.2), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -80,13 +79,13 @@ class UnetrDecoder(SegmentationHead):
         options: the head's options.
         feature_info: the maps it works from; the last is the bottleneck.
         input_info: what the backbone is fed.
-        target_info: the labels to tell apart.
+        target_info: the labels to distinguish.
     """
 
     def __init__(
         self, options: UnetrDecoderOptions, feature_info: FeatureInfo, input_info: InputInfo, target_info: TargetInfo
     ) -> None:
-        super().__init__(options)
+        super().__init__()
         layers = Layers(len(input_info.size), *options.norm, residual=options.res_block)
         *maps, bottleneck = feature_info.maps
         self.strides = level_strides(bottleneck.stride)
@@ -105,12 +104,12 @@ class UnetrDecoder(SegmentationHead):
                 channels[level + 1],
                 channels[level],
                 tuple(2 if above < below else 1 for above, below in zip(fine, coarse, strict=True)),
-                skips=(level == 0) + (level in self.matches),
+                skips=int(level == 0) + int(level in self.matches),
                 layers=layers,
             )
             for level, (fine, coarse) in enumerate(pairwise([*self.strides, bottleneck.stride]))
         )
-        self.num_labels = len(target_info.labels)
+        self.num_labels = len(target_info.names)
         self.out = Pointwise(channels[0], self.num_labels)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:
@@ -122,23 +121,15 @@ class UnetrDecoder(SegmentationHead):
             if level in self.matches:
                 skips.append(resize(self.lifts[str(level)](features.maps[self.matches[level]]), size))
             x = self.ups[level](x, skips, size)
-        logits: Tensor = self.out(x)
-        return logits
+        return self.out(x)
 
 
 def upsampling_steps(coarse: Stride, fine: Stride) -> list[Stride]:
     """Factors (1 or 2 per axis) of the upsamplings that lead from one stride to a finer one.
 
     Axes that need fewer steps join last. An axis on which `coarse` is the finer one is left alone, and one whose ratio
-    is no power of two overshoots; both are for the caller to resize.
+    is not a power of two overshoots; both are for the caller to resize.
     """
     doublings = [octaves(target, stride) for stride, target in zip(coarse, fine, strict=True)]
     steps = max(doublings)
     return [tuple(2 if steps - step <= own else 1 for own in doublings) for step in range(steps)]
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Interpolate (B, C, *S) linearly to (B, C, *size); a map that has that size already is returned as it is."""
-    if list(x.shape[2:]) == list(size):
-        return x
-    return functional.interpolate(x, list(size), mode={2: "bilinear", 3: "trilinear"}[len(size)], align_corners=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import Block
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_unetr.config import UNETROptions
 
 
@@ -43,8 +43,7 @@ class PatchEmbedding(nn.Module):
         size = tuple(length * self.patch_size for length in self.grid)
         if input.shape[2:] != size:
             raise ValueError(f"this UNETR was built for inputs of size {list(size)}, not {list(input.shape[2:])}")
-        tokens: Tensor = self.dropout(self.projection(self._patches(input)) + self.positions)
-        return tokens
+        return self.dropout(self.projection(self._patches(input)) + self.positions)
 
     def _patches(self, input: Tensor) -> Tensor:
         """(B, C, *S) to (B, N, patch voxels * C), channels fastest."""

@@ -1,15 +1,12 @@
 """Published UNETR checkpoints: MONAI's keys, from 0.7 (which the authors' code used) to 1.6, under our names."""
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from medvid.errors import CheckpointError
-from medvid.models.build import Model
-from medvid.models.weights import Translation
+from medvid.models.model import Model
+from medvid.models.weights import Rule, Translation, infer_grid, place_head, resize_positions
 from medvid_unetr.decoder import UnetrDecoder
 from medvid_unetr.model import UNETR
 
@@ -17,7 +14,7 @@ POSITIONS = "backbone.patch_embedding.positions"
 PROJECTION = "backbone.patch_embedding.projection.weight"
 POINTWISE = (".shortcut.0.weight", "head.out.weight")
 
-RENAMES = (
+RENAMES: tuple[Rule, ...] = (
     (r"^vit\.patch_embedding\.position_embeddings$", POSITIONS),
     (r"^vit\.patch_embedding\.patch_embeddings\.(?:1\.)?(weight|bias)$", r"backbone.patch_embedding.projection.\1"),
     (r"^vit\.(blocks\.\d+\.attn)\.out_proj\.", r"backbone.\1.proj."),
@@ -36,7 +33,7 @@ RENAMES = (
     (r"\.norm3\.", r".shortcut.1."),
     (r"^(head\..*)\.conv\.", r"\1."),
 )
-"""Applied one after the other; a key that none of them knows stays as it is, and is reported."""
+"""From the published names to ours."""
 
 NEVER_USED = {
     r"^vit\.patch_embedding\.cls_token$": "MONAI < 0.9 made a class token that UNETR never reads",
@@ -47,83 +44,36 @@ NEVER_USED = {
 def translate(published: Mapping[str, Tensor], _source: str, model: Model) -> Translation:
     """Bring a published state under our names; both sources use the same keys, see `medvid.models.weights`.
 
+    Positions of another grid, cubic (in 2D, square) in the file, are interpolated linearly.
+
     Raises:
         CheckpointError: position embeddings of a grid that is neither the model's nor cubic.
     """
     assert isinstance(model.backbone, UNETR)
-    grid = model.backbone.patch_embedding.grid
-    state, result = model.state_dict(), Translation()
-    for key, tensor in published.items():
-        name = rename(key)
-        reason = _why_unused(key, published) or _why_not_this_head(name, tensor, model.head)
-        if reason:
-            result.dropped[key] = reason
-            if name in state:
-                result.fresh[name] = reason
-            continue
-        if name == POSITIONS and tensor.shape[1] != math.prod(grid):
-            result.resized[name] = tuple(tensor.shape)
-        result.tensors[name if name in state else key] = _converted(name, tensor, grid)
-    if not isinstance(model.head, UnetrDecoder):
-        result.fresh |= {name: "the file has no weights for this head" for name in state if name.startswith("head.")}
+    result = Translation.renamed(published, RENAMES, NEVER_USED)
+    _drop_idle_shortcuts(result)
+    place_head(result, model, classifier="head.out", fits=isinstance(model.head, UnetrDecoder))
+    _fit_positions(result, model.backbone.patch_embedding.grid)
+    for name, tensor in result.tensors.items():
+        if name == PROJECTION and tensor.ndim > 2:
+            result.tensors[name] = tensor.movedim(1, -1).flatten(1)  # our patches have their channels fastest
+        if name.endswith(POINTWISE):
+            result.tensors[name] = tensor.flatten(1)  # a 1x1 convolution is a matrix here
     return result
 
 
-def _converted(name: str, tensor: Tensor, grid: Sequence[int]) -> Tensor:
-    if name == POSITIONS and tensor.shape[1] != math.prod(grid):
-        return resize_positions(tensor, grid)
-    if name == PROJECTION and tensor.ndim > 2:
-        return tensor.movedim(1, -1).flatten(1)  # a patch has its channels fastest, a convolution's kernel slowest
-    if name.endswith(POINTWISE):
-        return tensor.flatten(1)  # a 1x1 convolution is a matrix here
-    return tensor
+def _drop_idle_shortcuts(result: Translation) -> None:
+    """Drop the convolutions of shortcuts whose block has as many channels before as after it."""
+    for name in [name for name in result.tensors if ".shortcut." in name]:
+        kernel = result.tensors.get(re.sub(r"\.shortcut\..*", ".conv1.weight", name))
+        if kernel is not None and kernel.shape[0] == kernel.shape[1]:
+            result.drop(name, "MONAI < 0.9 made a shortcut convolution also where the identity is used")
 
 
-def rename(key: str) -> str:
-    """Our name of a published key."""
-    for pattern, replacement in RENAMES:
-        key = re.sub(pattern, replacement, key)
-    return key
-
-
-def resize_positions(positions: Tensor, grid: Sequence[int]) -> Tensor:
-    """Interpolate the positions (1, N, D) of a cubic grid (in 2D, a square one) linearly to another grid of patches.
-
-    Raises:
-        CheckpointError: N is not the number of patches of such a grid.
-    """
-    count, rank = positions.shape[1], len(grid)
-    edge = round(count ** (1 / rank))
-    if edge**rank != count:
-        raise CheckpointError(
-            f"the file has position embeddings for {count} patches, the model for {' x '.join(map(str, grid))}; which "
-            "grid the former are on cannot be told from their number",
-            hint="set backbone.img_size to the size that the published weights were trained with",
-        )
-    table = positions.transpose(1, 2).reshape(1, -1, *[edge] * rank)  # 1, D, *edges
-    table = functional.interpolate(table, list(grid), mode={2: "bilinear", 3: "trilinear"}[rank], align_corners=False)
-    return table.flatten(2).transpose(1, 2)
-
-
-def _why_unused(key: str, published: Mapping[str, Tensor]) -> str | None:
-    """Why the published network never uses a tensor of its own state, if so."""
-    for pattern, reason in NEVER_USED.items():
-        if re.search(pattern, key):
-            return reason
-    block, shortcut, _ = key.partition(".conv3.") if ".conv3." in key else key.partition(".norm3.")
-    if shortcut:
-        first = published.get(f"{block}.conv1.conv.weight")
-        if first is not None and first.shape[0] == first.shape[1]:
-            return "MONAI < 0.9 made a shortcut convolution also where the identity is used"
-    return None
-
-
-def _why_not_this_head(name: str, tensor: Tensor, head: nn.Module) -> str | None:
-    """Why a tensor of the published decoder does not go into the model's head, if so."""
-    if not name.startswith("head."):
-        return None
-    if not isinstance(head, UnetrDecoder):
-        return "the model has another head"
-    if name.startswith("head.out.") and len(tensor) != head.num_labels:
-        return f"the file tells {len(tensor)} labels apart, the model {head.num_labels}"
-    return None
+def _fit_positions(result: Translation, grid: tuple[int, ...]) -> None:
+    table = result.tensors.get(POSITIONS)
+    if table is not None:
+        hint = "set backbone.img_size to the size that the published weights were trained with"
+        old = infer_grid(table.shape[1], grid, hint)
+        if old != grid:
+            result.resize(POSITIONS, resize_positions(table, old, grid, "linear", align_corners=False))

@@ -32,19 +32,16 @@ class FactorisedSelfAttentionBlock(Block):
         x = torch.unflatten(x, 1, (self.frames, -1))  # B, T, S, D
         x = self._over_space(self._over_time(x)) if self.time_first else self._over_time(self._over_space(x))
         x = x.flatten(1, 2)
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
     def _over_space(self, x: Tensor) -> Tensor:
-        attended: Tensor = self.attn(self.norm1(x).flatten(0, 1))  # B * T, S, D
-        out: Tensor = x + self.drop_path(torch.unflatten(attended, 0, x.shape[:2]))
-        return out
+        attended = self.attn(self.norm1(x).flatten(0, 1))  # B * T, S, D
+        return x + self.drop_path(torch.unflatten(attended, 0, x.shape[:2]))
 
     def _over_time(self, x: Tensor) -> Tensor:
         y = self.norm_time(x).transpose(1, 2)  # B, S, T, D
-        attended: Tensor = self.attn_time(y.flatten(0, 1))  # B * S, T, D
-        out: Tensor = x + self.drop_path(torch.unflatten(attended, 0, y.shape[:2]).transpose(1, 2))
-        return out
+        attended = self.attn_time(y.flatten(0, 1))  # B * S, T, D
+        return x + self.drop_path(torch.unflatten(attended, 0, y.shape[:2]).transpose(1, 2))
 
 
 class FactorisedDotProductAttention(Attention):
@@ -66,7 +63,7 @@ class FactorisedDotProductAttention(Attention):
         qkv = self.qkv(x).unflatten(1, (self.frames, -1)).unflatten(-1, (3, 2, self.num_heads // 2, -1))
         time, space = qkv.unbind(4)  # each B, T, S, 3, heads / 2, D / heads
         halves = [self._attend(time.transpose(1, 2)).transpose(1, 2), self._attend(space)]
-        out: Tensor = self.proj(torch.stack(halves, dim=3).flatten(3).flatten(1, 2))
+        out = self.proj(torch.stack(halves, dim=3).flatten(3).flatten(1, 2))
         return functional.dropout(out, self.dropout, self.training)
 
     def _attend(self, qkv: Tensor) -> Tensor:

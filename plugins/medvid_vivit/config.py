@@ -1,20 +1,20 @@
-"""Options of the ViViT backbone, named as scenic and transformers name them."""
+"""Options of the ViViT backbone, with the names of scenic and transformers."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import BackboneOptions, WeightsOptions
-from medvid.config.transformers import check_multiple, check_taps, nearest
-from medvid.plugin.info import InputInfo
+from medvid.models.transformer_options import check_multiple, check_taps, nearest
+from medvid.plugin import InputInfo
 
 ModelKind = Literal["joint", "factorised_encoder", "factorised_self_attention", "factorised_dot_product"]
 Classifier = Literal["token", "gap", "gmp", "gsp", "0"]
-Probability = Annotated[float, Field(ge=0, lt=1)]
 Grid = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 ONE_TOKEN_PER_TUBELET = ("factorised_self_attention", "factorised_dot_product")
-"""The models that have no class token, since their tokens form a grid of space and time (section 3.3)."""
+"""The models without a class token, since their tokens form a grid of space and time (section 3.3)."""
 
 
 class ViViTWeights(WeightsOptions):
@@ -24,8 +24,8 @@ class ViViTWeights(WeightsOptions):
     """huggingface: a VivitForVideoClassification; scenic: the authors' parameters, names joined by ``/``, as .npz or
     .safetensors; vit: an image model (timm's ViT, or one of Google's .npz files), inflated as in section 3.4."""
     grid: Grid | None = None
-    """Tubelets per axis (time, height, width) of the file's position table; needed only where the model has another
-    grid and the file's cannot be told from the number of its entries."""
+    """Tubelets per axis (time, height, width) of the file's position table; needed only if the model has another grid
+    and the file's grid cannot be inferred from the number of its entries."""
     temporal_attention: Literal["copy", "zero"] = "copy"
     """Source vit, model 3: temporal attention starts as a copy of the spatial one, or (zero) with an output projection
     of zero, so that the model starts as the image model."""
@@ -35,7 +35,7 @@ class ViViTOptions(BackboneOptions):
     """A transformer over tubelets (Arnab et al., ICCV 2021); the defaults are ViViT-B/16x2, model 1."""
 
     weights: ViViTWeights | None = None
-    """Published weights to start from; without, the initialisation of the published code."""
+    """Published weights to start from; default: the initialisation of the published code."""
     model: ModelKind = "joint"
     """Models 1 to 4 of section 3.3: attention between all tokens; a spatial encoder per time index followed by a
     temporal one; temporal and spatial attention in turns within a block; half of the heads temporal, half spatial."""
@@ -48,7 +48,7 @@ class ViViTOptions(BackboneOptions):
     hidden_size: PositiveInt = 768
     """Width of a token, a multiple of `num_heads`."""
     num_layers: PositiveInt = 12
-    """Transformer blocks; in model 2 those of the spatial encoder."""
+    """Transformer blocks; in model 2, of the spatial encoder."""
     num_heads: PositiveInt = 12
     mlp_dim: PositiveInt = 3072
     """Width inside the blocks' MLP."""
@@ -63,18 +63,18 @@ class ViViTOptions(BackboneOptions):
     attention_order: Literal["time_space", "space_time"] = "time_space"
     """Model 3: which attention of a block comes first."""
     classifier: Classifier | None = None
-    """What the embedding is: a class token, or the mean (gap), maximum (gmp), sum (gsp) or first (0) of the tokens. In
-    model 2 that holds for both encoders. Default: token in models 1 and 2, gap in models 3 and 4, which have none."""
+    """The embedding: a class token, or the mean (gap), maximum (gmp), sum (gsp) or first (0) of the tokens; in model 2
+    of both encoders. Default: token in models 1 and 2, gap in models 3 and 4, which have no class token."""
     representation_size: PositiveInt | None = None
-    """Width of a layer with tanh behind the embedding; default: there is none."""
+    """Width of a layer with tanh after the embedding; default: no such layer."""
     taps: tuple[NonNegativeInt, ...] = ()
     """Blocks, counted from 0, whose output is a feature map; the normalised final output is always the last map. In
     model 2 they are blocks of the spatial encoder."""
-    dropout_rate: Probability = 0.0
+    dropout_rate: FractionBelowOne = 0.0
     """Drop probability after the positions and after each layer of the MLPs."""
-    attention_dropout_rate: Probability = 0.0
+    attention_dropout_rate: FractionBelowOne = 0.0
     """Drop probability of attention weights and of the attention's output."""
-    stochastic_droplayer_rate: Probability = 0.0
+    stochastic_droplayer_rate: FractionBelowOne = 0.0
     """Probability of skipping a residual branch in the last block; it grows linearly from 0 in the first one."""
     qkv_bias: bool = True
     """Add a bias to queries, keys and values."""
@@ -112,7 +112,7 @@ class ViViTOptions(BackboneOptions):
     def _tubelets_fill_the_clip(self) -> "ViViTOptions":
         if any(size % edge for size, edge in zip(self.input_size, self.tubelet_size, strict=True)):
             raise ValueError(
-                f"num_frames and image_size, {list(self.input_size)}, are no multiples of tubelet_size "
+                f"num_frames and image_size, {list(self.input_size)}, are not multiples of tubelet_size "
                 f"{list(self.tubelet_size)}; {nearest(self.input_size, self.tubelet_size)}"
             )
         return self

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.vit import Block
-from medvid.plugin.info import InputInfo
+from medvid.plugin import InputInfo
 from medvid_vivit.blocks import make_blocks
 from medvid_vivit.config import ViViTOptions
 
@@ -45,8 +45,7 @@ class TubeletEmbedding(nn.Module):
         for axis, edge in zip((1, 3, 5), self.tubelet_size, strict=True):
             x = torch.unflatten(x, axis, (-1, edge))
         x = x.permute(0, 1, 3, 5, 2, 4, 6, 7)  # B, T', H', W', t, h, w, C
-        tokens: Tensor = self.projection(x.flatten(4).flatten(1, 3))
-        return tokens
+        return self.projection(x.flatten(4).flatten(1, 3))
 
 
 class Encoder(nn.Module):
@@ -156,8 +155,7 @@ class ViViT(Backbone):
         """Encode the embeddings (B, T', D) of all time indices to one (B, D)."""
         if self.temporal_encoder is None:
             return embeddings.mean(1)
-        embedding: Tensor = self.temporal_encoder(embeddings)[1]
-        return embedding
+        return self.temporal_encoder(embeddings)[1]
 
     def _as_map(self, tokens: Tensor, batch_size: int) -> Tensor:
         """Tokens of the encoder to (B, D, *grid), with channels last in memory."""

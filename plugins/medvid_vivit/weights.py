@@ -2,17 +2,16 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
-from medvid.models.weights import Translation, place_classifier
+from medvid.models.model import Model
+from medvid.models.weights import Translation, place_head, resize_positions, unknown_grid
 from medvid_vivit.model import Encoder, ViViT
-from medvid_vivit.published import CLASSIFIER, KERNEL, Published, read
+from medvid_vivit.published import KERNEL, read
 
 
 def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Translation:
@@ -27,61 +26,54 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
         CheckpointError: the file is of another number of blocks, heads or voxels per tubelet than the model, its
             position table cannot be laid out, or it is not clear where in it the parameters are.
     """
-    backbone, result = model.backbone, Translation()
+    backbone, is_image = model.backbone, source == "vit"
     assert isinstance(backbone, ViViT)
-    file = read(published, source)
-    _check_blocks(file, backbone, is_image=source == "vit")
-    _check_tubelets(file, backbone, is_image=source == "vit")
-    if source == "vit":
-        _inflate(file, backbone)
-        result.fresh = _without_counterpart(model)
+    result, heads = read(published, source)
+    _check_blocks(result, heads, backbone, is_image=is_image)
+    _check_tubelets(result, backbone, is_image=is_image)
+    if is_image:
+        _inflate(result, backbone)
+        result.fresh |= _without_counterpart(model)
     else:
-        _place_classifier(file, model, result)
+        place_head(result, model)
     for prefix, encoder in (("", backbone.encoder), ("temporal_", backbone.temporal_encoder)):
-        if encoder is not None and f"{prefix}encoder.positions" in file.tensors:
-            _fit_tokens(file, f"{prefix}encoder", encoder, _grid_of_file(backbone, prefix), source, result)
-    if KERNEL in file.tensors:
-        file.tensors[KERNEL] = file.tensors[KERNEL].flatten(1)  # a tubelet's voxels, channels fastest
-    result.tensors |= {f"backbone.{name}": tensor for name, tensor in file.tensors.items()}
-    result.dropped |= file.dropped
+        name = f"backbone.{prefix}encoder"
+        if encoder is not None and f"{name}.positions" in result.tensors:
+            _fit_tokens(result, name, encoder, _grid_of_file(backbone, prefix), is_image=is_image)
+    if KERNEL in result.tensors:
+        result.tensors[KERNEL] = result.tensors[KERNEL].flatten(1)  # a tubelet's voxels, channels fastest
     return result
 
 
-def resize_positions(table: Tensor, old: Sequence[int], new: Sequence[int]) -> Tensor:
-    """Interpolate positions (1, prod(old), D) linearly along each axis to another grid, corners on corners.
-
-    An axis of length 1 is repeated, so that positions of an image become those of every time index.
-    """
-    old, new = ([*[1] * (3 - len(grid)), *grid] for grid in (old, new))
-    volume = table.transpose(1, 2).reshape(1, -1, *old)
-    volume = functional.interpolate(volume, new, mode="trilinear", align_corners=True)
-    return volume.flatten(2).transpose(1, 2)
-
-
-def _check_blocks(file: Published, backbone: ViViT, *, is_image: bool) -> None:
+def _check_blocks(result: Translation, heads: Mapping[str, int], backbone: ViViT, *, is_image: bool) -> None:
     """Raise CheckpointError where numbers of blocks or of attention heads differ."""
     for prefix, encoder in (("", backbone.encoder), ("temporal_", backbone.temporal_encoder)):
         if is_image and prefix:
             continue
         kind = prefix.replace("_", " ")
-        depth = len({name.split(".")[2] for name in file.tensors if name.startswith(f"{prefix}encoder.blocks.")})
+        blocks = f"backbone.{prefix}encoder.blocks."
+        depth = len({name.split(".")[3] for name in result.tensors if name.startswith(blocks)})
         expected = len(encoder.blocks) if encoder else 0
         if depth != expected:
             _refuse(f"{prefix}num_layers", f"{depth} {kind}layers", expected)
-        heads = file.heads.get(f"{prefix}encoder")
         expected = backbone.options.temporal_sizes[1] if prefix else backbone.options.num_heads
-        if heads and heads != expected:
-            _refuse(f"{prefix}num_heads", f"{heads} {kind}attention heads", expected)
+        found = heads.get(f"{prefix}encoder", expected)
+        if found != expected:
+            _refuse(f"{prefix}num_heads", f"{found} {kind}attention heads", expected)
 
 
-def _check_tubelets(file: Published, backbone: ViViT, *, is_image: bool) -> None:
+def _check_tubelets(result: Translation, backbone: ViViT, *, is_image: bool) -> None:
     """Raise CheckpointError where tubelets differ; flattened, different ones could have the same number of voxels."""
-    if KERNEL not in file.tensors:
+    if KERNEL not in result.tensors:
         return
-    *tubelet, channels = file.tensors[KERNEL].shape[1:]
-    expected = list(backbone.tubelet_embedding.tubelet_size)
-    if tubelet[is_image:] != expected[is_image:]:
-        _refuse("tubelet_size", f"patches of {tubelet[1:]}" if is_image else f"tubelets of {tubelet}", expected)
+    time, height, width, channels = result.tensors[KERNEL].shape[1:]
+    expected = backbone.tubelet_embedding.tubelet_size
+    if (height, width) != expected[1:] or (time != expected[0] and not is_image):
+        _refuse(
+            "tubelet_size",
+            f"patches of {[height, width]}" if is_image else f"tubelets of {[time, height, width]}",
+            list(expected),
+        )
     if channels != backbone.tubelet_embedding.channels:
         raise CheckpointError(
             f"the file is for inputs of {channels} channels, the model gets {backbone.tubelet_embedding.channels}",
@@ -96,39 +88,32 @@ def _refuse(option: str, what: str, expected: object) -> None:
     )
 
 
-def _inflate(file: Published, backbone: ViViT) -> None:
+def _inflate(result: Translation, backbone: ViViT) -> None:
     """Make an image model's weights those of a video model that sees the central frame of each tubelet (section 3.4).
 
     In model 3 temporal attention starts from the spatial one, as ``weights.temporal_attention`` says.
     """
-    for name in [name for name in file.tensors if name.startswith(("classifier.", "pre_logits."))]:
-        file.drop(name, "it is of the image model's classes")
-    if KERNEL in file.tensors:
-        kernel, frames = file.tensors[KERNEL], backbone.tubelet_embedding.tubelet_size[0]
+    tensors = result.tensors
+    for name in [name for name in tensors if name.startswith(("head.", "backbone.pre_logits."))]:
+        result.drop(name, "it is of the image model's classes")
+    if KERNEL in tensors:
+        kernel, frames = tensors[KERNEL], backbone.tubelet_embedding.tubelet_size[0]
         zeros = torch.zeros_like(kernel)
-        file.tensors[KERNEL] = torch.cat([kernel if index == frames // 2 else zeros for index in range(frames)], dim=1)
+        tensors[KERNEL] = torch.cat([kernel if index == frames // 2 else zeros for index in range(frames)], dim=1)
     if backbone.options.model == "factorised_self_attention":
         weights = backbone.options.weights
-        zeroed = ".attn.proj." if weights and weights.temporal_attention == "zero" else None
-        for name, tensor in [item for item in file.tensors.items() if ".attn." in item[0]]:
-            copy = torch.zeros_like(tensor) if zeroed and zeroed in name else tensor
-            file.tensors[name.replace(".attn.", ".attn_time.")] = copy
+        starts_at_zero = weights is not None and weights.temporal_attention == "zero"
+        for name, tensor in [item for item in tensors.items() if ".attn." in item[0]]:
+            is_zero = starts_at_zero and ".attn.proj." in name
+            tensors[name.replace(".attn.", ".attn_time.")] = torch.zeros_like(tensor) if is_zero else tensor
 
 
 def _without_counterpart(model: Model) -> dict[str, str]:
-    """Why parameters start anew that an image model has nothing for."""
+    """Why parameters that an image model lacks start afresh."""
     video_only = r"^backbone\.(temporal_encoder|pre_logits)\.|\.norm_time\."
     names = model.state_dict()
     fresh = {name: "an image model has no counterpart" for name in names if re.search(video_only, name)}
     return fresh | {name: "the image model's classes are others" for name in names if name.startswith("head.")}
-
-
-def _place_classifier(file: Published, model: Model, result: Translation) -> None:
-    for name in [name for name in file.tensors if name.startswith("pooler.")]:
-        file.drop(name, "the published classifier does not use the pooler")
-    weight, bias = (file.keys.get(name, name) for name in CLASSIFIER)
-    classifier = {file.keys[name]: file.tensors.pop(name) for name in CLASSIFIER if name in file.tensors}
-    place_classifier(result, classifier, weight, bias, model)
 
 
 def _grid_of_file(backbone: ViViT, prefix: str) -> tuple[int, ...] | None:
@@ -142,25 +127,28 @@ def _grid_of_file(backbone: ViViT, prefix: str) -> tuple[int, ...] | None:
 
 
 def _fit_tokens(
-    file: Published, name: str, encoder: Encoder, given: tuple[int, ...] | None, source: str, result: Translation
+    result: Translation, name: str, encoder: Encoder, given: tuple[int, ...] | None, *, is_image: bool
 ) -> None:
     """Bring class token and positions to those of an encoder."""
-    table = file.tensors[f"{name}.positions"]
-    extra = int(f"{name}.class_token" in file.tensors)
-    token, places = table[:, :extra], table[:, extra:]
-    if extra and not encoder.extra:
-        file.drop(f"{name}.class_token", f"the model pools its tokens instead (classifier: {encoder.pool})")
-        token = token[:, :0]
-    grid = given or guess_grid(places.shape[1], encoder.grid, is_image=source == "vit")
-    if math.prod(grid) != places.shape[1]:
+    positions, class_token = f"{name}.positions", f"{name}.class_token"
+    table, extra = result.tensors[positions], int(class_token in result.tensors)
+    count = table.shape[1] - extra
+    grid = given or guess_grid(count, encoder.grid, is_image=is_image)
+    if math.prod(grid) != count:
         raise CheckpointError(
-            f"the file has positions of {places.shape[1]} tubelets, but backbone.weights.grid {list(grid)} has "
-            f"{math.prod(grid)}"
+            f"the file has positions of {count} tubelets, but backbone.weights.grid {list(grid)} has {math.prod(grid)}"
         )
     if grid != encoder.grid:
-        result.resized[f"backbone.{name}.positions"] = tuple(table.shape)
-        places = resize_positions(places, grid, encoder.grid)
-    file.tensors[f"{name}.positions"] = torch.cat([token, places], dim=1)
+        result.resize(positions, _resized(table, grid, encoder.grid))
+    if extra and not encoder.extra:
+        result.drop(class_token, f"the model pools its tokens instead (classifier: {encoder.pool})")
+        result.tensors[positions] = result.tensors[positions][:, 1:]
+
+
+def _resized(table: Tensor, old: tuple[int, ...], new: tuple[int, ...]) -> Tensor:
+    """Linear along each axis, corners on corners, so that an image's positions become those of every time index."""
+    old, new = ((*[1] * (3 - len(grid)), *grid) for grid in (old, new))
+    return resize_positions(table, old, new, "linear", align_corners=True)
 
 
 def guess_grid(count: int, grid: tuple[int, ...], *, is_image: bool) -> tuple[int, ...]:
@@ -186,9 +174,6 @@ def guess_grid(count: int, grid: tuple[int, ...], *, is_image: bool) -> tuple[in
     if time and not is_image and count % (height * width) == 0:
         found.append((count // (height * width), height, width))
     if len(found) != 1:
-        raise CheckpointError(
-            f"the file has positions of {count} tubelets, the model of {' x '.join(map(str, grid))}; which grid the "
-            "former are on cannot be told from their number",
-            hint="set backbone.weights.grid, e.g. to [16, 14, 14] for 32 x 224 x 224 voxels in tubelets of 2 x 16 x 16",
-        )
+        hint = "set backbone.weights.grid, e.g. to [16, 14, 14] for 32 x 224 x 224 voxels in tubelets of 2 x 16 x 16"
+        raise unknown_grid(count, grid, hint)
     return found[0]

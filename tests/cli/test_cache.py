@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             )
     labels = ["background", "x"]
     dataset = NIfTI(NIfTIOptions.model_validate({"root": tmp_path / "data", "labels": labels}))
-    monkeypatch.setattr("medvid.data.cache.lease", lambda *_: None)  # this process lives on
+    monkeypatch.setattr("medvid.data.volumes.cache.lease", lambda *_: None)  # this process lives on
     dataset.prepare([str(number) for number in range(4)], lambda *_: None)
     folder = tmp_path / "xdg" / "medvid"
     oldest = min(folder.glob("volumes/*/*"))
@@ -56,8 +56,8 @@ def test_show_and_prune(platform: Any, cache: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to delete"),
-        (["--all", "--older-than", "3"], "either all or a part"),
+        ([], "give limits or --all, not both"),
+        (["--all", "--older-than", "3"], "give limits or --all, not both"),
         (["--to-size", "many"], "--to-size many is not a size"),
     ],
 )

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,15 @@ def write_cases(count: int) -> None:
             nibabel.save(volume, Path("data", folder, f"case{number}.nii.gz"))
 
 
-def test_a_task_without_its_data_runs_on_the_sample_and_check_says_so(platform: Any, task_file: Path) -> None:
+def test_a_task_without_its_data_runs_on_the_demo_and_check_says_so(platform: Any, task_file: Path) -> None:
     code, out, _ = platform("check", task_file)
     config, plugins, parts, data, *_ = out.splitlines()
     assert code == 0
     assert config == f"config  ok  {task_file} is valid: task 'unetr_btcv'"
     assert "backbone unetr of medvid " in plugins
-    assert "segmentation of 14 labels" in parts
-    assert "the data folder does not exist: the generated sample is used" in data
-    assert "as asked: the generated sample is used" in platform("check", task_file, "--sample").out
+    assert "a class per voxel" in parts
+    assert "the data folder does not exist: the demo data is used" in data
+    assert "as asked: the demo data is used" in platform("check", task_file, "--demo").out
 
 
 def test_real_data_is_opened(platform: Any) -> None:
@@ -47,11 +48,17 @@ def test_real_data_is_opened(platform: Any) -> None:
     before = sorted(Path().rglob("*"))
     code, out, _ = platform("check", "task.yaml", "--set", "train.accelerator=cpu", "--set", "train.precision=fp32")
     assert code == 0
-    assert out.splitlines()[-3:] == [
+    *before_memory, memory = out.splitlines()
+    assert before_memory[-3:] == [
         "data    ok  data: 4 train, 1 validation cases",
         "data    ok  5 of 5 cases were opened and can be used",
         "device  ok  1 x CPU, fp32",
     ]
+    assert re.fullmatch(
+        r"memory  ok  about \d+\.\d GiB for a training step \(activations \d+\.\d GiB, weights and optimizer "
+        r"\d+\.\d GiB\), \d+\.\d GiB free",
+        memory,
+    )
     assert sorted(Path().rglob("*")) == before
 
 
@@ -86,9 +93,9 @@ def test_a_device_that_is_not_there_is_exit_6(platform: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["gone.yaml"], 2, "error[CONFIG]: the task file gone.yaml cannot be read: No such file or directory"),
+        (["gone.yaml"], 2, "error[CONFIG]: there is no task file and no recipe 'gone.yaml'"),
         (["task.yaml"], 4, "error[DATA]: dataset.root, the folder of 'nifti', does not exist: data"),
-        (["task.yaml", "--sample"], 2, "error[CONFIG]: task.yaml:2:11: dataset.name: there is no sample of 'nifti'"),
+        (["task.yaml", "--demo"], 2, "error[CONFIG]: task.yaml:2:11: dataset.name: data set 'nifti' has no demo data"),
         (["task.yaml", "--set", "backbone.name=unter"], 2, "did you mean 'unetr'?"),
         (["task.yaml", "--set", "train.stepz=1"], 2, "error[CONFIG]: --set train.stepz=1: train.stepz: unknown key"),
     ],

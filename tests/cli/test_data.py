@@ -85,7 +85,7 @@ def test_missing_files_of_a_list_are_listed_too(platform: Any) -> None:
         (["--set", "dataset.root=gone"], 4, "error[DATA]: dataset.root, the folder of 'videos', does not exist: gone"),
         (["--split", "test"], 2, "error[CONFIG]: there is no split 'test'"),
         (["--set", "dataset={name: nifti, root: data, labels: [a, b]}"], 4, "no cases found in data"),
-        (["--set", "dataset={name: kinetics, root: gone, if_missing: sample}"], 4, "does not exist"),
+        (["--set", "dataset={name: kinetics, root: gone, if_missing: demo, cache: empty}"], 4, "does not exist"),
     ],
 )
 def test_what_cannot_be_checked(platform: Any, arguments: list[str], code: int, message: str) -> None:
@@ -156,4 +156,4 @@ def test_videos_are_reencoded_and_failures_listed(platform: Any) -> None:
 def test_videos_are_not_reencoded_into_a_file(platform: Any, output: str) -> None:
     result = platform("data", "prepare", "data", "-o", output)
     assert result.code == 2
-    assert "task.yaml is a file; give a folder" in result.err
+    assert "task.yaml is a file, not a folder" in result.err

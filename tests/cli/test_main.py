@@ -10,23 +10,25 @@ from medvid.cli import main as cli
 from medvid.errors import NumericError
 
 MEASURE = """
-import resource, sys, time
-from medvid.cli.main import main
-main(sys.argv[1:])
+import resource, sys
+{}
 usage = resource.getrusage(resource.RUSAGE_SELF)
-heavy = {"torch", "numpy", "monai", "mlflow", "nibabel", "scipy", "lightning_fabric"} & set(sys.modules)
+heavy = {{"torch", "numpy", "monai", "mlflow", "nibabel", "scipy", "lightning_fabric"}} & set(sys.modules)
 print(usage.ru_utime + usage.ru_stime, *heavy, file=sys.stderr)
 """
+LIBRARIES = MEASURE.format("import pydantic, rich.console, typer")
+COMMAND = MEASURE.format("from medvid.cli.main import main; main(sys.argv[1:])")
 
 
 @pytest.mark.parametrize(
-    ("command", "limit"), [("--help", 0.3), ("plugins list", 0.4), ("check --help", 0.3), ("cache", 0.4)]
+    ("command", "limit"), [("--help", 1.5), ("plugins list", 3), ("check --help", 2.5), ("cache", 2.5)]
 )
 def test_light_commands_are_fast_and_import_nothing_heavy(python: Any, command: str, limit: float) -> None:
-    # CPU time, and the best of three, since tests share the machine.
-    shown = [python(MEASURE, *command.split()).err.split() for _ in range(3)]
-    assert min(float(seconds) for seconds, *_ in shown) < limit
-    assert all(heavy == [] for _, *heavy in shown)
+    # A multiple of what their libraries take: seconds are longer where others share the cores. The best of three each.
+    shown = [[python(LIBRARIES).err.split(), python(COMMAND, *command.split()).err.split()] for _ in range(3)]
+    libraries, ours = (min(float(seconds) for seconds, *_ in each) for each in zip(*shown, strict=True))
+    assert ours < limit * libraries
+    assert all(heavy == [] for _, (_, *heavy) in shown)
 
 
 def test_help_names_every_command_and_its_module_exists(platform: Any) -> None:
@@ -91,7 +93,7 @@ def test_global_options_stand_before_or_behind_the_command(platform: Any, third_
         ["plugins", "list", "--plugins", file],
         ["plugins", f"--plugins={file}", "list"],
     ):
-        assert "enabled" in platform(*arguments).out
+        assert "[ext 1.0]" in platform(*arguments).out
 
 
 def test_what_is_logged_is_shown_once(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ def test_it_shows_a_row_for_each_backbone_and_head(platform: Callable[..., Any])
     result = platform("matrix")
     assert result.code == 0
     heading, *rows = result.out.splitlines()
-    assert heading.split() == ["backbone", "head", "image", "volume", "video"]
-    [row] = [row for row in rows if row.split()[:2] == ["unetr", "pixel"]]
+    assert heading.split() == ["backbone", "head", "where", "what", "image", "volume", "video"]
+    [row] = [row for row in rows if row.split()[:4] == ["unetr", "pixel", "voxel", "class"]]
     assert row.split("  ")[-1].strip() == "with frames as slices"
     assert "train" in rows[-1]
 
@@ -20,8 +20,10 @@ def test_json_says_what_was_tried(platform: Callable[..., Any]) -> None:
     [cell] = [
         cell
         for cell in cells
-        if (cell["backbone"], cell["head"], cell["layout"]) == ("transunet", "unetr_decoder", "volume")
+        if (cell["backbone"], cell["head"], cell["axes"], cell["what"])
+        == ("transunet", "unetr_decoder", "volume", "class")
     ]
     assert cell["trains"]
-    assert (cell["task"], cell["manner"], cell["input_size"]) == ("segmentation", "slice by slice", [32, 32, 4])
+    assert cell["where"] == "voxel"
+    assert (cell["manner"], cell["input_size"]) == ("slice by slice", [32, 32, 4])
     assert cell["backbone_options"]["img_size"] == [32, 32]

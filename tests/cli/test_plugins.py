@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from medvid.plugin import BackboneSpec, hookimpl
 def medvid_components():
     yield BackboneSpec(
         name="wavelet", target="no.such:Wavelet", config="medvid_unetr.config:UNETROptions", summary="a wavelet net",
-        layouts=("volume",), features=("maps",), paper="Nobody, Journal of Examples, 2024",
+        axes=("volume",), features=("maps",), paper="Nobody, Journal of Examples, 2024",
     )
 """
 
@@ -21,16 +22,23 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def row(text: str, name: str) -> list[str]:
-    return next(line.split() for line in text.splitlines() if line.startswith(f"{name} "))
+def section(text: str, kind: str) -> dict[str, str]:
+    """What is said of each component of a kind."""
+    lines = text.partition(f"\n{kind}\n")[2].partition("\n\n")[0].splitlines()
+    return {name: rest.strip() for name, _, rest in (line.strip().partition(" ") for line in lines)}
 
 
-def test_components_and_observers_are_listed_with_their_origin(platform: Any) -> None:
-    result = platform("plugins", "list")
+def test_components_and_listeners_are_listed_by_kind_within_100_columns(platform: Any, third_party: Any) -> None:
+    third_party.install("ext", BACKBONE.replace("a wavelet net", "a wavelet net " + "of many words " * 20))
+    result = platform("plugins", "list", "--plugins", third_party.allow())
     assert result.code == 0
-    assert row(result.out, "unetr")[1:3] == ["backbone", "medvid"]
-    assert row(result.out, "btcv")[1] == "dataset"
-    assert row(result.out, "mlflow")[1] == "observer"
+    assert result.out.startswith(f"built into medvid {version('medvid')}, unless another origin is named\n")
+    assert section(result.out, "backbone")["wavelet"].startswith("a wavelet net of many words")
+    assert section(result.out, "backbone")["wavelet"].endswith("...  [ext 1.0]")
+    assert "[" not in section(result.out, "backbone")["unetr"]
+    assert "btcv" in section(result.out, "dataset")
+    assert {"console", "mlflow"} == set(section(result.out, "listener"))
+    assert max(map(len, result.out.partition("\n\nplugin ")[0].splitlines())) <= 100
 
 
 def test_what_is_not_loaded_is_listed_with_the_reason_or_the_way(platform: Any, third_party: Any) -> None:
@@ -40,7 +48,7 @@ def test_what_is_not_loaded_is_listed_with_the_reason_or_the_way(platform: Any, 
     result = platform("plugins", "list", "--plugins", third_party.plugins_file)
     assert f"plugin broken of broken 1.0 is broken: ZeroDivisionError: division by zero ({module}:2)" in result.out
     assert "plugin fresh of fresh 1.0 is installed, not enabled: platform plugins add fresh" in result.out
-    assert "broken" in row(result.out, "broken")
+    assert "broken" not in section(result.out, "listener")
 
 
 def test_an_unusable_allow_list_is_told(platform: Any, tmp_path: Path) -> None:
@@ -72,7 +80,7 @@ def test_show_tells_all_about_a_component(platform: Any, third_party: Any) -> No
         "backbone wavelet",
         "  from: plugin ext of ext 1.0",
         "  paper: Nobody, Journal of Examples, 2024",
-        "  layouts: volume",
+        "  axes: volume",
         "    img_size: tuple[int, ...] (required)",
         "    patch_size: int = 16",
         "        Edge length of a patch.",
@@ -91,11 +99,23 @@ def test_show_tells_all_about_a_plugin(platform: Any, third_party: Any) -> None:
     assert platform("plugins", "show", "nothing").code == 2
 
 
+def test_show_tells_kinds_apart(platform: Any) -> None:
+    assert platform("plugins", "show", "backbone", "unetr").out.startswith("backbone unetr\n")
+    assert "there is no head 'unetr'" in platform("plugins", "show", "head", "unetr").err
+    assert "the kinds are dataset, backbone, head" in platform("plugins", "show", "brain", "unetr").err
+
+
+def test_show_refers_to_the_components_that_options_name(platform: Any) -> None:
+    lines = platform("plugins", "show", "stam").out.splitlines()
+    assert "    frame: backbone, by name (required)" in lines
+    assert not any(line.startswith("    frame.") for line in lines)
+
+
 def test_an_editable_plugin_is_marked(platform: Any, third_party: Any) -> None:
     third_party.install("ext", BACKBONE)
     (third_party.folder / "ext-1.0.dist-info" / "direct_url.json").write_text('{"dir_info": {"editable": true}}')
     file = third_party.allow()
-    assert "enabled (editable)" in platform("plugins", "list", "--plugins", file).out
+    assert "[ext 1.0, editable]" in platform("plugins", "list", "--plugins", file).out
     found = json.loads(platform("plugins", "list", "--json", "--plugins", file).out)["plugins"]
     assert [plugin["name"] for plugin in found if plugin["editable"]] == ["ext"]
     assert "  verified: no: it is editable" in platform("plugins", "show", "ext", "--plugins", file).out.splitlines()
@@ -112,7 +132,8 @@ def test_fifty_distributions_are_listed_and_unlisted_ones_never_run(
     third_party.install("evil", f"open({str(tmp_path / 'trace')!r}, 'w')")
     result = platform("plugins", "list", "--plugins", third_party.plugins_file)
     assert result.code == 0
-    assert all(row(result.out, f"net{number}")[-4] == "enabled" for number in range(3, 50))
+    listed = section(result.out, "backbone")
+    assert all(listed[f"net{number}"].endswith(f"[ext{number} 1.0]") for number in range(3, 50))
     for name, reason in (("ext0", "ZeroDivisionError"), ("ext1", "ModuleNotFoundError"), ("ext2", "SystemExit: 0")):
         assert f"plugin {name} of {name} 1.0 is broken: {reason}" in result.out
     assert not (tmp_path / "trace").exists()
@@ -120,7 +141,7 @@ def test_fifty_distributions_are_listed_and_unlisted_ones_never_run(
 
 def check(platform: Any, third_party: Any, task: Path, backbone: str) -> Any:
     overrides = ["--set", f"backbone.name={backbone}", "--set", "dataset.root=absent", "--set", "tracking={}"]
-    return platform("check", task, *overrides, "--sample", "--plugins", third_party.plugins_file)
+    return platform("check", task, *overrides, "--demo", "--plugins", third_party.plugins_file)
 
 
 def test_two_plugins_of_one_component_are_both_named_and_stop_only_tasks_that_use_it(
@@ -134,7 +155,7 @@ def test_two_plugins_of_one_component_are_both_named_and_stop_only_tasks_that_us
     assert "two plugins contribute a backbone named 'wavelet'" in result.err
     assert "ext-a 1.0 and by plugin ext-b of ext-b 1.0" in result.err
     assert "hint: platform plugins remove ext-a or platform plugins remove ext-b" in result.err
-    assert platform("check", task_file, "--sample", "--plugins", third_party.plugins_file).code == 0
+    assert platform("check", task_file, "--demo", "--plugins", third_party.plugins_file).code == 0
     listed = platform("plugins", "list", "--plugins", third_party.plugins_file).out
     assert "backbone 'wavelet' is also contributed by plugin ext-b of ext-b 1.0" in listed
 
@@ -186,4 +207,4 @@ def test_a_plugin_that_is_not_what_was_allowed_is_refused_before_import(
     assert result.code == 3
     assert f"plugin ext of ext 1.0 is refused: {reason}" in result.err or reason in result.err
     assert "imported" not in result.err
-    assert platform("check", task_file, "--sample", "--plugins", third_party.plugins_file).code == 0
+    assert platform("check", task_file, "--demo", "--plugins", third_party.plugins_file).code == 0

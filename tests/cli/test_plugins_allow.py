@@ -12,7 +12,7 @@ from medvid.plugin import BackboneSpec, hookimpl
 
 @hookimpl
 def medvid_components():
-    yield BackboneSpec(name="wavelet", target="a:b", config="a:c", layouts=("volume",), features=("maps",))
+    yield BackboneSpec(name="wavelet", target="a:b", config="a:c", axes=("volume",), features=("maps",))
 """
 FILE = Path("plugins.toml")
 
@@ -40,7 +40,7 @@ def test_an_added_plugin_is_used_until_it_changes(platform: Any, third_party: An
     module = third_party.install("ext", SOURCE)
     third_party.install("other", "")
     assert platform("plugins", "add", "ext").code == 0
-    assert "  enabled" in listed(platform)
+    assert "[ext 1.0]" in listed(platform)
     assert platform("plugins", "add", "other").code == 0
     assert set(entries()) == {"ext", "other"}
 
@@ -65,7 +65,7 @@ def test_add_shows_what_will_be_trusted_then_what_it_contributes(platform: Any, 
         "source        https://example.org/ext.whl",
         f"files         2, RECORD sha256 {digest}",
         "entry point   ext = ext",
-        "It is imported by every command from now on, with your rights; the list is no sandbox.",
+        "Every command will import it, with your permissions; the list is not a sandbox.",
         "plugins.toml: ext allowed",
         "ext: backbone wavelet",
     ]
@@ -89,7 +89,7 @@ def test_a_plugin_that_cannot_be_used_is_told_when_it_is_added(platform: Any, th
         result = platform("plugins", "add", name)
         assert result.code == 3
         assert reason in result.err
-        assert f"hint: mend it, or take it out again: platform plugins remove {name}" in result.err
+        assert f"hint: fix it, or remove it again: platform plugins remove {name}" in result.err
 
 
 def test_names_that_mean_nothing_or_too_much(platform: Any, third_party: Any) -> None:
@@ -150,7 +150,7 @@ def test_lock_pins_what_is_installed_and_shows_what_changes(platform: Any, third
     FILE.write_text(FILE.read_text().replace('"ranged"\nversion = "==1.0"', '"ranged"\nversion = ">=1,<2"'))
     before = FILE.read_text()
     assert platform("plugins", "lock", "--check").code == 0
-    assert platform("plugins", "lock").out == f"{FILE.absolute()}: 3 plugins, 0 pinned anew\n"
+    assert platform("plugins", "lock").out == f"{FILE.absolute()}: 3 plugins, 0 pinned again\n"
     assert FILE.read_text() == before
 
     old = entries()
@@ -158,8 +158,8 @@ def test_lock_pins_what_is_installed_and_shows_what_changes(platform: Any, third
     upgrade(third_party, "ranged", "1.5")
     checked = platform("plugins", "lock", "--check")
     assert checked.code == 3
-    assert "2 of 3 plugins differ" in checked.err
-    assert "hint: reinstall what was locked, or lock what is installed: platform plugins lock" in checked.err
+    assert "2 of 3 plugins" in checked.err
+    assert "hint: reinstall the locked versions, or lock the installed ones: platform plugins lock" in checked.err
     assert FILE.read_text() == before
 
     result = platform("plugins", "lock")
@@ -171,7 +171,7 @@ def test_lock_pins_what_is_installed_and_shows_what_changes(platform: Any, third
     assert checked.out.splitlines() == result.out.splitlines()[:-1]
     assert [new[name]["version"] for name in ("ext", "ranged", "same")] == ["==2.0", ">=1,<2", "==1.0"]
     assert new["same"] == old["same"]
-    assert "  enabled" in listed(platform)
+    assert "[ext 2.0]" in listed(platform)
     assert platform("plugins", "lock", "--check").code == 0
 
 

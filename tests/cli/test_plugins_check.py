@@ -10,7 +10,7 @@ from medvid.plugin import Example, HeadSpec, hookimpl
 def medvid_components():
     yield HeadSpec(
         name="unsummed", target="medvid_heads.pixel:PixelHead", config="medvid_heads.config:PixelHeadOptions",
-        task="segmentation", needs=("maps",), layouts=("image",), exceptions={exceptions},
+        where="voxel", needs=("maps",), axes=("image",), exceptions={exceptions},
     )
 """
 

@@ -29,7 +29,7 @@ def test_a_listener_from_wheel_to_removal(platform: Any, third_party: Any, insta
     with Path("runs/tiny/leaderboard.csv").open() as file:
         (row,) = csv.DictReader(file)
     summary = read_json(folder / "summary.json")
-    assert (row["rank"], row["run"], row["data"]) == ("1", folder.name, "sample")
+    assert (row["rank"], row["run"], row["data"]) == ("1", folder.name, "demo")
     assert float(row["dice"]) == summary["metrics"]["dice"]
     assert summary["plugins"]["medvid-leaderboard"] == "1.0.0"
 
@@ -50,7 +50,7 @@ def test_the_example_is_as_short_as_it_says() -> None:
 def test_the_docs_say_what_the_allow_list_is_and_is_not() -> None:
     text = " ".join((REPOSITORY / "docs" / "plugins.md").read_text().split())
     for said in (
-        "**It is no sandbox.** A plugin is code that runs with your rights",
+        "**It is not a sandbox.** A plugin is code that runs with your permissions",
         "It does not stop a malicious package",
         "`.pth` file",
         "as another user or in a container",

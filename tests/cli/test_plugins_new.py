@@ -10,7 +10,22 @@ from typing import Any
 
 import pytest
 
-KINDS = ["backbone", "head", "dataset", "listener"]
+from medvid.plugin.kinds import KINDS
+
+CODE = {
+    "backbone": ["model"],
+    "head": ["head"],
+    "dataset": ["data", "demo"],
+    "loss": ["loss"],
+    "transform": ["transform"],
+    "optimizer": ["optimizer"],
+    "protocol": ["protocol"],
+    "format": ["format"],
+    "listener": [],
+}
+"""Modules of a new plugin, beside plugin.py and config.py, by what it contributes."""
+NOT_NAMED_BY_TASKS = ("format",)
+"""Kinds that a task need not name, so that there is none to write."""
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -37,17 +52,21 @@ def in_folder(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(call, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_there_is_a_new_plugin_for_every_kind() -> None:
+    assert set(CODE) == {*KINDS, "listener"}
+
+
+@pytest.mark.parametrize("kind", CODE)
 def test_a_new_plugin_is_complete_and_clean(create: Any, kind: str) -> None:
     project = create(kind)
     found = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
-    code = {"backbone": ["model"], "head": ["head"], "dataset": ["data", "sample"], "listener": []}[kind]
+    code = CODE[kind]
     options = ["config"] if code else []
     assert found == {
         "README.md",
         "pyproject.toml",
         "tests/test_conformance.py" if code else "tests/test_listener.py",
-        *(["task.yaml"] if code else []),
+        *(["task.yaml"] if code and kind not in NOT_NAMED_BY_TASKS else []),
         *(f"src/medvid_{kind}_demo/{name}.py" for name in ["__init__", "plugin", *options, *code]),
     }
     about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
@@ -66,7 +85,7 @@ def test_a_new_plugin_is_complete_and_clean(create: Any, kind: str) -> None:
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("kind", ["backbone", "head", "dataset"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_component_keeps_to_the_contract_and_trains(
     platform: Any, create: Any, install_project: Any, kind: str
 ) -> None:
@@ -78,14 +97,16 @@ def test_a_new_component_keeps_to_the_contract_and_trains(
     assert checked.code == 0, checked.out
     assert "failed" not in checked.out
     assert "declared" not in checked.out
-    small = ["train.steps=3", "train.batch_size=2", "sample.generate.train=4", "sample.generate.test=1"]
+    if kind in NOT_NAMED_BY_TASKS:
+        return
+    small = ["train.steps=3", "train.batch_size=2", "demo.generate.train=4", "demo.generate.test=1"]
     small += ["evaluation.every=3", "evaluation.figures=0", "dataset.size=[32,32]"]
-    small += [] if kind == "backbone" else ["backbone.img_size=[32,32]"]
+    small += [] if kind == "backbone" else ["backbone.img_size=[32,32]"]  # the others come with a small UNETR
     overrides = [word for value in small for word in ("--set", value)]
-    trained = platform("run", project / "task.yaml", "--sample", *overrides)
+    trained = platform("run", project / "task.yaml", "--demo", *overrides)
     assert trained.code == 0, trained.err
     assert "finished in" in trained.out
-    assert "put back" not in trained.err
+    assert "restored" not in trained.err
 
 
 def test_a_new_plugins_own_tests_pass_once_it_is_installed(platform: Any, create: Any, install_project: Any) -> None:
@@ -107,14 +128,14 @@ def test_names_become_those_of_python(platform: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a b", "'a b' is no name of a distribution"),
-        ("../evil", "is no name of a distribution"),
+        ("a b", "'a b' is not a valid distribution name"),
+        ("../evil", "is not a valid distribution name"),
         ("-wave", "No such option"),
         ("medvid-3d", "'3d'"),
         ("class", "'class'"),
-        ("json", "there is a package 'json' already"),
-        ("medvid", "there is a package 'medvid' already"),
-        ("medvid-unetr", "there is a package 'medvid_unetr' already"),
+        ("json", "would hide the existing package 'json'"),
+        ("medvid", "would hide the existing package 'medvid'"),
+        ("medvid-unetr", "would hide the existing package 'medvid_unetr'"),
         ("my-unetr", ""),
         ("unetr", "plugin unetr of medvid"),
     ],
@@ -125,6 +146,13 @@ def test_a_name_that_would_not_work_is_refused(platform: Any, name: str, message
     assert message in result.err
     if message:
         assert not any(path.is_dir() for path in Path().iterdir())
+
+
+def test_an_unknown_kind_is_refused(platform: Any) -> None:
+    result = platform("plugins", "new", "medvid-wave", "--kind", "hed")
+    assert result.code == 2
+    assert "there is no kind 'hed'" in result.err
+    assert "the kinds are dataset, backbone, head, loss" in result.err
 
 
 def test_an_existing_folder_is_left_alone(platform: Any, create: Any) -> None:

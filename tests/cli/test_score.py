@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from medvid.cli.main import main
-from medvid.data.mask_files import write_mask
+from medvid.data.images.masks import write_mask
+from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.evaluation.mask_pairs import pair_masks
 
 LABELS = ("--labels", "background,one,two")
@@ -71,9 +72,29 @@ def test_another_protocol_scores_by_its_own_definitions() -> None:
 
 
 @pytest.mark.usefixtures("volumes")
+def test_a_protocol_takes_the_options_that_it_has_in_a_task() -> None:
+    block = "{name: medvid, regions: {any: [1, 2]}, further: [volume, lesions]}"
+    assert main(["score", "ours", "truth", *LABELS, "--protocol", block, "--tolerance", "3"]) == 0
+    rows = {row["case"]: row for row in rows_of(Path("scores"))}
+    assert [row["label"] for row in rows.values()] == ["any", "any", "any"]
+    assert (float(rows["b"]["dice"]), float(rows["a"]["volume_error_ml"])) == (1.0, 0.0)
+    assert float(rows["c"]["volume_error_ml"]) == pytest.approx(-0.128)  # 64 voxels of 2 mm^3
+    assert [float(row["lesion_f1"]) for row in rows.values()] == [1.0, 1.0, 0.0]
+    summary = json.loads(Path("scores/summary.json").read_text())
+    assert (summary["protocol"], summary["options"]["tolerance"]) == ("medvid", 3.0)
+    assert any(note.startswith("volume error is") for note in summary["notes"])
+
+
+@pytest.mark.usefixtures("volumes")
+def test_regions_of_labels_that_do_not_exist_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "ours", "truth", *LABELS, "--protocol", "brats"]) == 2
+    assert "regions.WT has the label 3, but the labels are 0 background, 1 one, 2 two" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("volumes")
 def test_a_protocol_on_the_grid_of_a_model_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "ours", "truth", *LABELS, "--protocol", "unetr"]) == 2
-    assert "medvid, transunet" in capfd.readouterr().err
+    assert "such as medvid" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -117,7 +138,7 @@ def test_every_file_is_accounted_for(volumes: Path, capfd: pytest.CaptureFixture
 def test_names_as_medvid_and_btcv_have_them(tmp_path: Path) -> None:
     for name in ("ours/img0001.nii.gz", "truth/label0001.nii.gz", "ours/img0002.nii", "truth/label0002.nii.gz"):
         write(tmp_path / name, box(1))
-    pairs, _ = pair_masks(tmp_path / "ours", tmp_path / "truth")
+    pairs, _ = pair_masks(tmp_path / "ours", tmp_path / "truth", shipped_formats())
     assert [(pair.prediction.name, pair.truth.name) for pair in pairs] == [
         ("img0001.nii.gz", "label0001.nii.gz"), ("img0002.nii", "label0002.nii.gz"),
     ]  # fmt: skip
@@ -223,3 +244,19 @@ def test_predictions_with_other_labels_are_refused_or_said(volumes: Path, capfd:
     notes = json.loads(Path("scores/summary.json").read_text())["notes"]
     assert sum("has other labels" in note for note in notes) == 2
     assert "'liver' (id 0) taken for the background and left out" in notes[0]
+
+
+def test_masks_of_several_formats_are_scored_by_their_names(working_directory: Path) -> None:
+    """A label map of NIfTI against Slicer's segments, whose values are not those of the labels."""
+    write(working_directory / "ours/a.nii.gz", box(3, 2))
+    (working_directory / "truth").mkdir()
+    header = (
+        "NRRD0004\ntype: uint8\ndimension: 3\nspace: RAS\nsizes: 12 10 8\nspace directions: (2,0,0) (0,1,0) (0,0,1)\n"
+        "encoding: raw\nspace origin: (0,0,0)\nSegment0_Name:=Two\nSegment0_LabelValue:=7\n\n"
+    )
+    truth = (7 * (box(2) > 0)).astype(np.uint8).tobytes(order="F")
+    (working_directory / "truth/a.seg.nrrd").write_bytes(header.encode() + truth)
+    assert main(["score", "ours", "truth", *LABELS]) == 0
+    rows = {row["label"]: row for row in rows_of(Path("scores"))}
+    assert float(rows["two"]["dice"]) == pytest.approx(0.75)
+    assert rows["one"]["state"] == "absent"

@@ -9,10 +9,13 @@ import pytest
 
 from medvid.config.load import load_task
 from medvid.config.task import Task
-from medvid.plugin import BackboneSpec, DatasetSpec, HeadSpec, hookspecs
+from medvid.evaluation import plugin as protocols
+from medvid.losses import plugin as losses
+from medvid.plugin import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, hookspecs
 from medvid.plugin.allowlist import AllowList
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.host import Host
+from medvid.training.optimizers import plugin as optimizers
 
 TASK = (Path(__file__).parent / "toy.yaml").read_text()
 
@@ -22,21 +25,24 @@ def _spec(kind: type, name: str, options: str, **more: Any) -> Any:
 
 
 SPECS = (
-    _spec(BackboneSpec, "net", "Net", layouts=("volume",), features=("maps",)),
-    _spec(BackboneSpec, "othernet", "OtherNet", layouts=("volume", "video"), features=("embedding",)),
-    _spec(BackboneSpec, "flat", "Net", layouts=("image",), features=("maps", "embedding")),
-    _spec(BackboneSpec, "both", "Net", layouts=("image", "volume"), features=("maps", "embedding")),
-    _spec(BackboneSpec, "clumsy", "Clumsy", layouts=("volume",), features=("maps",)),
-    _spec(BackboneSpec, "gone", "Gone", layouts=("volume",), features=("maps",)),
-    _spec(BackboneSpec, "unfit", "No", layouts=("volume",), features=("maps",)),
-    _spec(HeadSpec, "pixel", "Pixel", task="segmentation", needs=("maps",), layouts=("volume",)),
-    _spec(HeadSpec, "pooled", "Pixel", task="classification", needs=("maps", "embedding")),
-    _spec(HeadSpec, "still", "Pixel", task="classification", needs=("maps", "embedding"), layouts=("image",)),
+    _spec(BackboneSpec, "net", "Net", axes=("volume",), features=("maps",)),
+    _spec(BackboneSpec, "othernet", "OtherNet", axes=("volume", "video"), features=("embedding",)),
+    _spec(BackboneSpec, "flat", "Net", axes=("image",), features=("maps", "embedding")),
+    _spec(BackboneSpec, "both", "Net", axes=("image", "volume"), features=("maps", "embedding")),
+    _spec(BackboneSpec, "clumsy", "Clumsy", axes=("volume",), features=("maps",)),
+    _spec(BackboneSpec, "gone", "Gone", axes=("volume",), features=("maps",)),
+    _spec(BackboneSpec, "unfit", "No", axes=("volume",), features=("maps",)),
+    _spec(HeadSpec, "pixel", "Pixel", where="voxel", needs=("maps",), axes=("volume",)),
+    _spec(HeadSpec, "pooled", "Pixel", where="case", needs=("maps", "embedding")),
+    _spec(HeadSpec, "still", "Pixel", where="case", needs=("maps", "embedding"), axes=("image",)),
     _spec(
-        DatasetSpec, "scans", "Scans", layout="volume", task="segmentation",
-        sample="toy_code:generate", sample_config="toy_components:PhantomOptions",
+        DatasetSpec, "scans", "Scans", axes="volume", where="voxel", what=("class",),
+        demo="toy_code:generate", demo_config="toy_components:PhantomOptions",
     ),
-    _spec(DatasetSpec, "clips", "Clips", layout="video", task="classification"),
+    _spec(DatasetSpec, "clips", "Clips", axes="video", where="case", what=("class",)),
+    *losses.medvid_components(),
+    *optimizers.medvid_components(),
+    *protocols.medvid_components(),
 )  # fmt: skip
 
 
@@ -45,10 +51,10 @@ def make_toy_host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Host]:
     """Make a host of toy components, leaving some out."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
-    def make(*without: str) -> Host:
+    def make(*without: str, more: tuple[ComponentSpec, ...] = ()) -> Host:
         manager = pluggy.PluginManager("medvid")
         manager.add_hookspecs(hookspecs)
-        specs = tuple(spec for spec in SPECS if spec.name not in without)
+        specs = tuple(spec for spec in (*SPECS, *more) if spec in more or spec.name not in without)
         return Host(AllowList(), manager, (PluginStatus("toy", "toy", "1.0", "enabled", components=specs),))
 
     return make

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from medvid.config.compatibility import check_compatible, check_weights_exist
+from medvid.config.checked import check_task
+from medvid.config.compatibility import check_weights_exist
 from medvid.config.load import load_task
 from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError, DataError
@@ -17,7 +18,7 @@ CLIPS = {"dataset": {"name": "clips", "root": "data"}, "backbone": {"name": "oth
 
 @pytest.mark.parametrize("overrides", [{}, CLIPS])
 def test_parts_that_fit_need_no_word(load: Load, host: Host, overrides: dict[str, Any]) -> None:
-    assert check_compatible(load(overrides=overrides), host) == ()
+    assert check_task(load(overrides=overrides), host).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,12 @@ def test_parts_that_fit_need_no_word(load: Load, host: Host, overrides: dict[str
     [
         (
             {"head": {"name": "pooled"}},
-            "head 'pooled' is for classification, but data set 'scans' is labelled for segmentation",
-            "heads for segmentation: pixel",
+            "head 'pooled' predicts a class per case, but data set 'scans' is annotated with a class per voxel",
+            "heads that predict a class per voxel: pixel",
         ),
         (
             {"backbone": {"name": "othernet"}},
-            "head 'pixel' works from maps, but backbone 'othernet' gives only embedding",
+            "head 'pixel' needs maps, but backbone 'othernet' returns only embedding",
             "",
         ),
         (
@@ -61,7 +62,7 @@ def test_parts_that_do_not_fit_are_refused_with_a_sentence(
     load: Load, host: Host, overrides: dict[str, Any], sentence: str, hint: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_compatible(load(overrides=overrides), host)
+        check_task(load(overrides=overrides), host)
     assert sentence in str(caught.value)
     assert caught.value.hint == hint
 
@@ -83,17 +84,17 @@ def test_a_backbone_serves_other_layouts_and_it_is_said(
     base = CLIPS if dataset == "clips" else {}
     data = {"dataset": {"name": dataset, "root": "data", "patch": [4, 6, 8]}}
     task = load(overrides=base | data | {"backbone": backbone})
-    assert check_compatible(task, host) == (note,)
+    assert check_task(task, host).notes == (note,)
 
 
 def test_classes_may_be_more_than_a_label_map_has(load: Load, host: Host) -> None:
     many = CLIPS | {"dataset": {"name": "clips", "root": "data", "labels": [str(n) for n in range(400)]}}
-    assert check_compatible(load(overrides=many), host) == ()
+    assert check_task(load(overrides=many), host).notes == ()
 
 
 def test_what_is_wrong_with_the_data_is_said_by_the_data_set(load: Load, host: Host) -> None:
     with pytest.raises(DataError, match=r"dataset\.json is missing"):
-        check_compatible(load(overrides={"dataset.labels": ["read"]}), host)
+        check_task(load(overrides={"dataset.labels": ["read"]}), host)
 
 
 VIDEO = """
@@ -119,10 +120,10 @@ def test_clips_of_evaluation_have_to_fit_too(tmp_path: Path, backbone: str, sent
     path.write_text(VIDEO % backbone)
     task = load_task(path, host)
     if sentence is None:
-        assert check_compatible(task, host) == ()
+        assert check_task(task, host).notes == ()
         return
     with pytest.raises(ConfigError, match=sentence) as caught:
-        check_compatible(task, host)
+        check_task(task, host)
     assert "dataset.test_frames" in caught.value.hint
 
 
@@ -131,7 +132,7 @@ def test_published_weights_have_to_be_there(tmp_path: Path) -> None:
     weights = "weights: {source: timm, path: gone.safetensors}"
     path.write_text(VIDEO % STAM.replace("embed_dim: 192", f"embed_dim: 192, {weights}"))
     with pytest.raises(CheckpointError, match=r"gone\.safetensors: no such file"):
-        check_weights_exist(load_task(path, host).backbone)
+        check_weights_exist(load_task(path, host))
 
 
 TASKS = Path(__file__).parents[2] / "tasks"
@@ -140,29 +141,31 @@ TASKS = Path(__file__).parents[2] / "tasks"
 @pytest.mark.parametrize(("override", "refused"), [("train.accumulate=2", True), ("train.devices=2", False)])
 def test_a_dice_of_the_whole_batch_is_not_accumulated(override: str, refused: bool) -> None:
     host = make_host()
-    task = load_task(TASKS / "unetr_btcv.yaml", host, sample=True, overrides=["head.loss.batch=true", override])
+    task = load_task(
+        TASKS / "unetr_btcv.yaml", host, demo=True, overrides=["head.loss={name: dice_ce, batch: true}", override]
+    )
     if not refused:
-        check_compatible(task, host)
+        check_task(task, host)
         return
     with pytest.raises(ConfigError, match=r"head.loss.batch is true.*train.accumulate is 2"):
-        check_compatible(task, host)
+        check_task(task, host)
 
 
 def test_mixing_batches_of_one_case_is_said_to_do_nothing() -> None:
     host = make_host()
     overrides = ["dataset.classes=[jumping, swimming]", "head.mix.mixup=0.8", "train.batch_size=1"]
-    task = load_task(TASKS / "mvit_kinetics.yaml", host, sample=True, overrides=overrides)
-    assert any("nothing will be mixed" in note for note in check_compatible(task, host))
+    task = load_task(TASKS / "mvit_kinetics.yaml", host, demo=True, overrides=overrides)
+    assert any("nothing will be mixed" in note for note in check_task(task, host).notes)
 
 
 @pytest.mark.parametrize(("weights", "refused"), [("[1, 2]", False), ("[1, 2, 3]", True)])
 def test_class_weights_are_counted_before_anything_is_loaded(weights: str, refused: bool) -> None:
     host = make_host()
-    overrides = ["dataset.classes=[jumping, swimming]", f"head.loss.class_weights={weights}"]
-    task = load_task(TASKS / "mvit_kinetics.yaml", host, sample=True, overrides=overrides)
+    overrides = ["dataset.classes=[jumping, swimming]", f"head.loss={{name: ce, class_weights: {weights}}}"]
+    task = load_task(TASKS / "mvit_kinetics.yaml", host, demo=True, overrides=overrides)
     if not refused:
-        check_compatible(task, host)
+        check_task(task, host)
         return
     with pytest.raises(ConfigError, match="class_weights has 3 weights, the data set 2 labels") as caught:
-        check_compatible(task, host)
+        check_task(task, host)
     assert "jumping, swimming" in caught.value.hint

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from medvid.config.load import data_problem, dump_task, load_task
-from medvid.config.sample import sample_folder
-from medvid.config.task import AppliedSample, Poly, Task, TrainOptions, WarmupCosine
-from medvid.config.variables import is_secret_variable
-from medvid.errors import ConfigError, PluginError
+from medvid.config.demo import demo_folder
+from medvid.config.early import check_data
+from medvid.config.load import dump_task, load_task
+from medvid.config.task import AppliedDemo, Poly, Task, TrainOptions, WarmupCosine
+from medvid.errors import ConfigError, DataError, PluginError
+from medvid.redaction import is_secret_variable
 
 TASKS = sorted((Path(__file__).parents[2] / "tasks").glob("*.yaml"))
 TASK = (Path(__file__).parent / "toy.yaml").read_text()
@@ -34,7 +35,7 @@ def test_a_task_is_validated_by_its_components(load: Load) -> None:
     assert task.backbone.model_dump() == {"name": "net", "weights": None, "width": 16, "sizes": (), "norm": "batch"}
     assert task.train.optimizer.lr == 1e-4
     assert task.evaluation.split == "validation"
-    assert task.sample is None
+    assert task.demo is None
 
 
 ONE_PROBLEM = {
@@ -62,28 +63,30 @@ ONE_PROBLEM = {
         "othernet, unfit",
     },
     "head: {name: pixel}": {
-        "head: pixel": "task.yaml:8:1: head: should be a block of options with a name, got 'pixel'",
+        "head: 3": "task.yaml:8:1: head: should be a block of options with a name, got 3",
+        "head: pixl": "task.yaml:8:1: head.name: no head named 'pixl'; did you mean 'pixel'? enabled: pixel, pooled, "
+        "still",
         "": "task.yaml:1:1: head.name: should name a head, one of: pixel, pooled, still",
-        "head: {name: pixel}\nplugins: [evil]": "task.yaml:9:1: plugins: unknown key; there are: name, seed, "
-        "output, dataset, backbone, head, train, evaluation, tracking, privacy, sample",
+        "head: {name: pixel}\nplugins: [evil]": "task.yaml:9:1: plugins: unknown key; there are: name, about, "
+        "seed, output, dataset, backbone, head, train, evaluation, tracking, privacy, demo",
         "head: {name: pixel}\nevaluation: {overlap: 1}": "task.yaml:9:14: evaluation.overlap: should be less than 1, "
         "got 1",
     },
     "  optimizer: {name: adamw, lr: 1e-4}": {
-        "  optimizer: {name: adamv, lr: 1}": "task.yaml:12:15: train.optimizer.name: should be one of 'adamw', 'adam', "
-        "'sgd', got 'adamv'; did you mean 'adamw'?",
-        "  optimizer: {lr: 1}": "task.yaml:12:3: train.optimizer.name: missing",
+        "  optimizer: {name: adamv, lr: 1}": "task.yaml:12:15: train.optimizer.name: no optimizer named 'adamv'; "
+        "did you mean 'adamw'? enabled: adam, adamw, sgd",
+        "  optimizer: {lr: 1}": "task.yaml:12:3: train.optimizer.name: should name an optimizer, one of: "
+        "adam, adamw, sgd",
         "  optimizer: {name: sgd, lr: 1, momentun: 0}": "task.yaml:12:33: train.optimizer.momentun: unknown key; "
         "did you mean 'momentum'?",
-        "  optimizer: sgd": "task.yaml:12:3: train.optimizer: should be a block of options, e.g. {name: sgd}, "
-        "got 'sgd'",
+        "  optimizer: sgd": "task.yaml:12:3: train.optimizer.lr: missing",
         "": "task.yaml:9:1: train.optimizer: missing",
     },
     "warmup_steps: 2": {
         "warmup_steps: 20": "task.yaml:1:1: train.schedule.warmup_steps is 20, more than train.steps (10): the peak "
         "rate would never be reached; set it lower too",
     },
-    "sample:": {"sample:\n  trian: {}": "task.yaml:15:3: sample.trian: unknown key; did you mean 'train'?"},
+    "demo:": {"demo:\n  trian: {}": "task.yaml:15:3: demo.trian: unknown key; did you mean 'train'?"},
 }
 
 
@@ -104,14 +107,54 @@ def test_all_problems_come_at_once(load: Load) -> None:
     assert lines[-1] == "--set train.stepz=3: train.stepz: unknown key; did you mean 'steps'?"
 
 
+OF_EARLIER_VERSIONS = {
+    "demo:": {"sample:": "task.yaml:14:1: sample: is called `demo` now; rename the block"},
+    "  root: data": {
+        "  root: data\n  layout: nnunet": "task.yaml:5:3: dataset.layout: is called `folder_layout` now; "
+        "rename the key",
+        "  root: data\n  if_missing: sample": "task.yaml:5:3: dataset.if_missing: `sample` is called `demo` now",
+    },
+    "    patch: [2, 2, 2]": {
+        "    layout: nnunet": "task.yaml:17:5: dataset.layout: is called `folder_layout` now; rename the key"
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [(old, new, line) for old, cases in OF_EARLIER_VERSIONS.items() for new, line in cases.items()],
+)
+def test_what_was_renamed_is_named(load: Load, old: str, new: str, line: str) -> None:
+    assert old in TASK
+    assert line in problems(load, TASK.replace(old, new), demo=old.startswith("    "))
+
+
+def test_what_became_an_option_of_the_protocol_is_named() -> None:
+    from medvid.plugin.host import make_host
+
+    host, path = make_host(), TASKS[0].parent / "unetr_btcv.yaml"
+    with pytest.raises(ConfigError, match=r"evaluation\.tolerance: is an option of the protocol now") as raised:
+        load_task(path, host, overrides=["evaluation.tolerance=3"])
+    assert "`protocol: {name: medvid, tolerance: ...}`" in str(raised.value)
+    load_task(path, host, overrides=["evaluation.protocol={name: medvid, tolerance: 3}"])
+
+
 def test_a_component_that_cannot_be_used_is_its_plugins_fault(load: Load) -> None:
     for name, fault in {
         "clumsy": r"plugin toy of toy 1\.0 failed to check the options: KeyError: 'bug' \(.*toy_components\.py:\d+\)",
         "gone": r"'gone' cannot be loaded from plugin toy of toy 1\.0: ImportError",
-        "unfit": "toy_components:NoOptions is no BackboneOptions",
+        "unfit": "toy_components:NoOptions is not a BackboneOptions",
     }.items():
         with pytest.raises(PluginError, match=fault):
             load(overrides={"backbone": {"name": name}})
+
+
+def test_a_bare_name_is_short_for_a_block(load: Load) -> None:
+    bare = load(TASK.replace("head: {name: pixel}", "head: pixel"))
+    assert bare == load()
+    assert load(
+        TASK.replace("head: {name: pixel}", "head: pixel"), overrides=["head.bias=false"]
+    ).head == bare.head.model_copy(update={"bias": False})
 
 
 def test_overrides_win_and_another_name_replaces_the_options(load: Load) -> None:
@@ -130,52 +173,53 @@ def test_a_file_that_cannot_be_read(host: Any, tmp_path: Path, text: str | None)
         load_task(file, host)
 
 
-def test_the_sample_is_an_overlay_under_the_overrides(load: Load) -> None:
-    task = load(sample=True, overrides=["train.steps=7", "sample.generate.cases=5"])
+def test_the_demo_is_an_overlay_under_the_overrides(load: Load) -> None:
+    task = load(demo=True, overrides=["train.steps=7", "demo.generate.cases=5"])
     assert task.train.steps == 7
     assert task.train.batch_size == 1
     assert task.train.schedule == Poly(name="poly")
     assert task.dataset.model_dump()["patch"] == (2, 2, 2)
-    assert task.sample == AppliedSample(applied=True, generate={"cases": 5, "shape": [8, 8, 8]})
-    assert task.dataset.root == sample_folder(task.dataset, task.sample.generate)
+    assert task.demo == AppliedDemo(applied=True, generate={"cases": 5, "shape": [8, 8, 8]})
+    assert task.dataset.root == demo_folder(task.dataset, task.demo.generate)
 
 
-def test_the_sample_stands_in_for_missing_data_only_where_the_task_says_so(load: Load, tmp_path: Path) -> None:
-    falling_back = TASK.replace("root: data", "root: data\n  if_missing: sample")
-    assert load().sample is None
-    assert load(falling_back).sample is not None
-    assert load(falling_back, overrides=["dataset.if_missing=error"]).sample is None
+def test_the_demo_stands_in_for_missing_data_only_where_the_task_says_so(load: Load, tmp_path: Path) -> None:
+    falling_back = TASK.replace("root: data", "root: data\n  if_missing: demo")
+    assert load().demo is None
+    assert load(falling_back).demo is not None
+    assert load(falling_back, overrides=["dataset.if_missing=error"]).demo is None
     (tmp_path / "data").mkdir()
     task = load(falling_back)
-    assert task.sample is None
+    assert task.demo is None
     assert isinstance(task.train.schedule, WarmupCosine)
-    assert load(falling_back, sample=True).sample is not None
-    assert load(falling_back, overrides=["dataset.root=~/gone"]).sample is not None
+    assert load(falling_back, demo=True).demo is not None
+    assert load(falling_back, overrides=["dataset.root=~/gone"]).demo is not None
 
 
-def test_a_sample_needs_a_generator(load: Load) -> None:
+def test_a_demo_needs_a_generator(load: Load) -> None:
     overrides = {"dataset": {"name": "clips", "root": "."}}
-    assert problems(load, overrides=overrides, sample=True) == [
-        "--set dataset={'name': 'clips', 'root': '.'}: dataset.name: there is no sample of 'clips': it has no generator"
+    assert problems(load, overrides=overrides, demo=True) == [
+        "--set dataset={'name': 'clips', 'root': '.'}: dataset.name: "
+        "data set 'clips' has no demo data: it has no generator"
     ]
 
 
 def test_generator_options_are_checked(load: Load) -> None:
-    assert problems(load, TASK.replace("cases: 2", "case: 2"), sample=True) == [
-        "task.yaml:15:14: sample.generate.case: unknown key; did you mean 'cases'?"
+    assert problems(load, TASK.replace("cases: 2", "case: 2"), demo=True) == [
+        "task.yaml:15:14: demo.generate.case: unknown key; did you mean 'cases'?"
     ]
 
 
 def test_other_generator_options_are_another_folder(load: Load, tmp_path: Path) -> None:
-    roots = {load(sample=True, overrides=[f"sample.generate.cases={n}"]).dataset.root for n in (1, 2, 2)}
+    roots = {load(demo=True, overrides=[f"demo.generate.cases={n}"]).dataset.root for n in (1, 2, 2)}
     assert len(roots) == 2
     for root in roots:
-        assert root.parent == tmp_path / "home" / ".cache" / "medvid" / "samples"
+        assert root.parent == tmp_path / "home" / ".cache" / "medvid" / "demos"
         assert root.name.startswith("scans-")
 
 
-@pytest.mark.parametrize("sample", [False, True])
-def test_a_dumped_task_loads_back_equal(load: Load, tmp_path: Path, sample: bool) -> None:
+@pytest.mark.parametrize("demo", [False, True])
+def test_a_dumped_task_loads_back_equal(load: Load, tmp_path: Path, demo: bool) -> None:
     awkward = {
         "a": "1e3",
         "b": "no",
@@ -187,13 +231,13 @@ def test_a_dumped_task_loads_back_equal(load: Load, tmp_path: Path, sample: bool
         "h": "1_0",
     }
     overrides = {"tracking.tags": awkward, "backbone.weights": {"source": "hub", "path": "~/w.pt"}}
-    text = TASK.replace("root: data", "root: data\n  if_missing: sample")
+    text = TASK.replace("root: data", "root: data\n  if_missing: demo")
     (tmp_path / "data").mkdir()
-    task = load(text, sample=sample, overrides=overrides)
+    task = load(text, demo=demo, overrides=overrides)
     (tmp_path / "data").rmdir()  # a decision that was taken is not taken again
     assert load(dump_task(task)) == task
     assert task.tracking.tags == awkward
-    assert (task.sample is not None) == sample
+    assert (task.demo is not None) == demo
 
 
 def test_a_secret_of_the_environment_is_written_as_its_variable(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +276,11 @@ def test_names_of_no_secrets(name: str) -> None:
     assert not is_secret_variable(name)
 
 
-def test_a_resolved_sample_task_pointed_at_data_is_no_longer_a_sample(load: Load) -> None:
-    text = dump_task(load(sample=True))
-    assert load(text, overrides=["train.steps=6"]).sample is not None
+def test_a_resolved_demo_task_pointed_at_data_is_no_longer_a_demo(load: Load) -> None:
+    text = dump_task(load(demo=True))
+    assert load(text, overrides=["train.steps=6"]).demo is not None
     task = load(text, overrides=["dataset.root=data"])
-    assert (task.sample, task.dataset.root) == (None, Path("data"))
+    assert (task.demo, task.dataset.root) == (None, Path("data"))
 
 
 def test_paths_know_the_home_folder(load: Load, tmp_path: Path) -> None:
@@ -255,28 +299,32 @@ def test_paths_know_the_home_folder(load: Load, tmp_path: Path) -> None:
 
 
 def test_missing_data_is_a_problem_of_the_run_not_of_the_file(load: Load, tmp_path: Path) -> None:
-    assert data_problem(load()) == "dataset.root, the folder of 'scans', does not exist: data"
-    assert data_problem(load(sample=True)) is None
+    with pytest.raises(DataError, match=r"dataset\.root, the folder of 'scans', does not exist: data"):
+        check_data(load())
+    check_data(load(demo=True))
     (tmp_path / "data").touch()
-    assert data_problem(load()) == "dataset.root, the folder of 'scans', is not a folder: data"
+    with pytest.raises(DataError, match=r"dataset\.root, the folder of 'scans', is not a folder: data"):
+        check_data(load())
     (tmp_path / "data").unlink()
     (tmp_path / "data").mkdir()
-    assert data_problem(load()) is None
+    check_data(load())
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("sample", [False, True])
-def test_every_shipped_task_is_valid(task: Path, sample: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from medvid.config.compatibility import check_compatible
+@pytest.mark.parametrize("demo", [False, True])
+def test_every_shipped_task_is_valid(task: Path, demo: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medvid.config.checked import check_task
     from medvid.plugin.host import make_host
 
     monkeypatch.chdir(tmp_path)
     host = make_host()
-    overrides = [] if sample else ["dataset.if_missing=error"]
+    overrides = [] if demo else ["dataset.if_missing=error"]
     if "kinetics" in task.stem:  # its classes are the folders of the data set, which is not here
         overrides.append("dataset.classes=[jumping, swimming]")
-    loaded = load_task(task, host, sample=sample, overrides=overrides)
-    check_compatible(loaded, host)
+    loaded = load_task(task, host, demo=demo, overrides=overrides)
+    check_task(loaded, host)
+    on_one_device = loaded.train.batch_size * loaded.train.accumulate
+    assert loaded.train.base_batch_size == (None if demo else on_one_device)
     (tmp_path / "resolved.yaml").write_text(dump_task(loaded))
     assert load_task(tmp_path / "resolved.yaml", host) == loaded
 
@@ -292,7 +340,8 @@ PLAIN = {
     "train.optimizer.betas=[true, 0.9]": "should not be true",
     "train.optimizer.lr=fast": "should be a number, got 'fast'",
     "train.optimizer.lr=-1": "should be greater than 0, got -1",
-    "train.compile=2": "should be true or false, got 2",
+    "train.deterministic=2": "should be true or false, got 2",
+    "train.compile=2": "should be true or false or 'default', 'reduce-overhead' or 'max-autotune', got 2",
     "seed=-1": "should be 0 or more, got -1",
     "name=3": "should be text: write it in quotes, got 3",
     "name=my task": "should be letters, digits and . _ - only, a letter or digit first, got 'my task'",
@@ -300,7 +349,7 @@ PLAIN = {
     "tracking.tags=[a]": "should be a block of options, got ['a']",
     "tracking.tags={data: real}": "medvid sets the tag 'data' itself: choose another name",
     "train.accelerator=gpu": "should be 'auto', 'cpu', 'cuda' or 'mps', got 'gpu'",
-    "train.optimizer.name=adamW": "should be one of 'adamw', 'adam', 'sgd', got 'adamW'; did you mean 'adamw'?",
+    "train.optimizer.name=adamW": "no optimizer named 'adamW'; did you mean 'adamw'? enabled: adam, adamw, sgd",
     "backbone.name=NET": "no backbone named 'NET'; did you mean 'net'? enabled: both, clumsy, flat, gone, net, "
     "othernet, unfit",
 }
@@ -316,7 +365,7 @@ def test_what_is_wrong_is_said_in_plain_words(load: Load, override: str) -> None
 def test_no_message_speaks_of_python(load: Load) -> None:
     """Any value for any option: what is said has no word of a language that users need not know."""
     values = ["4", "[1]", "{a: 1}", "x", "true", "", "-1", "1.5", ".nan", "[[1]]", "''"]
-    keys = ["name", "seed", "output", "dataset", "backbone", "head", "train", "evaluation", "tracking", "sample"]
+    keys = ["name", "seed", "output", "dataset", "backbone", "head", "train", "evaluation", "tracking", "demo"]
     keys += [f"train.{name}" for name in TrainOptions.model_fields]
     keys += ["dataset.root", "backbone.width", "backbone.sizes", "backbone.norm", "backbone.weights", "tracking.tags"]
     for override in [f"{key}={value}" for key in keys for value in values]:
@@ -359,7 +408,7 @@ print(code, time.process_time() - began, *heavy)
         (
             ["dataset.root=.", "head={name: classification}", "evaluation={every: 9}"],
             2,
-            "head 'classification' is for classification",
+            "head 'classification' predicts a class per case",
         ),
     ],
 )

@@ -1,11 +1,13 @@
 """Options of small components that exist for the tests of the configuration only."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import PositiveInt, model_validator
 
-from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options, WeightsOptions
+from medvid.config.named import Named
+from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, LossOptions, Options, WeightsOptions
 from medvid.errors import DataError
+from medvid.losses.options import CrossEntropyOptions
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -36,6 +38,7 @@ class OtherNetOptions(BackboneOptions):
 
 class PixelOptions(HeadOptions):
     bias: bool = True
+    loss: Annotated[LossOptions, Named("loss")] = CrossEntropyOptions()
 
 
 class ScansOptions(DatasetOptions):
@@ -48,7 +51,7 @@ class ScansOptions(DatasetOptions):
     def target_info(self) -> TargetInfo:
         if self.labels == ("read",):
             raise DataError("dataset.json is missing")
-        return TargetInfo("segmentation", self.labels)
+        return TargetInfo("voxel", "class", self.labels)
 
 
 class ClipsOptions(ScansOptions):
@@ -56,7 +59,7 @@ class ClipsOptions(ScansOptions):
         return InputInfo("video", 3, self.patch)
 
     def target_info(self) -> TargetInfo:
-        return TargetInfo("classification", self.labels)
+        return TargetInfo("case", "class", self.labels)
 
 
 class PhantomOptions(Options):

@@ -12,7 +12,6 @@ import pytest
 from medvid.config.options import DatasetOptions
 from medvid.data.cache_folder import (
     DAY,
-    default_folder,
     entries,
     entry_path,
     in_use,
@@ -23,6 +22,7 @@ from medvid.data.cache_folder import (
     touch,
 )
 from medvid.data.listing import find_files
+from medvid.files import default_cache
 
 KEYS = ("aa01", "aa02", "bb03")
 
@@ -46,13 +46,13 @@ def names(folder: Path) -> list[str]:
 
 def test_the_folder_is_where_other_programs_keep_their_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/scratch/me")
-    assert default_folder() == Path("/scratch/me/medvid")
+    assert default_cache() == Path("/scratch/me/medvid")
     assert DatasetOptions(name="x", root=Path("x")).cache == Path("/scratch/me/medvid")
     for value in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert default_folder() == Path("~/.cache/medvid")
+        assert default_cache() == Path("~/.cache/medvid")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == Path("~/.cache/medvid")
+    assert default_cache() == Path("~/.cache/medvid")
 
 
 def test_a_cache_in_a_data_sets_folder_is_not_taken_for_data(folder: Path) -> None:

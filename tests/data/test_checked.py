@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from medvid.config.videos import ListedVideoOptions
 from medvid.data.checked import CheckedFiles
-from medvid.data.videos import VideoDataset
+from medvid.data.videos.dataset import VideoDataset
+from medvid.data.videos.options import ListedVideoOptions
 from medvid.errors import DataError
 
 

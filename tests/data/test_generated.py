@@ -27,7 +27,7 @@ def generate_and_read(folder: Path, log: Path) -> None:
 
 
 def test_processes_that_want_the_same_wait_for_the_first(tmp_path: Path) -> None:
-    folder, log = tmp_path / "sample", tmp_path / "log"
+    folder, log = tmp_path / "demo", tmp_path / "log"
     processes = [
         multiprocessing.get_context("fork").Process(target=generate_and_read, args=(folder, log)) for _ in range(3)
     ]
@@ -40,7 +40,7 @@ def test_processes_that_want_the_same_wait_for_the_first(tmp_path: Path) -> None
 
 
 def test_another_description_replaces_the_data(tmp_path: Path) -> None:
-    folder = tmp_path / "sample"
+    folder = tmp_path / "demo"
     generate_once(folder, {"seed": 0}, lambda path: (path / "a").touch())
     generate_once(folder, {"seed": 1}, lambda path: (path / "b").touch())
     assert {path.name for path in folder.iterdir()} == {"b", MARKER}
@@ -52,12 +52,12 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="full"):
-        generate_once(tmp_path / "sample", {}, fail)
-    assert not (tmp_path / "sample").exists()
-    assert [path.name for path in tmp_path.iterdir()] == [".sample.lock"]
+        generate_once(tmp_path / "demo", {}, fail)
+    assert not (tmp_path / "demo").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".demo.lock"]
 
 
 def test_other_data_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(DataError, match="holds no generated data"):
+    with pytest.raises(DataError, match="was not made by the generator"):
         generate_once(tmp_path / "mine", {}, lambda _: None)

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvid.data.listing import (
-    by_name,
-    check_usable,
-    find_files,
-    find_spelled,
-    is_harmless,
-    listed,
-    name_key,
-    name_left_out,
-    shown_name,
-)
+from medvid.data.listing import by_name, check_usable, find_files, find_spelled, is_harmless, name_key, name_left_out
 from medvid.errors import DataError
+from medvid.sentences import listed, shown_name
 
 
 def touch(root: Path, *names: str) -> list[Path]:
@@ -81,7 +72,7 @@ def test_what_is_no_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         check_usable(tmp_path, [tmp_path / name for name in names])
     for words in (
-        "links that lead nowhere: broken.nii",
+        "broken links: broken.nii",
         "folders: folder.nii",
         "not regular files: pipe.nii",
         "no such file or directory: absent.nii",
@@ -102,7 +93,7 @@ def test_names_that_cannot_be_printed_are_refused_and_shown_escaped(tmp_path: Pa
 @pytest.mark.parametrize("names", [("a.nii", "a.nii.gz"), ("Case.nii", "case.nii"), ("e\u0301.nii", "\u00e9.nii")])
 def test_two_files_of_one_name_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     paths = [tmp_path / name for name in (*names, "other.nii")]
-    with pytest.raises(DataError, match="images of one name: ") as caught:
+    with pytest.raises(DataError, match="images with the same name: ") as caught:
         by_name(((path.name.split(".")[0], path) for path in paths), "images", "rename one")
     assert all(str(path) in str(caught.value) for path in paths[:2])
     assert "other" not in str(caught.value)

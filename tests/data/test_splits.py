@@ -3,17 +3,20 @@
 import pytest
 
 from medvid.data.splits import (
-    by_number,
+    SplitOptions,
+    Splits,
     cases_of_run,
     check_copies,
     check_repeated,
+    check_splits,
+    choose_splits,
     name_replaced,
     name_unused,
 )
 from medvid.errors import DataError
 from medvid.testing import ToyDataset, ToyOptions
 
-OPTIONS = ToyOptions(layout="image", task="classification", channels=1, size=(8, 8), labels=("a", "b"))
+OPTIONS = ToyOptions(axes="image", where="case", what="class", channels=1, size=(8, 8), labels=("a", "b"))
 
 
 class OneSplit(ToyDataset):
@@ -49,22 +52,58 @@ def test_cases_that_count_twice_are_refused() -> None:
 def test_copies_on_one_side_are_said_and_on_both_refused() -> None:
     content = {"a": "1", "b": "2", "c": "1", "d": "3", "e": "3"}
     notes = check_copies({"train": ("a", "b", "c"), "validation": ("d", "e")}, content)
-    assert notes == ("copies of one image, which count as often as there are: a = c, d = e",)
+    assert notes == ("copies of one image, each of which counts: a = c, d = e",)
     with pytest.raises(DataError, match="1 held-out cases are copies of training cases: c = a"):
         check_copies({"train": ("a", "b"), "validation": ("c",)}, content)
 
 
 def test_what_is_in_no_split_and_what_is_replaced_is_said() -> None:
     assert name_unused({"train": ("a",), "test": ("b",)}, ("a", "b")) == ()
-    assert name_unused({"train": ("a",)}, ("a", "b", "c")) == ("in no split, and so not used: b, c",)
+    assert name_unused({"train": ("a",)}, ("a", "b", "c")) == ("cases in no split are not used: b, c",)
     declared = {"train": ("a", "b"), "validation": ("c",), "test": ("d",)}
     assert name_replaced(declared, {"train": ("b", "a"), "validation": ("d",)}) == (
-        "the task replaces splits that the data set declares: validation",
+        "the task replaces splits declared by the data set: validation",
     )
     assert name_replaced({"train": ("a", "b")}, {"train": ("a",), "validation": ("b",)}) == ()  # not divided yet
 
 
-def test_numbers_of_cases() -> None:
-    assert by_number(["img0007", "x_0012", "none"]) == {7: "img0007", 12: "x_0012"}
-    with pytest.raises(DataError, match="img0007 and scan7 have the same number"):
-        by_number(["img0007", "scan7"])
+FOLDER: Splits = {"train": ("a", "b", "c"), "test": ("t",)}
+
+
+def own() -> Splits:
+    return {"train": ("a", "b"), "validation": ("c",)}
+
+
+def test_each_split_is_the_tasks_else_the_folders_else_the_data_sets_own(caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_splits(None, {}, own) == own()
+    assert choose_splits(None, FOLDER, own) == {**own(), "test": ("t",)}
+    assert choose_splits(None, FOLDER, dict) == FOLDER
+    assert not caplog.messages
+    asked = SplitOptions(train=("b",), validation=("a",))
+    assert choose_splits(asked, FOLDER, own) == {"train": ("b",), "validation": ("a",), "test": ("t",)}
+    assert choose_splits(asked, {**FOLDER, **own()}, own)["validation"] == ("a",)
+    assert caplog.messages == ["the task replaces splits declared by the data set: train, validation"]
+
+
+def test_an_empty_list_leaves_a_split_of_the_folder_out() -> None:
+    asked = SplitOptions(train=("a", "t"), validation=("b",))
+    splits = choose_splits(asked, FOLDER, own)
+    with pytest.raises(DataError, match="1 cases are both trained on and held out: t") as caught:
+        check_splits(splits, asked, "abct", "abct")
+    assert "dataset.split.test: []" in caught.value.hint
+    without = asked.model_copy(update={"test": ()})
+    assert choose_splits(without, FOLDER, own) == {"train": ("a", "t"), "validation": ("b",)}
+    assert SplitOptions(**without.model_dump()) == without
+
+
+def test_training_cases_are_held_out_only_where_the_task_asks_for_all_of_them(caplog: pytest.LogCaptureFixture) -> None:
+    everything: Splits = {"train": ("a", "b"), "validation": ("a", "b")}
+    with pytest.raises(DataError, match="2 cases are both trained on and held out"):
+        check_splits(everything, None, "ab", "ab")
+    check_splits(everything, SplitOptions(**everything), "ab", "ab")
+    assert "figures show fit, not generalisation" in caplog.text
+
+
+def test_what_is_trained_on_has_labels() -> None:
+    with pytest.raises(DataError, match="split train has 2 cases without labels: b, c"):
+        check_splits(FOLDER, None, "abct", "a")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medvid.data.transforms.options import HorizontalFlipOptions
 from medvid.plugin.specs import load_attribute
 from medvid_image_masks import tissue
 from medvid_image_masks.config import GlaSOptions, ImageMasksOptions, MoNuSegOptions, TissueOptions
@@ -23,18 +24,17 @@ def test_the_specs_resolve() -> None:
     assert list(specs) == ["image_masks", "glas", "monuseg"]
     for spec, target in zip(specs.values(), (ImageMasks, GlaS, MoNuSeg), strict=True):
         assert load_attribute(spec.target) is target
-        assert load_attribute(spec.config)(root="x").input_info().layout == spec.layout
-        assert load_attribute(spec.sample_config) is TissueOptions
-    assert load_attribute(specs["glas"].sample) is generate_glands
-    assert load_attribute(specs["monuseg"].sample) is generate_nuclei
+        assert load_attribute(spec.config)(root="x").input_info().axes == spec.axes
+        assert load_attribute(spec.demo_config) is TissueOptions
+    assert load_attribute(specs["glas"].demo) is generate_glands
+    assert load_attribute(specs["monuseg"].demo) is generate_nuclei
 
 
 def test_the_published_recipes_are_the_defaults() -> None:
     glas, monuseg = GlaSOptions(root="x"), MoNuSegOptions(root="x")
     assert (glas.size, monuseg.size) == ((128, 128), (512, 512))
     assert (glas.mask_threshold, glas.channels) == (127, 3)
-    assert glas.augment.model_dump(exclude_defaults=True) == {}
-    assert glas.augment.horizontal_flip == 0.5
+    assert glas.augment == (HorizontalFlipOptions(probability=0.5),)
     assert (glas.labels[1], monuseg.labels[1]) == ("gland", "nucleus")
 
 
@@ -49,24 +49,24 @@ def test_the_archive_of_glas_is_used_as_it_is_unpacked(tmp_path: Path) -> None:
     assert data.cases("train") == ("train_1", "train_2")
     assert data.cases("test") == ("testA_1", "testB_1")
     data.prepare([*data.cases("train"), *data.cases("test")], nothing)
-    np.testing.assert_array_equal(data.case("testA_1").native_truth(), instances > 0)
+    np.testing.assert_array_equal(data.open_case("testA_1").native_truth(), instances > 0)
 
 
 @pytest.mark.parametrize(
     ("dataset", "options", "generate"),
     [(GlaS, GlaSOptions, generate_glands), (MoNuSeg, MoNuSegOptions, generate_nuclei)],
 )
-def test_the_sample_is_laid_out_as_medts_data(tmp_path: Path, dataset, options, generate) -> None:
-    generate(tmp_path / "sample", TINY)
-    data = dataset(options(root=tmp_path / "sample", size=(32, 32)))
+def test_the_demo_is_laid_out_as_medts_data(tmp_path: Path, dataset, options, generate) -> None:
+    generate(tmp_path / "demo", TINY)
+    data = dataset(options(root=tmp_path / "demo", size=(32, 32)))
     assert [len(data.cases(split)) for split in ("train", "validation", "test")] == [3, 1, 2]
     data.prepare([*data.cases("train"), *data.cases("test")], nothing)
     files = [f"train/{kind}/0001.png" for kind in ("img", "labelcol")]
-    picture, mask = (np.asarray(Image.open(tmp_path / "sample" / file)) for file in files)
+    picture, mask = (np.asarray(Image.open(tmp_path / "demo" / file)) for file in files)
     assert picture.shape == (40, 48, 3)
     assert set(np.unique(mask)) == {0, 255}
     generate(tmp_path / "again", TINY)
-    assert all((tmp_path / "again" / file).read_bytes() == (tmp_path / "sample" / file).read_bytes() for file in files)
+    assert all((tmp_path / "again" / file).read_bytes() == (tmp_path / "demo" / file).read_bytes() for file in files)
 
 
 def best_colour_dice(pictures: list[np.ndarray], masks: list[np.ndarray]) -> float:
@@ -105,4 +105,4 @@ def test_pictures_differ_and_each_has_something_to_find() -> None:
 
 def test_a_users_own_masks_may_hold_several_labels() -> None:
     options = ImageMasksOptions(root="x", mask_values="indexed", labels=("background", "a", "b"))
-    assert options.target_info().labels == ("background", "a", "b")
+    assert options.target_info().names == ("background", "a", "b")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from medvid.data.volumes.description import describe
 from medvid.errors import DataError
+from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import load_attribute
 from medvid_nifti.config import NIfTIOptions
 from medvid_nifti.data import NIfTI
@@ -38,16 +40,16 @@ def test_the_specs_resolve() -> None:
 def test_labels_and_channels_come_from_the_task_or_from_the_folder(tmp_path: Path) -> None:
     content = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "lesion": 1}}
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    found = options(tmp_path)
-    assert found.target_info().labels == ("background", "lesion")
+    found = options(tmp_path, augment=())
+    assert found.target_info().names == ("background", "lesion")
     assert found.input_info().channels == 2
-    named = options(tmp_path, labels={"background": 0, "Lesion": 1}, channels=2)
-    assert named.target_info().labels == ("background", "Lesion")
+    named = options(tmp_path, labels={"background": 0, "Lesion": 1}, channels=2, augment=())
+    assert named.target_info().names == ("background", "Lesion")
     assert NIfTIOptions.model_validate(named.model_dump(mode="json")) == named
     resolved = found.model_dump(mode="json")
     (tmp_path / "dataset.json").unlink()
     assert NIfTIOptions.model_validate(resolved).target_info() == found.target_info()
-    with pytest.raises(DataError, match=r"labels of the data set in .* are not known") as caught:
+    with pytest.raises(DataError, match=r"labels of the data set in .* are unknown") as caught:
         options(tmp_path).target_info()
     assert "dataset.labels" in caught.value.hint
 
@@ -64,18 +66,34 @@ def test_what_dataset_json_says_counts_unless_the_task_says_that_it_does_not(
     assert "ignore_description" in caught.value.hint
     overruled = {"labels": ["background", "lesion"], option: value, "ignore_description": True}
     assert len(NIfTI(options(tmp_path, **overruled)).cases("train")) == 1
-    assert "what dataset.json says of labels and channels does not count" in caplog.text
+    assert "labels and channels in dataset.json are ignored" in caplog.text
 
 
-@pytest.mark.parametrize("labels", [{"background": 0, "lesion": 1, "ignore": 2}, {"background": 0, "lesion": [1, 2]}])
-def test_labels_that_are_not_supported_stop_a_task_even_if_it_names_its_own(tmp_path: Path, labels: dict) -> None:
-    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
-    with pytest.raises(DataError, match=r"dataset\.json: labels: .*not supported"):
-        options(tmp_path, labels=["background", "lesion"])
+def test_regions_and_what_is_ignored_come_from_the_folder_or_from_the_task(tmp_path: Path) -> None:
+    labels = {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels, "regions_class_order": [1, 2]}))
+    found = options(tmp_path, augment=())
+    assert found.target_info() == TargetInfo("voxel", "labels", ("whole", "core"), has_unknown=True)
+    assert found.label_scheme().painted == (1, 2)
+    assert NIfTIOptions.model_validate(found.model_dump(mode="json")) == found
+    named = options(tmp_path, labels={"background": 0, "Whole": [1, 2], "core": 2}, ignore=3)
+    assert named.target_info().has_unknown
+    assert named.label_scheme().painted == ()  # each region becomes a file
+    named.check_description(describe(tmp_path))
+    with pytest.raises(ValidationError, match=r"one id marks .* got \[\[3\], \[4\]\]"):
+        options(tmp_path, ignore=4)
+    for other in ({"labels": ["background", "whole"]}, {"labels": labels | {"core": 1}}, {"labels": named.labels}):
+        with pytest.raises(DataError, match=r"the labels of dataset\.json contradict the task's"):
+            options(tmp_path, **other).check_description(describe(tmp_path))
+
+
+def test_only_regions_are_written_in_an_order(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="regions_class_order is for labels that are regions"):
+        options(tmp_path, labels=["background", "lesion"], regions_class_order=[1])
 
 
 @pytest.mark.parametrize(
-    "labels", [{"background": 0, "tumour": 2}, ["background"], {"a": "b"}, 3, ["background", "liver", "ignore"]]
+    "labels", [{"background": 0, "tumour": 2}, ["background"], {"a": "b"}, 3, ["background", "ignore"]]
 )
 def test_unusable_labels_are_config_errors(tmp_path: Path, labels: object) -> None:
     with pytest.raises(ValidationError):
@@ -99,7 +117,7 @@ def test_a_share_of_the_cases_is_held_out_always_the_same(tmp_path: Path) -> Non
 def test_few_cases(tmp_path: Path) -> None:
     write_cases(tmp_path, "a")
     labels = ["background", "tumour"]
-    with pytest.raises(DataError, match="1 cases, at least 2 are needed") as caught:
+    with pytest.raises(DataError, match="at least 2 cases are required to hold one out, found 1") as caught:
         NIfTI(options(tmp_path, labels=labels)).cases("train")
     assert "train: [a], validation: [a]" in caught.value.hint
     write_cases(tmp_path, "b")
@@ -109,9 +127,9 @@ def test_few_cases(tmp_path: Path) -> None:
 def test_channels_of_a_four_dimensional_file(tmp_path: Path) -> None:
     write_cases(tmp_path, "a", "b", channels=2)
     dataset = NIfTI(options(tmp_path, labels=["background", "x"], channels=2, patch={"size": [8, 8, 8]}))
-    assert dataset.sample("a", 0).input.shape == (4, 2, 8, 8, 8)
+    assert dataset.draw("a", 0).input.shape == (4, 2, 8, 8, 8)
     with pytest.raises(DataError, match="has 2 channels, the data set declares 1"):
-        NIfTI(options(tmp_path, labels=["background", "x"])).case("a").input()
+        NIfTI(options(tmp_path, labels=["background", "x"])).open_case("a").input()
 
 
 @pytest.fixture
@@ -138,9 +156,9 @@ def test_a_real_scan_of_one_subject(brain: Path) -> None:
     one = {"train": ["mni152"], "validation": ["mni152"]}
     dataset = NIfTI(options(brain, labels=["background", "grey", "white"], split=one, spacing=[3, 3, 3]))
     dataset.prepare(dataset.cases("validation"), lambda *_: None)
-    batch = dataset.sample("mni152", 0)
+    batch = dataset.draw("mni152", 0)
     assert set(batch.target.unique().tolist()) == {0, 1, 2}
-    case = dataset.case("mni152")
+    case = dataset.open_case("mni152")
     image, truth = case.input()[0].numpy(), case.prepared_truth()
     assert image[truth == 2].mean() > image[truth == 1].mean() + 0.1  # white matter is brighter on T1
     native, prepared = np.bincount(case.native_truth().ravel())[1:], np.bincount(truth.ravel())[1:]

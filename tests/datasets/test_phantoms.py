@@ -84,9 +84,9 @@ def test_intensity_alone_cannot_label_the_organs(cases) -> None:
 
 
 def test_files_are_like_btcvs(tmp_path: Path) -> None:
-    generate(tmp_path / "sample", TINY)
-    image = nib.load(tmp_path / "sample" / "img" / "img0001.nii.gz")
-    label = nib.load(tmp_path / "sample" / "label" / "label0001.nii.gz")
+    generate(tmp_path / "demo", TINY)
+    image = nib.load(tmp_path / "demo" / "img" / "img0001.nii.gz")
+    label = nib.load(tmp_path / "demo" / "label" / "label0001.nii.gz")
     assert image.get_data_dtype() == np.int16
     assert image.shape == label.shape == (40, 32, 20)
     np.testing.assert_array_equal(image.affine, label.affine)
@@ -94,20 +94,20 @@ def test_files_are_like_btcvs(tmp_path: Path) -> None:
     zooms = image.header.get_zooms()
     assert zooms[2] > 1.1 * zooms[0]
     assert np.asarray(image.dataobj).min() < -900
-    content = json.loads((tmp_path / "sample" / "dataset_0.json").read_text())
+    content = json.loads((tmp_path / "demo" / "dataset_0.json").read_text())
     assert [len(content[split]) for split in ("training", "validation")] == [2, 1]
     assert content["validation"][0] == {"image": "img/img0003.nii.gz", "label": "label/label0003.nii.gz"}
 
 
 def test_a_finished_set_is_kept_and_another_replaced(tmp_path: Path) -> None:
-    folder = tmp_path / "sample"
+    folder = tmp_path / "demo"
     generate(folder, TINY)
     first = (folder / MARKER).stat().st_mtime_ns
     generate(folder, TINY)
     assert (folder / MARKER).stat().st_mtime_ns == first
     generate(folder, TINY.model_copy(update={"validation": 2}))
     assert len(list((folder / "img").iterdir())) == 4
-    assert {path.name for path in tmp_path.iterdir()} == {"sample", ".sample.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"demo", ".demo.lock"}
 
 
 def test_an_interrupted_set_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,20 +121,20 @@ def test_an_interrupted_set_is_not_taken_for_a_finished_one(tmp_path: Path, monk
 
     monkeypatch.setattr(phantoms, "phantom", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        generate(tmp_path / "sample", TINY)
+        generate(tmp_path / "demo", TINY)
     assert calls == [1, 2]
-    assert [path.name for path in tmp_path.iterdir()] == [".sample.lock"]
+    assert [path.name for path in tmp_path.iterdir()] == [".demo.lock"]
 
 
 def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "mine.txt").touch()
-    with pytest.raises(DataError, match="holds no generated data"):
+    with pytest.raises(DataError, match="was not made by the generator"):
         generate(tmp_path / "scans", TINY)
     assert (tmp_path / "scans" / "mine.txt").exists()
 
 
 def test_twenty_cases_take_seconds(tmp_path: Path) -> None:
     start = time.process_time()
-    generate(tmp_path / "sample", PhantomOptions(train=1, validation=1))
+    generate(tmp_path / "demo", PhantomOptions(train=1, validation=1))
     assert (time.process_time() - start) * 10 < 20

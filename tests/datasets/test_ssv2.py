@@ -42,28 +42,28 @@ def ssv2(root: Path, **options: object) -> SSV2:
 
 def test_the_spec_resolves() -> None:
     [spec] = medvid_components()
-    assert (spec.name, spec.layout, spec.task) == ("ssv2", "video", "classification")
+    assert (spec.name, spec.axes, spec.where, spec.what) == ("ssv2", "video", "case", ("class",))
     assert load_attribute(spec.target) is SSV2
     assert load_attribute(spec.config) is SSV2Options
 
 
 def test_annotations_and_videos_are_found(root) -> None:
     data = ssv2(root)
-    assert data.target_info.labels == ("Holding something", "Pushing something from left to right")
+    assert data.target_info.names == ("Holding something", "Pushing something from left to right")
     assert (data.cases("train"), data.cases("validation")) == (("12", "7"), ("30",))
-    assert [data.case(case).label for case in ("12", "7", "30")] == [1, 0, 1]
-    assert data.sample("12", 0).input.shape == (1, 3, 4, 32, 32)
+    assert [data.open_case(case).target for case in ("12", "7", "30")] == [1, 0, 1]
+    assert data.draw("12", 0).input.shape == (1, 3, 4, 32, 32)
     for path in (root / "labels").iterdir():
         path.rename(root / f"something-something-v2-{path.name}")
     assert ssv2(root).cases("train") == ("12", "7")
 
 
 def test_clips_span_the_whole_video_and_are_never_mirrored(root) -> None:
-    data = ssv2(root, mean=[0] * 3, std=[1] * 3, augment={"short_side": [32, 40]})
-    assert data.options.augment.horizontal_flip == 0
+    data = ssv2(root, mean=[0] * 3, std=[1] * 3, short_side=[32, 40])
+    assert data.options.augment == ()
     starts, ends = [], []
     for seed in range(25):
-        frames = (data.sample("12", seed).input[0] * 255).permute(1, 2, 3, 0).numpy()
+        frames = data.draw("12", seed).input[0].permute(1, 2, 3, 0).numpy()
         tens = ((frames[:, 16, 0].mean(axis=1) - 25) / 20).round()  # on the left: the tens, 0 to 3
         assert tens.max() <= 3
         starts.append(tens[0])
@@ -83,7 +83,7 @@ def test_all_problems_are_listed(root) -> None:
         "  train.json: video 13: 'eating x' is not among the labels",
         "  train.json: record 2 has the id '../x', which is not a number",
         "  train.json: video 12 has two labels",
-        "  video 12 is in train and in validation: trained on and held out",
+        "  video 12 is in both train and validation: trained on and held out",
     ]
 
 

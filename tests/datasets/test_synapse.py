@@ -10,16 +10,18 @@ import pytest
 import torch
 from scipy import ndimage
 
-from medvid.config.evaluation import SegmentationEvaluationOptions
-from medvid.data.phantoms import draw_abdomen
+from medvid.data.batch import Batch
 from medvid.errors import DataError
-from medvid.evaluation.segmentation import SegmentationEvaluator
-from medvid_synapse.config import BTCV_LABELS, LABELS, SynapseOptions, SynapsePhantomOptions
-from medvid_synapse.data import Synapse, augment
-from medvid_synapse.phantoms import generate
-from medvid_synapse.scans import ORGANS, TEST, TRAIN
+from medvid.plugin.host import make_host
+from medvid.testing.evaluation import evaluate_case, make_evaluator, predict_case
+from medvid_btcv.abdomen import draw_abdomen
+from medvid_btcv.config import LABELS, SYNAPSE_LABELS, SynapseOptions, SynapsePhantomOptions
+from medvid_btcv.phantoms import generate_synapse
+from medvid_btcv.published import TRANSUNET
+from medvid_btcv.scans import ORGANS
+from medvid_btcv.synapse import Synapse
+from medvid_btcv.transform import TurnOrRotate
 
-STILL = {"turn": 0.0, "rotate": 0.0}
 STEP = 40  # HU between labels in `write_scan`: the organ of a voxel can be read off its intensity
 SPLIT = {"train": ["img0001"], "test": ["img0002"]}
 
@@ -64,7 +66,7 @@ def scans(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A training volume of three slices and a test volume, in the authors' layout."""
+    """A training volume of three slices and a test volume, in the authors' axes."""
     root = tmp_path / "files"
     for folder in ("train_npz", "test_vol_h5"):
         (root / folder).mkdir(parents=True)
@@ -82,36 +84,44 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_the_split_is_the_published_one(tmp_path):
-    generate(tmp_path / "sample", SynapsePhantomOptions(shape=(20, 16, 6), spacing=(15, 15, 33)))
-    data = synapse(tmp_path / "sample", tmp_path)
-    assert data.cases("test") == tuple(f"img{number:04d}" for number in TEST)
-    assert (len(TRAIN), len(TEST)) == (18, 12)
-    assert data.cases("train") == tuple(f"img{number:04d}_slice{index:03d}" for number in TRAIN for index in range(6))
-    (tmp_path / "sample/Training/img/img0039.nii.gz").unlink()
-    (tmp_path / "sample/Training/label/label0039.nii.gz").unlink()
+    generate_synapse(tmp_path / "demo", SynapsePhantomOptions(shape=(20, 16, 6), spacing=(15, 15, 33)))
+    data = synapse(tmp_path / "demo", tmp_path)
+    assert data.cases("test") == tuple(f"img{number:04d}" for number in TRANSUNET["test"])
+    slices = [f"img{number:04d}_slice{index:03d}" for number in TRANSUNET["train"] for index in range(6)]
+    assert data.cases("train") == tuple(slices)
+    assert {name: len(numbers) for name, numbers in TRANSUNET.items()} == {"train": 18, "test": 12}
+    (tmp_path / "demo/Training/img/img0039.nii.gz").unlink()
+    (tmp_path / "demo/Training/label/label0039.nii.gz").unlink()
     with pytest.raises(DataError, match=r"needs 1 cases that are not in .*: img0039"):
-        synapse(tmp_path / "sample", tmp_path).cases("train")
+        synapse(tmp_path / "demo", tmp_path).cases("train")
 
 
 def test_a_datalist_that_comes_with_btcv_does_not_change_the_split(scans, tmp_path):
     entries = [{"image": f"img/img{n:04d}.nii.gz", "label": f"label/label{n:04d}.nii.gz"} for n in (1, 2)]
     (scans / "dataset_0.json").write_text(json.dumps({"training": entries[1:], "validation": entries[:1]}))
-    with pytest.raises(DataError, match="TransUNet's split needs 28 cases"):
+    with pytest.raises(DataError, match="the published split needs 28 cases"):
         synapse(scans, tmp_path).cases("train")
     assert synapse(scans, tmp_path, split=SPLIT).cases("test") == ("img0002",)
 
 
+def test_of_the_authors_files_the_folders_say_what_the_task_leaves_out(files, tmp_path):
+    data = synapse(files, tmp_path, split={"train": ["case0005"]})
+    assert (len(data.cases("train")), data.cases("test")) == (3, ("case0001",))
+    with pytest.raises(DataError, match="split train names 1 cases that do not exist: case0001"):
+        synapse(files, tmp_path, split={"train": ["case0001"]}).cases("train")
+
+
 def test_organs_are_renumbered_as_in_the_authors_files():
-    assert [(BTCV_LABELS[raw], LABELS[organ]) for raw, organ in enumerate(ORGANS) if organ] == [
-        (name, name) for name in BTCV_LABELS if name in LABELS[1:]
+    assert [(LABELS[raw], SYNAPSE_LABELS[organ]) for raw, organ in enumerate(ORGANS) if organ] == [
+        (name, name) for name in LABELS if name in SYNAPSE_LABELS[1:]
     ]
     assert ORGANS == (0, 7, 4, 3, 2, 0, 5, 8, 1, 0, 0, 6, 0, 0)
 
 
 def test_a_sample_is_what_the_published_code_makes_of_a_slice(scans, tmp_path):
-    data = synapse(scans, tmp_path, split=SPLIT, size=(14, 12), augment=STILL)
+    data = synapse(scans, tmp_path, split=SPLIT, size=(14, 12))
     data.prepare([*data.cases("train"), *data.cases("test")], nothing)
-    batch = data.sample("img0001_slice004", 0)
+    batch = data.draw("img0001_slice004", 0)
     image, label = (
         np.asarray(nib.as_closest_canonical(nib.load(scans / kind / f"{kind}0001.nii.gz")).dataobj)[..., 4]
         for kind in ("img", "label")
@@ -136,13 +146,15 @@ def test_a_slice_lies_in_one_piece_in_the_cache(scans, tmp_path):
 
 def test_augmentation_keeps_image_and_label_together_and_repeats():
     label = np.random.default_rng(0).integers(1, 9, (32, 32)).astype(np.uint8)
-    image = label.astype(np.float16)
-    options = SynapseOptions(root="x").augment
-    seen = [augment(image, label, options, seed) for seed in range(60)]
+    batch = Batch(torch.from_numpy(label)[None, None].float(), torch.from_numpy(label)[None], ("a",))
+    (options,) = SynapseOptions(root="x").augment
+    change = TurnOrRotate(options)
+    drawn = [change(batch, torch.Generator().manual_seed(seed)) for seed in range(60)]
+    seen = [(each.input[0, 0].numpy(), each.target[0].numpy()) for each in drawn]
     for changed, target in seen:
         np.testing.assert_array_equal(changed, target)
-    again = augment(image, label, options, 7)
-    np.testing.assert_array_equal(again[0], seen[7][0])
+    again = change(batch, torch.Generator().manual_seed(7))
+    np.testing.assert_array_equal(again.target[0], seen[7][1])
     kinds = [
         "same" if (target == label).all() else "turned" if sorted(target.flat) == sorted(label.flat) else "rotated"
         for _, target in seen
@@ -156,13 +168,13 @@ def test_augmentation_keeps_image_and_label_together_and_repeats():
 def test_volumes_are_scored_whole_on_the_grid_of_their_file(scans, tmp_path, protocol):
     data = synapse(scans, tmp_path, split=SPLIT, size=(20, 24))
     data.prepare([*data.cases("train"), *data.cases("test")], nothing)
-    options = SegmentationEvaluationOptions(protocol=protocol, figures=1, window_batch=4)
-    scoring = SegmentationEvaluator(options, data.input_info, data.target_info)
-    rows = scoring.evaluate(Reader(), data.case("img0002"), final=True, folder=tmp_path)
-    assert [row["label"] for row in rows] == list(LABELS[1:])
-    assert scoring.summarise(rows).metrics["dice"] == 1.0
-    assert scoring.summarise(rows).metrics["hd95_voxel" if protocol == "transunet" else "hd95_mm"] == 0.0
-    assert len(scoring.figures((), tmp_path)) == 1
+    block = {"protocol": protocol, "figures": 1, "window_batch": 4}
+    scoring = make_evaluator(make_host(), data.input_info, data.target_info, **block)
+    rows = evaluate_case(scoring, Reader(), data.open_case("img0002"), final=True, folder=tmp_path)
+    assert [row["label"] for row in rows] == list(SYNAPSE_LABELS[1:])
+    assert scoring.scorer.summarise(rows).metrics["dice"] == 1.0
+    assert scoring.scorer.summarise(rows).metrics["hd95_voxel" if protocol == "transunet" else "hd95_mm"] == 0.0
+    assert len(scoring.scorer.figures((), tmp_path)) == 1
     written = nib.load(tmp_path / "predictions" / "img0002.nii.gz")
     truth = nib.load(scans / "label" / "label0002.nii.gz")
     np.testing.assert_array_equal(np.asarray(written.dataobj), np.array(ORGANS)[np.asarray(truth.dataobj)])
@@ -171,12 +183,11 @@ def test_volumes_are_scored_whole_on_the_grid_of_their_file(scans, tmp_path, pro
 
 def test_a_smaller_model_gives_label_maps_of_the_files_size(scans, tmp_path):
     data = synapse(scans, tmp_path, split=SPLIT, size=(40, 48))
-    options = SegmentationEvaluationOptions(protocol="transunet")
-    scoring = SegmentationEvaluator(options, data.input_info, data.target_info)
-    rows = scoring.evaluate(Reader(), data.case("img0001"), final=True, folder=tmp_path)
-    assert 0.75 < scoring.summarise(rows).metrics["dice"] < 1  # borders between distant intensities are misread
-    [prediction, picture] = scoring.predict(
-        Reader(), next(data.open([scans / "img" / "img0001.nii.gz"])), tmp_path
+    scoring = make_evaluator(make_host(), data.input_info, data.target_info, protocol="transunet")
+    rows = evaluate_case(scoring, Reader(), data.open_case("img0001"), final=True, folder=tmp_path)
+    assert 0.75 < scoring.scorer.summarise(rows).metrics["dice"] < 1  # borders between distant intensities are misread
+    [prediction, picture] = predict_case(
+        scoring, Reader(), next(data.open([scans / "img" / "img0001.nii.gz"])), tmp_path
     ).files
     assert nib.load(prediction).shape == (20, 24, 9)
     assert picture.stat().st_size > 5000
@@ -184,7 +195,7 @@ def test_a_smaller_model_gives_label_maps_of_the_files_size(scans, tmp_path):
 
 def test_slices_cannot_be_scored(scans, tmp_path):
     with pytest.raises(DataError, match="volumes are scored"):
-        synapse(scans, tmp_path, split=SPLIT).case("img0001_slice000")
+        synapse(scans, tmp_path, split=SPLIT).open_case("img0001_slice000")
 
 
 @pytest.mark.parametrize(("left", "reason"), [(20, "is not a NIfTI file"), (-30, "is truncated")])
@@ -197,24 +208,23 @@ def test_a_damaged_volume_is_named_before_anything_is_trained(scans, tmp_path, l
 
 
 def test_the_authors_files_are_read_too(files, tmp_path):
-    data = synapse(files, tmp_path, size=(20, 24), augment=STILL)
+    data = synapse(files, tmp_path, size=(20, 24))
     assert data.cases("train") == tuple(f"case0005_slice{index:03d}" for index in range(3))
     assert data.cases("test") == ("case0001",)
     data.prepare([*data.cases("train"), *data.cases("test")], nothing)
     assert data.digest(["case0001"]) != data.digest(["case0005_slice000"])
     with np.load(files / "train_npz" / "case0005_slice001.npz") as file:
-        batch = data.sample("case0005_slice001", 0)
+        batch = data.draw("case0005_slice001", 0)
         np.testing.assert_allclose(batch.input[0, 0], file["image"], atol=1e-6)
         np.testing.assert_array_equal(batch.target[0], file["label"])
-    options = SegmentationEvaluationOptions(protocol="transunet", figures=1)
-    scoring = SegmentationEvaluator(options, data.input_info, data.target_info)
-    rows = scoring.evaluate(Reader(), data.case("case0001"), final=True, folder=tmp_path / "run")
-    assert scoring.summarise(rows).metrics["dice"] == 1.0
+    scoring = make_evaluator(make_host(), data.input_info, data.target_info, protocol="transunet", figures=1)
+    rows = evaluate_case(scoring, Reader(), data.open_case("case0001"), final=True, folder=tmp_path / "run")
+    assert scoring.scorer.summarise(rows).metrics["dice"] == 1.0
     assert nib.load(tmp_path / "run" / "predictions" / "case0001.nii.gz").shape == (24, 20, 9)
-    assert len(scoring.figures((), tmp_path / "run")) == 1
+    assert len(scoring.scorer.figures((), tmp_path / "run")) == 1
     [case] = data.open([files / "test_vol_h5"])
-    assert scoring.predict(Reader(), case, tmp_path / "new").files[0].name == "case0001.nii.gz"
-    with pytest.raises(DataError, match=r"no \.npy\.h5 file"):
+    assert predict_case(scoring, Reader(), case, tmp_path / "new").files[0].name == "case0001.nii.gz"
+    with pytest.raises(DataError, match=r"is not a \.npy\.h5 file"):
         list(data.open([files / "train_npz"]))
 
 
@@ -247,13 +257,13 @@ def test_without_h5py_the_error_says_what_to_install(files, tmp_path, monkeypatc
 def test_intensity_alone_cannot_label_the_organs():
     """Not even where each organ gets the intensities that suit it best, found on the labels of the same cases."""
     options = SynapsePhantomOptions()
-    counts = np.zeros((10, 64, len(LABELS)))
+    counts = np.zeros((10, 64, len(SYNAPSE_LABELS)))
     for case in range(10):
-        image, labels, _ = draw_abdomen(options.shape, options.spacing, BTCV_LABELS, np.random.default_rng(case))
+        image, labels, _ = draw_abdomen(options.shape, options.spacing, LABELS, np.random.default_rng(case))
         bins = ((np.clip(image, -125, 274) + 125) * 64 // 400).astype(int)
         np.add.at(counts[case], (bins.ravel(), np.array(ORGANS)[labels].ravel()), 1)
     best = []
-    for label in range(1, len(LABELS)):
+    for label in range(1, len(SYNAPSE_LABELS)):
         share = counts.sum(0)[:, label] / np.maximum(counts.sum((0, 2)), 1)
         chosen = counts[:, np.argsort(-share)]
         hits, size = chosen[..., label].cumsum(1), chosen.sum(2).cumsum(1)
@@ -268,7 +278,7 @@ def test_all_files_of_the_authors_are_accounted_for(files, tmp_path, caplog):
     assert data.cases("train") == ("case0005_slice000", "case0005_slice002")
     assert "case0005 lacks the slices 1" in caplog.text
     assert (
-        "left out, no slices in train_npz or .npy.h5 files in test_vol_h5: test_vol_h5/case0002.h5, train_npz"
+        "left out, not slices in train_npz or .npy.h5 files in test_vol_h5: test_vol_h5/case0002.h5, train_npz"
         in caplog.text
     )
     caplog.clear()
@@ -278,10 +288,10 @@ def test_all_files_of_the_authors_are_accounted_for(files, tmp_path, caplog):
     assert "left out, not .npy.h5: case0002.h5" in caplog.text
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "case0001.npy.h5").touch()
-    with pytest.raises(DataError, match="volumes of one name"):
+    with pytest.raises(DataError, match="volumes with the same name"):
         data.open([files / "test_vol_h5", tmp_path / "more"])
     (files / "test_vol_h5" / "case0009.npy.h5").symlink_to("nowhere")
-    with pytest.raises(DataError, match=r"links that lead nowhere: test_vol_h5/case0009\.npy\.h5"):
+    with pytest.raises(DataError, match=r"broken links: test_vol_h5/case0009\.npy\.h5"):
         synapse(files, tmp_path).cases("test")
 
 
@@ -292,7 +302,7 @@ def test_values_that_the_authors_files_do_not_have(files, tmp_path, caplog):
     np.savez(path, image=arrays["image"] * 400 - 125, label=arrays["label"])
     data = synapse(files, tmp_path)
     data.prepare(data.cases("train"), nothing)
-    assert "case case0005: its values leave [0, 1]" in caplog.text
+    assert "case case0005: its values exceed [0, 1]" in caplog.text
     assert data.check_case("case0005", deep=False)
     arrays["image"][3, 4] = np.nan
     np.savez(path, **arrays)

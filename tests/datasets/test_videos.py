@@ -28,7 +28,7 @@ def videos(root: Path, **options: object) -> Videos:
 
 def test_the_spec_resolves() -> None:
     [spec] = medvid_components()
-    assert (spec.name, spec.sample) == ("videos", "")
+    assert (spec.name, spec.demo) == ("videos", "")
     assert load_attribute(spec.target) is Videos
     assert load_attribute(spec.config) is VideosOptions
 
@@ -44,7 +44,7 @@ def test_a_share_of_each_class_is_held_out(tmp_path, film) -> None:
     assert videos(root, split_seed=1).cases("validation") != validation
     assert len(videos(root, validation_fraction=0.5).cases("validation")) == 7
     assert len(videos(root, validation_fraction=0).cases("train")) == 16
-    assert data.sample("b/1.mp4", 0).target.tolist() == [1]
+    assert data.draw("b/1.mp4", 0).target.tolist() == [1]
 
 
 def test_folders_of_splits(tmp_path, film) -> None:
@@ -69,9 +69,9 @@ def test_lists_with_names_of_classes(tmp_path, film) -> None:
     lines = [f"clips/patient {number}.mp4,{'normal heart' if number % 2 else 'failure'}" for number in range(6)]
     (root / "clips.csv").write_text("path,label\n" + "\n".join(lines))
     data = videos(root, lists={"all": "clips.csv"})
-    assert data.target_info.labels == ("failure", "normal heart")
+    assert data.target_info.names == ("failure", "normal heart")
     assert (len(data.cases("train")), len(data.cases("validation"))) == (4, 2)
-    assert data.sample("clips/patient 1.mp4", 0).target.tolist() == [1]
+    assert data.draw("clips/patient 1.mp4", 0).target.tolist() == [1]
     for split, part in (("train", lines[:4]), ("val", lines[4:])):
         (root / f"{split}.csv").write_text("\n".join(part))
     assert videos(root).cases("validation") == ("clips/patient 4.mp4", "clips/patient 5.mp4")

@@ -19,8 +19,7 @@ import medvid
 from medvid.cli.main import main
 from medvid.config.load import load_task
 from medvid.config.yaml import parse_file
-from medvid.models.features import FeatureInfo
-from medvid.plugin import InputInfo, TargetInfo
+from medvid.plugin import TargetInfo
 from medvid.plugin.host import make_host
 from medvid.testing import check_component, find_components
 
@@ -29,8 +28,12 @@ BLOCKS = re.findall(r"^```(python|yaml)\n(.*?)^```", GUIDE, re.MULTILINE | re.DO
 NAMED = re.compile(r"# (\S+\.(?:py|yaml))\n")
 """The first line of a block that is a file."""
 FILES = {match[1]: text for _, text in BLOCKS if (match := NAMED.match(text))}
+WRITTEN = re.compile(r'# (\w+\.py), as "platform plugins new (\S+) --kind (\w+)" writes it\n(.*)', re.DOTALL)
+"""A block that shows what a command writes."""
 FRAGMENTS = [text for kind, text in BLOCKS if kind == "yaml" and not NAMED.match(text)]
-PROJECTS = {"medvid-pyramid": "backbone", "medvid-focal": "head", "medvid-arrays": "dataset"}
+NEW = {"task.yaml", "medvid-poly/src/medvid_poly/loss.py"}
+"""Files that the reader adds to those that the commands write."""
+PROJECTS = {"medvid-pyramid": "backbone", "medvid-poly": "head", "medvid-arrays": "dataset"}
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def guide(third_party: Any, working_directory: Path, monkeypatch: pytest.MonkeyP
     for project, kind in PROJECTS.items():
         assert main(["plugins", "new", project, "--kind", kind]) == 0
     for path, text in FILES.items():
-        assert Path(path).exists() or path == "task.yaml", f"`platform plugins new` knows no {path}"
+        assert Path(path).exists() != (path in NEW), path
         Path(path).write_text(text)
     for project in PROJECTS:
         _install(third_party, Path(project))
@@ -50,13 +53,19 @@ def guide(third_party: Any, working_directory: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_plugin_is_as_short_as_the_guide_says(project: str) -> None:
     lines = {Path(path).name: _lines_of_code(text) for path, text in FILES.items() if path.startswith(f"{project}/")}
-    lines.pop("sample.py", None)  # the data is no part of the plugin's own code
-    assert [*lines] == [
-        "plugin.py",
-        "config.py",
-        {"dataset": "data.py", "backbone": "model.py"}.get(PROJECTS[project], "head.py"),
-    ]
-    assert sum(lines.values()) < 60
+    lines.pop("demo.py", None)  # the data is no part of the plugin's own code
+    code = {"dataset": ["data.py"], "backbone": ["model.py"], "head": ["head.py", "loss.py"]}[PROJECTS[project]]
+    assert [*lines] == ["plugin.py", "config.py", *code]
+    assert sum(lines.values()) < 45 + 15 * len(code)
+
+
+def test_the_guide_shows_what_the_commands_write(working_directory: Path) -> None:
+    shown = [match.groups() for _, text in BLOCKS if (match := WRITTEN.match(text))]
+    assert [kind for _, _, kind, _ in shown] == ["transform", "optimizer", "protocol", "format"]
+    for file, project, kind, text in shown:
+        assert main(["plugins", "new", project, "--kind", kind]) == 0
+        (written,) = (working_directory / project).rglob(file)
+        assert written.read_text() == text
 
 
 @pytest.mark.usefixtures("guide")
@@ -74,51 +83,50 @@ def test_the_code_is_clean() -> None:
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_plugin_keeps_to_the_contract(project: str) -> None:
     host = make_host()
-    (spec,) = find_components(host, project)
-    results = {result.check: result for result in check_component(host, spec)}
-    assert [result for result in results.values() if result.outcome in {"failed", "declared"}] == []
-    skipped = {name for name, result in results.items() if result.outcome == "not applicable"}
-    assert skipped == ({"geometry"} if spec.kind == "dataset" else set())
+    specs = find_components(host, project)
+    assert [spec.kind for spec in specs] == {"medvid-poly": ["head", "loss"]}.get(project, [PROJECTS[project]])
+    for spec in specs:
+        results = {result.check: result for result in check_component(host, spec)}
+        assert [result for result in results.values() if result.outcome in {"failed", "declared"}] == []
+        skipped = {name for name, result in results.items() if result.outcome == "not applicable"}
+        assert skipped == ({"geometry"} if spec.kind == "dataset" else set())
 
 
 def test_the_three_train_together(guide: Path) -> None:
     small: dict[str, object] = {"train.steps": 2, "train.batch_size": 2, "train.workers": 0, "evaluation.every": 2}
-    small |= {"dataset.cache": "cache", "sample.generate.train": 4, "sample.generate.validation": 2}
-    run = medvid.run(guide, small, sample=True)
+    small |= {"dataset.cache": "cache", "demo.generate.train": 4, "demo.generate.validation": 2}
+    run = medvid.run(guide, small, demo=True)
     assert run.summary["status"] == "finished"
     names = [run.task().dataset.name, run.task().backbone.name, run.task().head.name]
-    assert names == ["arrays", "pyramid", "focal"]
-    assert (
-        len(list(run.folder.path.glob("figures/*.png"))) == 3
-    )  # the confusion matrix, and a sheet for each of two cases
+    assert names == ["arrays", "pyramid", "two_layers"]
+    sheets = {"validation%2F0.png", "validation%2F1.png"}
+    curves = {"roc.png", "precision_recall.png", "calibration.png"}
+    assert {path.name for path in run.folder.path.glob("figures/*.png")} == {"confusion.png"} | curves | sheets
 
 
 def test_the_lines_for_a_task_fit_into_one(guide: Path) -> None:
     blocks = [parse_file(text, "fragment.yaml").data for text in FRAGMENTS]
     ours = {kind: block[kind] for block in blocks for kind in PROJECTS.values() if kind in block}
-    assert [ours[kind]["name"] for kind in PROJECTS.values()] == ["pyramid", "focal", "arrays"]
+    assert [ours[kind]["name"] for kind in PROJECTS.values()] == ["pyramid", "two_layers", "arrays"]
     values = {f"{kind}.{name}": value for kind, block in ours.items() for name, value in block.items()}
     task: Any = load_task(guide, make_host(), overrides=values | {"dataset.if_missing": "error"})
     assert (task.dataset.root, task.dataset.input_info().size) == (Path("/data/mine"), (64, 64))
-    assert (task.backbone.width, task.head.hidden_dim, task.head.loss.gamma) == (48, 64, 1.5)
+    assert (task.backbone.width, task.head.hidden_dim, task.head.loss.epsilon) == (48, 64, 1.5)
 
 
 @pytest.mark.usefixtures("guide")
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_focal_loss_without_focus_is_cross_entropy(smoothing: float) -> None:
-    head, config = (importlib.import_module(f"medvid_focal.{name}") for name in ("head", "config"))
+def test_polyloss_without_its_term_is_cross_entropy() -> None:
+    poly, config = (importlib.import_module(f"medvid_poly.{name}") for name in ("loss", "config"))
     logits, ids = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
-    cross_entropy = torch.nn.functional.cross_entropy(logits, ids, label_smoothing=smoothing)
+    cross_entropy, info = torch.nn.functional.cross_entropy(logits, ids), TargetInfo("case", "class", ("a", "b", "c"))
 
-    def loss(gamma: float, target: torch.Tensor) -> torch.Tensor:
-        options = config.FocalOptions(loss={"gamma": gamma, "label_smoothing": smoothing})
-        infos = FeatureInfo(embedding=4), InputInfo("image", 1, (8, 8)), TargetInfo("classification", ("a", "b", "c"))
-        found: torch.Tensor = head.Focal(options, *infos).loss(logits, target)["loss"]
+    def loss(epsilon: float, target: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = poly.Poly(config.PolyOptions(epsilon=epsilon), info)(logits, target)["loss"]
         return found
 
     torch.testing.assert_close(loss(0, ids), cross_entropy)
     torch.testing.assert_close(loss(0, torch.nn.functional.one_hot(ids).float()), cross_entropy)
-    assert loss(2, ids) < loss(1, ids) < cross_entropy
+    assert loss(2, ids) > loss(1, ids) > cross_entropy
 
 
 def _lines_of_code(text: str) -> int:

@@ -27,7 +27,7 @@ class MemoryCase:
     truth_prepared: np.ndarray
 
     @property
-    def layout(self) -> str:
+    def axes(self) -> str:
         return "volume" if len(self.grid.axes) == 3 else "image"
 
     def input(self) -> Tensor:
@@ -46,11 +46,11 @@ class MemoryCase:
     def prepared_truth(self) -> np.ndarray:
         return self.truth_prepared
 
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         assert labels.shape == self.grid.native_shape
         path = folder / f"{self.id.replace('/', '_')}.npy"
         np.save(path, labels)
-        return path
+        return (path,)
 
 
 class OneHot(nn.Module):

@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from medvid.config.evaluation import ClassificationEvaluationOptions
-from medvid.data.dataset import Placement
+from medvid.data.placement import Placement
 from medvid.errors import DataError
-from medvid.evaluation.accuracy import class_table
-from medvid.evaluation.classification import ClassificationEvaluator
+from medvid.evaluation.evaluator import Evaluator
+from medvid.evaluation.metrics.accuracy import class_table
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.testing.evaluation import evaluate_case, make_evaluator, predict_case
+
+HOST = make_host()
 
 LABELS = ("run", "jump", "sit", "eat", "sing", "swim")
 
@@ -32,6 +35,10 @@ class Clip:
     label: int | None
     logits: Sequence[Sequence[float]]
     asked: tuple[int, int, Placement] | None = None
+
+    @property
+    def target(self) -> Tensor | None:
+        return None if self.label is None else torch.tensor(self.label)
 
     def input(self) -> Tensor:
         return torch.tensor(self.logits)[0]
@@ -57,20 +64,16 @@ class Echo(nn.Module):
         return input * self.weight
 
 
-def evaluator(**options: Any) -> ClassificationEvaluator:
-    return ClassificationEvaluator(
-        ClassificationEvaluationOptions(**options),
-        InputInfo("video", 3, (8, 32, 32)),
-        TargetInfo("classification", LABELS),
-    )
+def evaluator(**options: Any) -> Evaluator:
+    return make_evaluator(HOST, InputInfo("video", 3, (8, 32, 32)), TargetInfo("case", "class", LABELS), **options)
 
 
 def one_hot(label: int, value: float = 4.0) -> list[float]:
     return [value if index == label else 0.0 for index in range(len(LABELS))]
 
 
-def score(scoring: ClassificationEvaluator, clips: Sequence[Clip], folder: Path, *, final: bool = False) -> list[Any]:
-    return [row for clip in clips for row in scoring.evaluate(Echo(), scoring.load(clip), final=final, folder=folder)]
+def score(scoring: Evaluator, clips: Sequence[Clip], folder: Path, *, final: bool = False) -> list[Any]:
+    return [row for clip in clips for row in evaluate_case(scoring, Echo(), clip, final=final, folder=folder)]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +96,39 @@ def test_views_are_combined_as_the_protocol_says(
 
 def test_views_are_inferred_in_batches() -> None:
     scoring, model = evaluator(window_batch=2), Echo()
-    scoring.evaluate(model, scoring.load(Clip("a", 0, [one_hot(0)] * 5)), final=False, folder=Path())
+    evaluate_case(scoring, model, Clip("a", 0, [one_hot(0)] * 5), final=False, folder=Path())
     assert model.batches == [2, 2, 1]
+
+
+@pytest.mark.parametrize("protocol", ["medvid", "timesformer"])
+def test_cases_in_one_batch_get_the_answers_that_they_get_alone(protocol: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 9), nn.GELU(), nn.Linear(9, 6)).eval()
+    clips = [Clip(str(number), 0, torch.randn(views, 6).tolist()) for number, views in enumerate((3, 3, 1, 4, 3, 8))]
+    clips.insert(2, Clip("other", 0, torch.randn(2, 4, 6).tolist()))  # views of another shape
+    scoring = evaluator(protocol=protocol, window_batch=4)
+    model.register_forward_hook(lambda _, __, output: output if output.ndim == 2 else output[:, 0])
+    loaded = [scoring.inference.load(clip) for clip in clips]
+    together = scoring.inference.infer(model, loaded, final=True)
+    assert [one.case for one in together] == clips
+    for one, case in zip(together, loaded, strict=True):
+        [alone] = scoring.inference.infer(model, [case], final=True)
+        torch.testing.assert_close(one.answer, alone.answer)
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "cases"),
+    [
+        ("cpu", {"window_batch": 32}, 1),
+        ("cuda", {}, 16),
+        ("cuda", {"clips": 5}, 3),
+        ("cuda", {"clips": 10, "crops": 3}, 1),
+        ("cuda", {"window_batch": 8}, 8),
+        ("mps", {}, 4),
+    ],
+)
+def test_on_a_gpu_as_many_cases_share_a_batch_as_fill_it(device: str, options: Any, cases: int) -> None:
+    assert evaluator(**options).inference.cases_at_once(torch.device(device)) == cases
 
 
 @pytest.fixture
@@ -112,7 +146,7 @@ def rows(tmp_path: Path) -> list[Any]:
 
 
 def test_accuracies_count_cases(rows: list[Any]) -> None:
-    summary = evaluator().summarise(rows)
+    summary = evaluator().scorer.summarise(rows)
     assert summary.metrics == pytest.approx(
         {"top1": 3 / 5, "top5": 4 / 5, "mean_class": (1 / 3 + 1) / 2, "top1/run": 1 / 3, "top1/swim": 1.0}
     )
@@ -131,11 +165,11 @@ def test_ties_count_against_the_model(logits: list[float], label: int, shift: fl
     assert row["rank"] == sum(other >= logits[label] for other in logits)
     assert row["ties"] == logits.count(logits[label]) - 1
     assert (row["predicted"] == LABELS[label]) == (row["rank"] == 1)
-    metrics = scoring.summarise([row]).metrics
+    metrics = scoring.scorer.summarise([row]).metrics
     assert metrics["top1"] == metrics["mean_class"] == metrics[f"top1/{LABELS[label]}"] == float(row["rank"] == 1)
-    assert any("as likely as others" in note for note in scoring.summarise([row]).notes) == (row["ties"] > 0)
+    assert any("as likely as others" in note for note in scoring.scorer.summarise([row]).notes) == (row["ties"] > 0)
     [constant] = score(scoring, [Clip("a", label, [[shift] * 6] * 2)], Path())
-    assert scoring.summarise([constant]).metrics["top5"] == 0
+    assert scoring.scorer.summarise([constant]).metrics["top5"] == 0
 
 
 def test_unlikely_classes_are_not_rounded_to_one_score() -> None:
@@ -145,7 +179,7 @@ def test_unlikely_classes_are_not_rounded_to_one_score() -> None:
 
 
 def test_nothing_scored_is_no_accuracy() -> None:
-    summary = evaluator().summarise([])
+    summary = evaluator().scorer.summarise([])
     assert math.isnan(summary.metrics["top1"])
     assert class_table([])[-1] == ("all", "0", "0", "-", "")
 
@@ -160,8 +194,10 @@ def test_the_closing_evaluation_draws_the_matrix_and_the_hardest_cases(tmp_path:
     clips = [Clip("easy", 0, [one_hot(0)]), Clip("a/hard", 0, [one_hot(3, 9.0)]), Clip("fair", 1, [one_hot(2, 1.0)])]
     rows = score(scoring, clips, tmp_path, final=True)
     assert rows[1]["top5"].startswith("eat 0.99")
-    files = scoring.figures(rows, tmp_path)
-    assert [file.name for file in files] == ["confusion.png", "a%2Fhard.png"]
+    files = scoring.scorer.figures(rows, tmp_path)
+    assert [file.name for file in files] == [
+        "confusion.png", "roc.png", "precision_recall.png", "calibration.png", "a%2Fhard.png",
+    ]  # fmt: skip
     assert all(file.stat().st_size > 1000 for file in files)
     with (tmp_path / "classes.csv").open() as file:
         classes = list(csv.DictReader(file))
@@ -170,11 +206,11 @@ def test_the_closing_evaluation_draws_the_matrix_and_the_hardest_cases(tmp_path:
 
 def test_figures_can_be_left_out(tmp_path: Path) -> None:
     scoring = evaluator(figures=0)
-    assert scoring.figures(score(scoring, [Clip("a", 0, [one_hot(0)])], tmp_path, final=True), tmp_path) == []
+    assert scoring.scorer.figures(score(scoring, [Clip("a", 0, [one_hot(0)])], tmp_path, final=True), tmp_path) == []
 
 
 def test_a_prediction_names_the_five_likeliest(tmp_path: Path) -> None:
-    prediction = evaluator().predict(Echo(), Clip("new", None, [one_hot(4)]), tmp_path / "out")
+    prediction = predict_case(evaluator(), Echo(), Clip("new", None, [one_hot(4)]), tmp_path / "out")
     assert [file.relative_to(tmp_path / "out").as_posix() for file in prediction.files] == [
         "new.csv",
         "pictures/new.png",

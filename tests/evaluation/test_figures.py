@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from medvid.data.grid import Grid
 from medvid.evaluation.figures import ERRORS, draw, find_errors, gray_scale
-from medvid.evaluation.views import make_view
+from medvid.evaluation.pictures import make_picture
 
 SHAPE = (20, 16, 12)
 GRID = Grid(SHAPE, (1.0, 1.0, 2.0), SHAPE, (1.0, 1.0, 2.0), (0, 1, 2), (1.0,) * 3, (0.0,) * 3)
@@ -52,7 +52,9 @@ def test_errors_are_marked_by_kind(tmp_path: Path, texts: list[str]) -> None:
         if "another label" in kinds:
             prediction[7:10][truth[7:10] == 1] = 2
         texts.clear()
-        view = make_view("a", grid, "image", image=truth * 0 + 1, prediction=prediction, truth=truth, window=(0.0, 1.0))
+        view = make_picture(
+            "a", grid, "image", image=truth * 0 + 1, prediction=prediction, truth=truth, window=(0.0, 1.0)
+        )
         assert colours_of(draw(view, ("background", "one", "two"), tmp_path / "a.png")) == kinds
         assert kinds <= set(texts)
         assert ("no errors" in texts) == (not kinds)
@@ -62,7 +64,7 @@ def test_errors_are_marked_by_kind(tmp_path: Path, texts: list[str]) -> None:
 def test_the_title_says_why_a_case_is_shown(tmp_path: Path, texts: list[str]) -> None:
     labels = np.zeros(SHAPE, np.uint8)
     labels[4:9, 4:9, 4:9] = 1
-    view = make_view(
+    view = make_picture(
         "img0035", GRID, "volume", image=labels * -1190.0, prediction=labels, truth=labels, dice=(np.nan, 0.5)
     )
     draw(view, ("background", "liver"), tmp_path / "a.png", "the lowest of 12 cases")
@@ -74,10 +76,10 @@ def test_the_title_says_why_a_case_is_shown(tmp_path: Path, texts: list[str]) ->
 
 def test_letters_can_be_read_on_white(tmp_path: Path) -> None:
     """Each has a black outline: a white picture without labels has black pixels inside."""
-    view = make_view("a", GRID, "volume", image=np.ones(SHAPE), prediction=np.zeros(SHAPE, np.uint8), window=(0, 1))
+    view = make_picture("a", GRID, "volume", image=np.ones(SHAPE), prediction=np.zeros(SHAPE, np.uint8), window=(0, 1))
     assert all(plane.marks for plane in view.planes)
     outlined = matplotlib.image.imread(draw(view, ("background",), tmp_path / "a.png"))[..., :3]
-    bare = make_view("a", GRID, "image", image=np.ones(SHAPE), prediction=np.zeros(SHAPE, np.uint8), window=(0, 1))
+    bare = make_picture("a", GRID, "image", image=np.ones(SHAPE), prediction=np.zeros(SHAPE, np.uint8), window=(0, 1))
     plain = matplotlib.image.imread(draw(bare, ("background",), tmp_path / "b.png"))[..., :3]
     black = [int((picture.max(axis=2) < 0.1).sum()) for picture in (outlined, plain)]
     assert black[0] > black[1] + 500
@@ -89,6 +91,6 @@ def test_an_image_is_drawn_side_by_side(tmp_path: Path) -> None:
     labels = np.zeros(shape, np.uint8)
     labels[5:9, 5:9] = 1
     image = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-    view = make_view("a", grid, "image", image=image, prediction=labels, truth=labels)
+    view = make_picture("a", grid, "image", image=image, prediction=labels, truth=labels)
     height, width = matplotlib.image.imread(draw(view, ("background", "one"), tmp_path / "a.png")).shape[:2]
     assert width > height

@@ -4,8 +4,9 @@ import math
 
 from rich.console import Console
 
-from medvid.evaluation.aggregate import per_label
-from medvid.evaluation.label_table import label_table
+from medvid.evaluation.metrics.aggregate import per_label
+from medvid.evaluation.metrics.figure import Figure
+from medvid.evaluation.metrics.label_table import label_table
 from medvid.evaluation.report import as_rich, as_text, write_cases
 
 NAN = math.nan
@@ -25,6 +26,7 @@ ROWS = [
     row("b", "gallbladder", "missed", 0.0, NAN),
 ]
 
+FIGURES = (Figure("dice", "Dice"), Figure("hd95_mm", "HD95 (mm)", 2))
 TEXT = """\
 label         Dice  HD95 (mm)  scored  missed  false pos.  absent
 gallbladder  0.000          -       0       1           0       1
@@ -33,12 +35,12 @@ mean         0.425       3.00       2       1           0       1"""
 
 
 def test_text_lists_labels_by_id_with_their_means_and_counts():
-    assert as_text(label_table(per_label(ROWS))) == TEXT
+    assert as_text(label_table(per_label(ROWS, ("dice", "hd95_mm")), FIGURES)) == TEXT
 
 
 def test_table_shows_the_same_cells():
     console = Console(file=io.StringIO(), width=120)
-    console.print(as_rich(label_table(per_label(ROWS))))
+    console.print(as_rich(label_table(per_label(ROWS, ("dice", "hd95_mm")), FIGURES)))
     shown = console.file.getvalue()
     assert [cell for line in TEXT.splitlines() for cell in line.split("  ") if cell.strip() not in shown] == []
 
@@ -58,4 +60,11 @@ def test_csv_has_every_row_and_empty_fields_for_undefined_figures(tmp_path):
 
 
 def test_nothing_scored_still_gives_a_table():
-    assert as_text(label_table([])).splitlines()[0].split() == ["label", "scored", "missed", "false", "pos.", "absent"]
+    assert as_text(label_table([], [])).splitlines()[0].split() == [
+        "label",
+        "scored",
+        "missed",
+        "false",
+        "pos.",
+        "absent",
+    ]

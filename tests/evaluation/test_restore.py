@@ -55,6 +55,26 @@ def test_equals_interpolating_the_whole_score_volume(name):
         np.testing.assert_array_equal(labels[clear], expected[clear])
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_labels_do_not_depend_on_how_many_planes_are_labelled_at_once(name, monkeypatch):
+    grid = GRIDS[name]
+    scores = np.random.default_rng(0).normal(size=(4, *grid.prepared_shape)).astype(np.float32)
+    depth = grid.prepared_shape[-1]
+    expected = restore(scores, grid, [depth])
+    for planes in (2, 3, 100):
+        monkeypatch.setattr(NativeLabels, "_planes_at_once", lambda *_, planes=planes: planes)
+        for depths in ([depth], [1] * depth, [3, depth - 4, 1]):
+            np.testing.assert_array_equal(restore(scores, grid, depths), expected)
+
+
+def test_planes_that_are_labelled_at_once_are_limited_by_memory():
+    grid = Grid((512, 400, 150), (1.0,) * 3, (256, 200, 300), (2.0, 2.0, 0.5), (0, 1, 2), (0.5, 0.5, 2.0), (0.0,) * 3)
+    native = NativeLabels(grid)
+    assert native._planes_at_once(torch.empty(14, 256, 200, 48)) == 1
+    assert native._planes_at_once(torch.empty(14, 256, 200, 48, device="meta")) == 2**28 // (4 * 14 * 512 * 400)
+    assert native._planes_at_once(torch.empty(2000, 256, 200, 48, device="meta")) == 1
+
+
 def test_identity_grid_gives_the_plain_argmax():
     shape = (6, 7, 8)
     grid = Grid(shape, (1.0,) * 3, shape, (1.0,) * 3, (0, 1, 2), (1.0,) * 3, (0.0,) * 3)
@@ -80,13 +100,11 @@ def test_a_centre_on_the_outer_face_is_inside_whatever_the_rounding_of_the_affin
     assert restore(scores, grid, [1, 1]).tolist() == [1, 1, 1]
 
 
-def test_more_than_256_labels_fit():
-    grid = Grid((4,), (1.0,), (4,), (1.0,), (0,), (1.0,), (0.0,))
-    scores = np.zeros((300, 4), np.float32)
-    scores[[299, 256, 3, 0], range(4)] = 1
-    labels = restore(scores, grid, [4])
-    assert labels.dtype == np.uint16
-    assert labels.tolist() == [299, 256, 3, 0]
+def test_as_many_labels_fit_as_a_label_map_may_have():
+    grid = Grid((3,), (1.0,), (3,), (1.0,), (0,), (1.0,), (0.0,))
+    scores = np.zeros((256, 3), np.float32)
+    scores[[255, 3, 0], range(3)] = 1
+    assert restore(scores, grid, [3]).tolist() == [255, 3, 0]
 
 
 @pytest.mark.parametrize("accumulator", [PreparedLabels(), NativeLabels(GRIDS["flipped"])])

@@ -1,11 +1,14 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.data import dense_patch_slices
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medvid.evaluation.sliding_window import stream_scores
+from medvid.evaluation.inference.sliding_window import _windows, stream_scores
 
 
 class PeakMemory(TorchDispatchMode):
@@ -56,6 +59,19 @@ def test_joined_slabs_equal_monai(shape, size, overlap, blending):
     expected = sliding_window_inference(volume[None], size, 3, model, overlap=overlap, mode=blending)[0]
     assert all(slab.shape[-1] > 0 for slab in slabs)
     torch.testing.assert_close(torch.cat(slabs, dim=-1), expected, atol=1e-5, rtol=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 12)), min_size=2, max_size=3), st.floats(0, 0.99))
+def test_windows_are_monais(axes: list[tuple[int, int]], overlap: float) -> None:
+    size, shape = [window for window, _ in axes], [window + more for window, more in axes]
+    interval = [max(int(window * (1 - overlap)), 1) for window in size]
+    monais = [tuple(map(range_of, window)) for window in dense_patch_slices(shape, size, interval)]
+    ours = [tuple(map(range_of, window)) for window in _windows(shape, size, overlap)]
+    assert ours == sorted(monais, key=lambda window: window[-1].start)
+
+
+def range_of(part: slice) -> range:
+    return range(int(part.start), int(part.stop))
 
 
 @pytest.mark.parametrize("length", [32, 160])

@@ -62,9 +62,9 @@ def test_from_installing_to_removing(environment: Environment) -> None:
     assert environment.status() == "installed, not enabled"
     assert "platform plugins add medvid-timm" in environment.platform("plugins", "list")
     run = [
-        "run", str(EXAMPLE / "task.yaml"), "--sample", "--set", "train.steps=2",
+        "run", str(EXAMPLE / "task.yaml"), "--demo", "--set", "train.steps=2",
         "--set", "train.schedule.warmup_steps=1", "--set", "evaluation.every=2",
-        "--set", "sample.generate.train=2", "--set", "sample.generate.validation=1",
+        "--set", "demo.generate.train=2", "--set", "demo.generate.validation=1",
     ]  # fmt: skip
     refused = environment.run("medvid", *run)
     assert refused.returncode == 3
@@ -93,7 +93,7 @@ def test_its_own_tests_pass_on_what_was_installed(environment: Environment) -> N
 
 def _check_summary(summary: dict[str, Any]) -> None:
     assert summary["status"] == "finished"
-    assert summary["data"] == "sample"
+    assert summary["data"] == "demo"
     assert summary["step"] == 2
     assert 0 <= summary["metrics"]["dice"] <= 1
 

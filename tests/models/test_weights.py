@@ -10,12 +10,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from medvid.config.segmentation import SegmentationHeadOptions
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
+from medvid.losses.entries.options import GaussianNLLOptions
+from medvid.losses.entries.values import GaussianNLL
 from medvid.models.features import FeatureInfo, Features
-from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import Translation, import_weights, place_classifier, read_state
+from medvid.models.head import Head
+from medvid.models.model import Model
+from medvid.models.weights import Translation, place_head
+from medvid.models.weights.files import read_state
+from medvid.models.weights.loading import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
@@ -23,7 +26,7 @@ from medvid_heads.config import LinearClassifierOptions
 STATE = {"w": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
 
 
-class NoHead(SegmentationHead):
+class NoHead(Head):
     def forward(self, features: Features, input: Tensor) -> Tensor:
         raise NotImplementedError
 
@@ -103,7 +106,7 @@ def test_other_things_than_tensors_are_named(tmp_path: Path) -> None:
 
 
 def model() -> Model:
-    return Model(nn.Linear(3, 2), NoHead(SegmentationHeadOptions(name="none")))
+    return Model(nn.Linear(3, 2), NoHead())
 
 
 def translate(published: Mapping[str, Tensor], _source: str, _model: Model) -> Translation:
@@ -128,7 +131,7 @@ def test_import_loads_and_reports(tmp_path: Path) -> None:
         f"weights from {tmp_path / 'a.safetensors'} (somewhere): 1 tensors loaded",
         "  resized backbone.weight: [2, 4] to [2, 3]",
         "  dropped x0, x1, x2 and 2 more: never used",
-        "  initialised anew backbone.bias: another task",
+        "  newly initialised backbone.bias: another task",
     ]
 
 
@@ -145,19 +148,28 @@ def test_whatever_is_unexplained_is_refused_and_listed(tmp_path: Path) -> None:
     assert all(torch.equal(value, before[key]) for key, value in target.state_dict().items())
 
 
+def test_what_a_loss_learns_is_in_no_file(tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "a.safetensors")
+    target = model()
+    target.head.criterion = GaussianNLL(GaussianNLLOptions(), TargetInfo("case", "value", ("age",), ("years",)))
+    report = import_weights(target, tmp_path / "a.safetensors", translate, "somewhere")
+    assert report.fresh == {"head.criterion.log_variance": "trained along with the loss"}
+
+
 CLASSIFIER = {"fc.weight": torch.ones(3, 4), "fc.bias": torch.ones(3)}
+NO_WEIGHTS = "the file has no weights for this head"
 
 
 def classified(labels: int, *, hidden: int | None = None) -> Model:
     options = LinearClassifierOptions(name="classification", hidden_dim=hidden)
-    target = TargetInfo("classification", tuple(map(str, range(labels))))
+    target = TargetInfo("case", "class", tuple(map(str, range(labels))))
     info = FeatureInfo(embedding=4)
     return Model(nn.Identity(), LinearClassifier(options, info, InputInfo("image", 3, (8, 8)), target))
 
 
 def place(model: Model, published: Mapping[str, Tensor]) -> Translation:
-    result = Translation()
-    place_classifier(result, published, "fc.weight", "fc.bias", model)
+    result = Translation.renamed(published, ((r"^fc\.", "head.classifier."),))
+    place_head(result, model)
     return result
 
 
@@ -167,15 +179,15 @@ def test_a_classifier_of_as_many_classes_is_taken_over() -> None:
     assert result.dropped == result.fresh == {}
 
 
-FEWER = "the file tells 3 classes apart, the model 5"
+FEWER = "the checkpoint's classifier has 3 classes, the model 5"
 
 
 @pytest.mark.parametrize(
     ("model", "published", "dropped", "fresh"),
     [
         (classified(5), CLASSIFIER, FEWER, FEWER),
-        (classified(3, hidden=6), CLASSIFIER, "the model has another head", "the file has no weights for this head"),
-        (classified(3), {}, "", "the file has no classifier"),
+        (classified(3, hidden=6), CLASSIFIER, "the model has another head", NO_WEIGHTS),
+        (classified(3), {}, "", NO_WEIGHTS),
     ],
 )  # fmt: skip
 def test_any_other_head_starts_anew_and_it_is_said_why(

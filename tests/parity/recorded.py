@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from medvid.models.build import Model
-from medvid.models.weights import ImportReport, Translate, Translation, import_weights
+from medvid.models.model import Model
+from medvid.models.weights import Translate, Translation
+from medvid.models.weights.loading import ImportReport, import_weights
 
 FIXTURES = Path(__file__).parent / "fixtures"
 Edit = Callable[[dict[str, Tensor], dict[str, Any]], object]

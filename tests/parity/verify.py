@@ -1,4 +1,4 @@
-"""Compare medvid's models with fixtures of the published code: ``python tests/parity/verify.py FILE.safetensors ...``.
+"""Compare medvid with fixtures of published code and figures: ``python tests/parity/verify.py FILE ...``.
 
 A fixture is a .safetensors file (``state.<published key>``, input, output, target, intermediates) with a .json beside
 it that says how the published model was made and what it computed. Exit code 0: everything agrees; 1: something
@@ -7,17 +7,21 @@ differs; 2: a file is no fixture, or of a model that has no adapter.
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from comparison.adapter import Adapter
 from comparison.checks import Check, compare
+from comparison.figures.compare import compare_figures, is_figures_fixture
 from comparison.fixture import Fixture, UnknownFormatError, read_fixture
+from comparison.formats import compare_formats, is_formats_fixture
 from comparison.frames import STAMAdapter, VTNAdapter
 from comparison.google_npz import compare_npz, is_npz_fixture, read_npz_fixture
+from comparison.losses import compare_losses, is_losses_fixture
 from comparison.medt import MedTAdapter
 from comparison.mvit import MViTAdapter
 from comparison.scores import compare_scores, is_scores_fixture
+from comparison.summary import compare_summary, is_summary_fixture
 from comparison.timesformer import TimeSformerAdapter
 from comparison.transunet import TransUNetAdapter
 from comparison.unetr import UNETRAdapter
@@ -36,6 +40,16 @@ ADAPTERS: dict[str, Callable[[Fixture], Adapter]] = {
     "mvit": MViTAdapter,
 }
 """By the model's name in the fixture, without the variant that may follow after a slash or an underscore."""
+
+FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[Check]]]] = (
+    ("ImageNet weights for TransUNet", is_npz_fixture, lambda path: compare_npz(read_npz_fixture(path))),
+    ("scores, learning rates and resampling", is_scores_fixture, compare_scores),
+    ("figures", is_figures_fixture, compare_figures),
+    ("samples of formats", is_formats_fixture, compare_formats),
+    ("the summary of nnU-Net", is_summary_fixture, compare_summary),
+    ("losses of nnU-Net", is_losses_fixture, compare_losses),
+)
+"""Those that are not of models, in words; the first that takes a file compares it."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,10 +74,9 @@ def _verify(path: Path) -> int:
 
 
 def _compare(path: Path) -> tuple[str, list[Check]]:
-    if is_npz_fixture(path):
-        return "ImageNet weights for TransUNet", list(compare_npz(read_npz_fixture(path)))
-    if is_scores_fixture(path):
-        return "scores, learning rates and resampling", list(compare_scores(path))
+    for title, is_fixture, compare_all in FIXTURES:
+        if is_fixture(path):
+            return title, list(compare_all(path))
     fixture = read_fixture(path)
     return f"{fixture.model} ({fixture.reference})", list(compare(fixture, _adapter(fixture)))
 

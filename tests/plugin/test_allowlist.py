@@ -62,7 +62,7 @@ def test_a_written_list_is_read_back(tmp_path: Path) -> None:
         ("schema = 1\nplugins = []", "plugins: Extra inputs"),
         (f"schema = 1\n{ENTRY}\n{ENTRY}editable = true", "plugins.toml:8: plugin.1: give either record_sha256"),
         (f"schema = 1\n{ENTRY.replace(DIGEST, 'abc')}", "plugins.toml:2: plugin.0.record_sha256"),
-        (f"schema = 1\n{ENTRY.replace('==1.0', 'one')}", "'one' is no version range"),
+        (f"schema = 1\n{ENTRY.replace('==1.0', 'one')}", "'one' is not a version range"),
         (f"schema = 1\n{ENTRY}".replace("record_sha256", "#"), "give either record_sha256 or editable"),
         ("schema = 1 # \udcff", "can't decode byte 0xff"),
     ],

@@ -13,6 +13,7 @@ import pluggy
 import pytest
 import torch
 
+from medvid.config.early import check_run
 from medvid.config.load import load_task
 from medvid.errors import ConfigError, NumericError
 from medvid.plugin import Evaluation, RunInfo, hookimpl, hookspecs
@@ -62,7 +63,7 @@ def run_tiny(*observers: object, overrides: Mapping[str, object] | None = None) 
     for observer in observers:
         manager.register(observer, name=type(observer).__name__)
     host = Host(AllowList(), manager, plugins)
-    run_task(load_task(TINY, host, overrides=overrides or {}), host, TINY.read_text())
+    run_task(check_run(load_task(TINY, host, overrides=overrides or {}), host), TINY.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_medvid_components_is_asked_when_the_plugin_is_loaded(third_party: Any) 
         "ext",
         "from medvid.plugin import BackboneSpec, hookimpl\n"
         "@hookimpl\ndef medvid_components():\n"
-        "    yield BackboneSpec(name='net', target='a:b', config='a:c', layouts=(), features=())\n",
+        "    yield BackboneSpec(name='net', target='a:b', config='a:c', axes=(), features=())\n",
     )
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)

@@ -45,7 +45,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 @hookimpl
 def medvid_components():
-    yield BackboneSpec(name="idle", target="no.such:Net", config="no.such:Options", layouts=(), features=())
+    yield BackboneSpec(name="idle", target="no.such:Net", config="no.such:Options", axes=(), features=())
 """
 
 LISTENER = """

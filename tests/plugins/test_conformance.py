@@ -17,14 +17,14 @@ HOST = make_host()
 
 def _generated(name: str, folder: Path) -> Path:
     """The sample of a data set that can generate one, at the size of its example."""
-    spec = HOST.spec("dataset", name)
-    options = HOST.load(spec, spec.sample_config).model_validate(spec.examples[0].generate)
-    HOST.load(spec, spec.sample)(folder / name, options)
+    spec = HOST.spec(DatasetSpec, name)
+    options = HOST.load(spec, spec.demo_config).model_validate(spec.examples[0].generate)
+    HOST.load(spec, spec.demo)(folder / name, options)
     return folder / name
 
 
 def _something_something(folder: Path, videos: Path) -> Path:
-    """Videos in Something-Something's layout."""
+    """Videos in Something-Something's axes."""
     folder.mkdir()
     templates = sorted(path.name for path in (videos / "train").iterdir())
     (folder / "labels.json").write_text(json.dumps({name: str(number) for number, name in enumerate(templates)}))
@@ -44,7 +44,7 @@ def _something_something(folder: Path, videos: Path) -> Path:
 def data_folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A folder of each data set, made once; those without a generator are of the kind that another one generates."""
     folder = tmp_path_factory.mktemp("data")
-    generated = [spec.name for spec in all_components(HOST) if isinstance(spec, DatasetSpec) and spec.sample]
+    generated = [spec.name for spec in all_components(HOST) if isinstance(spec, DatasetSpec) and spec.demo]
     folders = {name: _generated(name, folder) for name in generated}
     videos, volumes = folders["kinetics"], folders["btcv"]
     return folders | {

@@ -80,7 +80,7 @@ def test_a_recipe_can_name_the_gates() -> None:
 
 
 def test_component_resolves_and_listing_it_imports_no_torch() -> None:
-    (spec,) = medvid_components()
+    spec, _ = medvid_components()
     assert load_attribute(spec.target) is MedT
     assert load_attribute(spec.config) is MedTOptions
     code = "import sys, medvid_medt.plugin, medvid_medt.config; sys.exit('torch' in sys.modules)"

@@ -11,18 +11,18 @@ from tests.parity import recorded
 from tests.parity.recorded import count, empty_state, published, shapes, sidecar
 from torch import Tensor, nn
 
-from medvid.config.segmentation import SegmentationHeadOptions
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
 from medvid.models.features import Features
-from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import ImportReport, Translation
+from medvid.models.head import Head
+from medvid.models.model import Model
+from medvid.models.weights import Translation
+from medvid.models.weights.loading import ImportReport
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.config import PixelHeadOptions
 from medvid_heads.pixel import PixelHead
 from medvid_medt.config import MedTOptions
 from medvid_medt.model import MedT
-from medvid_medt.weights import resize_positions, translate
+from medvid_medt.weights import resize_distances, translate
 
 FULL_SIZE = sidecar("medt_fullsize_keys")["variants"]
 PUBLISHED_NAMES = {"medt": "MedT", "gated": "gatedaxialunet", "logo": "logo", "axial": "axialunet"}
@@ -30,9 +30,9 @@ SMALL: dict[str, Any] = {"variant": "gated", "layers": (1, 2, 1, 1), "s": 0.0625
 """The fixture medt_gated."""
 
 
-class OtherHead(SegmentationHead):
+class OtherHead(Head):
     def __init__(self) -> None:
-        super().__init__(SegmentationHeadOptions(name="other"))
+        super().__init__()
         self.segmentation = nn.Conv2d(8, 2, 1)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002
@@ -44,7 +44,7 @@ def build(labels: int = 2, **options: Any) -> Model:
     checked = MedTOptions.model_validate({"name": "medt", "img_size": (128, 128)} | options)
     input_info = InputInfo("image", 3, checked.img_size)
     backbone = MedT(checked, input_info)
-    target_info = TargetInfo("segmentation", tuple(f"label {index}" for index in range(labels)))
+    target_info = TargetInfo("voxel", "class", tuple(f"label {index}" for index in range(labels)))
     return Model(backbone, PixelHead(PixelHeadOptions(name="pixel"), backbone.feature_info, input_info, target_info))
 
 
@@ -121,7 +121,7 @@ def test_positions_are_resized_to_another_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [2, 5, 9, 16])
 def test_resized_positions_keep_the_ends_and_the_middle(length: int) -> None:
     relative = torch.randn(6, 2 * 5 - 1)
-    resized = resize_positions(relative, 2 * length - 1)
+    resized = resize_distances(relative, 2 * length - 1)
     assert resized.shape == (6, 2 * length - 1)
     torch.testing.assert_close(resized[:, [0, length - 1, -1]], relative[:, [0, 4, -1]])
 
@@ -130,7 +130,7 @@ def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> N
     model = build(5, **SMALL)
     before = model.head.state_dict()["classifier.weight"].clone()
     report = import_state(model, published("medt_gated"), tmp_path)
-    assert report.dropped["adjust.weight"] == "the file tells 2 labels apart, the model 5"
+    assert report.dropped["adjust.weight"] == "the checkpoint's classifier has 2 classes, the model 5"
     assert report.fresh.keys() == {"head.classifier.weight", "head.classifier.bias"}
     assert torch.equal(model.head.state_dict()["classifier.weight"], before)
 
@@ -151,5 +151,5 @@ def test_another_variant_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_tensor_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: backbone\.global_branch\.layers\.x"):
+    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: layers\.x"):
         import_state(build(**SMALL), published("medt_gated") | {"layers.x": torch.zeros(1)}, tmp_path)

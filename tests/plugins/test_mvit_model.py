@@ -13,7 +13,7 @@ from medvid_mvit.attention import PoolingAttention, RelativePositions, distances
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.geometry import Pooling
 from medvid_mvit.model import MViT
-from medvid_mvit.pooling import FixedPool, TokenPool, depthwise_conv3d
+from medvid_mvit.pooling import FixedPool, TokenPool
 
 V1: dict[str, Any] = {
     "embed_dim": 16,
@@ -167,30 +167,6 @@ def test_it_runs_in_bf16_float64_and_compiled() -> None:
     compiled = torch.compile(backbone, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(clip()).embedding, expected)
     torch.testing.assert_close(backbone.double()(clip().double()).embedding.float(), expected, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride"),
-    [
-        ((3, 3, 3), (1, 1, 1)),
-        ((3, 3, 3), (1, 2, 2)),
-        ((1, 9, 9), (1, 8, 8)),
-        ((5, 3, 1), (3, 1, 2)),
-        ((2, 4, 5), (1, 3, 4)),
-    ],
-)
-def test_gradients_of_the_depthwise_convolution_are_torchs(kernel: Any, stride: Any) -> None:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(2, 4, 5, 12, 11, generator=generator, dtype=torch.float64).requires_grad_()
-    weight = torch.rand(4, 1, *kernel, generator=generator, dtype=torch.float64).requires_grad_()
-    pooling = Pooling(kernel=kernel, stride=stride)
-    expected = functional.conv3d(x, weight, None, stride, pooling.padding, groups=4)
-    ours = depthwise_conv3d(x, weight, pooling)
-    assert ours.shape[2:] == pooling.pooled((5, 12, 11))
-    seed = torch.rand(ours.shape, generator=generator, dtype=torch.float64)
-    torch.testing.assert_close(ours, expected)
-    for one, other in zip(*(torch.autograd.grad(y, [x, weight], seed) for y in (ours, expected)), strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_the_class_token_is_normalised_but_not_pooled() -> None:

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
+from medvid.models.model import Model
 from medvid.models.weights import Translation
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_mvit.config import MViTOptions
 from medvid_mvit.model import MViT
-from medvid_mvit.weights import resize_frame, translate
+from medvid_mvit.weights import translate
 
 FULL_SIZE = [
     ("mvit_pytorchvideo_16x4", "pytorchvideo", "mvit_b_16x4", 16, 36_610_672),
@@ -49,7 +49,7 @@ def build(size: tuple[int, int, int] = (4, 64, 64), labels: int = 11, **options:
     torch.manual_seed(0)
     info = InputInfo("video", 3, size)
     backbone = MViT(MViTOptions.model_validate({"name": "mvit"} | options), info)
-    target = TargetInfo("classification", tuple(f"class {index}" for index in range(labels)))
+    target = TargetInfo("case", "class", tuple(f"class {index}" for index in range(labels)))
     head = LinearClassifierOptions(name="classification")
     return Model(backbone, LinearClassifier(head, backbone.feature_info, info, target))
 
@@ -111,10 +111,9 @@ def test_relative_positions_are_resized_as_the_model_itself_does() -> None:
 
 
 def test_positions_of_a_frame_that_is_not_square_are_refused() -> None:
-    with pytest.raises(CheckpointError, match="for 12 patches of a frame, which is not square, the model for 3 x 3"):
-        resize_frame(torch.zeros(1, 12, 8), (3, 3))
-    rectangle = torch.rand(1, 12, 8)
-    assert resize_frame(rectangle, (3, 4)) is rectangle
+    state = published("mvit_slowfast_v1") | {"pos_embed_spatial": torch.rand(1, 12, 16)}
+    with pytest.raises(CheckpointError, match="for 12 patches, the model for 16 x 16; their grid cannot be inferred"):
+        translate(state, "slowfast", build(**SMALL))
 
 
 def test_a_model_of_images_starts_one_of_videos() -> None:
@@ -135,7 +134,7 @@ def test_a_model_of_images_starts_one_of_videos() -> None:
 
 def test_other_poolings_are_refused_with_the_blocks() -> None:
     old = {key: value for key, value in published("mvit_slowfast_v1").items() if not _pools_keys(key, blocks="23")}
-    with pytest.raises(CheckpointError, match="of blocks 2, 3 otherwise than the model") as caught:
+    with pytest.raises(CheckpointError, match="of blocks 2, 3 unlike the model") as caught:
         translate(old, "slowfast", build(**SMALL))
     assert "K400_MVIT_B_16x4_CONV" in caught.value.hint
     model = build(**SMALL, pool_kv_stride_adaptive=None, pool_kv_stride=((0, 1, 8, 8), (1, 1, 4, 4)))
@@ -151,7 +150,7 @@ def _pools_keys(key: str, blocks: str) -> bool:
 def test_another_number_of_classes_gets_a_fresh_classifier(tmp_path: Path) -> None:
     model = build(labels=5, **SMALL)
     report = import_state(model, published("mvit_pytorchvideo"), "pytorchvideo", tmp_path)
-    assert "dropped head.proj.weight, head.proj.bias: the file tells 11 classes apart, the model 5" in report
+    assert "dropped head.proj.weight, head.proj.bias: the checkpoint's classifier has 11 classes, the model 5" in report
 
 
 def test_unknown_tensors_and_other_widths_are_refused(tmp_path: Path) -> None:

@@ -9,22 +9,27 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional
 
+from medvid.losses.options import DiceCEOptions
+from medvid.models.build import build_head
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.plugin.specs import Layout, load_attribute
+from medvid.plugin.specs import Axes, load_attribute
 from medvid_heads.config import PixelHeadOptions
 from medvid_heads.pixel import PixelHead
 from medvid_heads.plugin import medvid_components
 
-LABELS = TargetInfo("segmentation", ("background", "one", "two"))
+HOST = make_host()
+
+LABELS = TargetInfo("voxel", "class", ("background", "one", "two"))
 
 
-def build(strides: list[tuple[int, ...]], layout: Layout, **options: Any) -> PixelHead:
+def build(strides: list[tuple[int, ...]], axes: Axes, **options: Any) -> PixelHead:
     torch.manual_seed(0)
     maps = tuple(MapInfo(4 + index, stride) for index, stride in enumerate(strides))
-    input_info = InputInfo(layout, 1, (32,) * len(strides[0]))
+    input_info = InputInfo(axes, 1, (32,) * len(strides[0]))
     head_options = PixelHeadOptions.model_validate({"name": "pixel"} | options)
-    return PixelHead(head_options, FeatureInfo(maps), input_info, LABELS)
+    return build_head(HOST.build, head_options, FeatureInfo(maps), input_info, LABELS)
 
 
 def features(strides: list[tuple[int, ...]], size: tuple[int, ...]) -> Features:
@@ -33,7 +38,7 @@ def features(strides: list[tuple[int, ...]], size: tuple[int, ...]) -> Features:
 
 
 @pytest.mark.parametrize(
-    ("layout", "size", "strides"),
+    ("axes", "size", "strides"),
     [
         ("image", (20, 30), [(1, 1), (2, 2)]),
         ("image", (20, 30), [(4, 4)]),
@@ -44,10 +49,8 @@ def features(strides: list[tuple[int, ...]], size: tuple[int, ...]) -> Features:
         ("video", (4, 16, 24), [(2, 4, 4)]),
     ],
 )
-def test_logits_have_the_size_of_the_input(
-    layout: Layout, size: tuple[int, ...], strides: list[tuple[int, ...]]
-) -> None:
-    head = build(strides, layout)
+def test_logits_have_the_size_of_the_input(axes: Axes, size: tuple[int, ...], strides: list[tuple[int, ...]]) -> None:
+    head = build(strides, axes)
     assert head(features(strides, size), torch.rand(2, 1, *size)).shape == (2, 3, *size)
 
 
@@ -72,15 +75,20 @@ def test_coarser_maps_are_interpolated_without_shift() -> None:
 def test_the_loss_can_be_plain_cross_entropy() -> None:
     logits, target = torch.randn(2, 3, 6, 8), torch.randint(0, 3, (2, 6, 8))
     cross_entropy = functional.cross_entropy(logits, target).item()
-    plain, default = build([(1, 1)], "image", loss={"lambda_dice": 0}), build([(1, 1)], "image")
+    plain, default = build([(1, 1)], "image", loss=DiceCEOptions(lambda_dice=0)), build([(1, 1)], "image")
     assert plain.loss(logits, target)["loss"].item() == pytest.approx(cross_entropy)
     assert default.loss(logits, target)["loss"].item() > cross_entropy + 0.1
 
 
-@pytest.mark.parametrize("options", [{"loss": {"lambda_dice": -1}}, {"loss": {"gamma": 2}}, {"channels": 8}])
-def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=r"lambda_dice|gamma|channels"):
-        PixelHeadOptions.model_validate({"name": "pixel"} | options)
+@pytest.mark.parametrize("options", [{"lambda_dice": -1}, {"gamma": 2}])
+def test_an_impossible_loss_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"lambda_dice|gamma"):
+        DiceCEOptions.model_validate(options)
+
+
+def test_there_are_no_other_options() -> None:
+    with pytest.raises(ValidationError, match="channels"):
+        PixelHeadOptions.model_validate({"name": "pixel", "channels": 8})
 
 
 def test_every_parameter_gets_a_gradient_in_any_precision() -> None:

@@ -32,7 +32,7 @@ def backbone(**options: Any) -> TimeSformerOptions:
         ({"taps": (3, 12)}, r"below depth \(12\)"),
         ({"taps": (6, 3)}, "ascend"),
         ({"attention_type": "axial"}, "'joint_space_time' or 'space_only'"),
-        ({"attention_type": "space_only", "time_embed_std": 0.5}, "it has no time table"),
+        ({"attention_type": "space_only", "time_embed_std": 0.5}, "which has no time table"),
         ({"time_embed_std": -1}, "greater than or equal to 0"),
         ({"drop_path_rate": 1.0}, "less than 1"),
         ({"num_frames": 0}, "greater than 0"),
@@ -68,7 +68,7 @@ def test_frames_that_do_not_divide_into_patches_are_refused() -> None:
 
 
 def test_the_component_resolves_and_listing_it_imports_no_torch() -> None:
-    (spec,) = medvid_components()
+    spec, _ = medvid_components()
     assert isinstance(spec, BackboneSpec)
     assert load_attribute(spec.target).__name__ == "TimeSformer"
     assert load_attribute(spec.config) is TimeSformerOptions

@@ -26,7 +26,7 @@ def roughened(backbone: TimeSformer) -> TimeSformer:
     """Away from the initialisation, so that attention over time matters, but not the zero of a time table."""
     with torch.no_grad():
         for name, parameter in backbone.named_parameters():
-            if not name.endswith("time_embed"):
+            if not name.endswith("time_positions"):
                 parameter.add_(torch.randn_like(parameter), alpha=0.3)
     return backbone.eval()
 
@@ -134,20 +134,20 @@ def test_the_initialisation_is_the_published_one() -> None:
     backbone = build(embed_dim=96, num_heads=4)
     parameters = dict(backbone.named_parameters())
     assert parameters["blocks.1.temporal_attn.qkv.weight"].std().item() == pytest.approx(0.02, rel=0.05)
-    assert parameters["embedding.pos_embed"].std().item() == pytest.approx(0.02, rel=0.1)
+    assert parameters["embedding.positions"].std().item() == pytest.approx(0.02, rel=0.1)
     assert parameters["embedding.projection.weight"].std().item() == pytest.approx((3 * 48) ** -0.5, rel=0.05)
     zero = {name for name, parameter in parameters.items() if not parameter.any()}
     biases = {name for name in parameters if name.startswith("blocks.") and name.endswith("bias")}
     fresh = {f"blocks.{index}.temporal_fc.weight" for index in range(3)}
-    assert zero == biases | fresh | {"embedding.time_embed", "norm.bias"}
-    table = build(embed_dim=96, num_heads=4, num_frames=32, time_embed_std=0.5).embedding.time_embed
+    assert zero == biases | fresh | {"embedding.time_positions", "norm.bias"}
+    table = build(embed_dim=96, num_heads=4, num_frames=32, time_embed_std=0.5).embedding.time_positions
     assert table is not None
     assert table.std().item() == pytest.approx(0.5, rel=0.05)
 
 
 def test_the_patch_projection_is_a_convolution_of_each_frame() -> None:
     embedding = build(2, attention_type="space_only").embedding
-    nn.init.zeros_(embedding.pos_embed)
+    nn.init.zeros_(embedding.positions)
     kernel = embedding.projection.weight.reshape(-1, 4, 4, 2).movedim(-1, 1)
     video = torch.rand(2, 2, 3, 16, 8)
     frames = video.transpose(1, 2).flatten(0, 1)
@@ -157,14 +157,14 @@ def test_the_patch_projection_is_a_convolution_of_each_frame() -> None:
 
 def test_tables_are_resized_to_the_input() -> None:
     embedding = build().embedding
-    table = embedding.positions(8, 4)[0, 1:].reshape(8, 4, 12)
-    published = embedding.pos_embed[0, 1:].reshape(4, 4, 12)
+    table = embedding.positions_of(8, 4)[0, 1:].reshape(8, 4, 12)
+    published = embedding.positions[0, 1:].reshape(4, 4, 12)
     assert torch.equal(table, published.repeat_interleave(2, dim=0))
-    assert torch.equal(embedding.positions(8, 4)[0, 0], embedding.pos_embed[0, 0])
-    assert embedding.positions(2, 8) is embedding.pos_embed  # as many patches: as it is, as published
+    assert torch.equal(embedding.positions_of(8, 4)[0, 0], embedding.positions[0, 0])
+    assert embedding.positions_of(2, 8) is embedding.positions  # as many patches: as it is, as published
     times = torch.arange(4.0).reshape(1, 4, 1)
-    assert embedding.times(times, 6).flatten().tolist() == [0, 0, 1, 2, 2, 3]
-    assert embedding.times(times, 2).flatten().tolist() == [0, 2]
+    assert embedding.times_of(times, 6).flatten().tolist() == [0, 0, 1, 2, 2, 3]
+    assert embedding.times_of(times, 2).flatten().tolist() == [0, 2]
 
 
 def test_frames_that_do_not_divide_into_patches_are_refused_by_name() -> None:

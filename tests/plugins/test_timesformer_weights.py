@@ -11,27 +11,27 @@ from tests.parity.recorded import assert_full_size, count
 from torch import Tensor
 from torch.nn import functional
 
-from medvid.config.segmentation import SegmentationHeadOptions
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
 from medvid.models.features import Features
-from medvid.models.segmentation import SegmentationHead
-from medvid.models.weights import import_weights
+from medvid.models.head import Head
+from medvid.models.model import Model
+from medvid.models.weights import resize_positions
+from medvid.models.weights.loading import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_timesformer.config import TimeSformerOptions
 from medvid_timesformer.model import TimeSformer
-from medvid_timesformer.weights import resize_table, translate, with_channels
+from medvid_timesformer.weights import translate, with_channels
 
 SMALL: dict[str, Any] = {"img_size": 32, "patch_size": 8, "num_frames": 4, "embed_dim": 48, "depth": 3, "num_heads": 4}
 
 
-class OtherHead(SegmentationHead):
+class OtherHead(Head):
     """A head without a classifier."""
 
     def __init__(self) -> None:
-        super().__init__(SegmentationHeadOptions(name="other"))
+        super().__init__()
         self.scale = torch.nn.Parameter(torch.ones(()))
 
     def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002 - every head gets it
@@ -43,7 +43,7 @@ def build(labels: int = 11, channels: int = 3, **options: Any) -> Model:
     checked = TimeSformerOptions(name="timesformer", **options)
     info = InputInfo("video", channels, (checked.num_frames, 32, 32))
     backbone = TimeSformer(checked, info)
-    target = TargetInfo("classification", tuple(map(str, range(labels))))
+    target = TargetInfo("case", "class", tuple(map(str, range(labels))))
     head = LinearClassifier(LinearClassifierOptions(name="classification"), backbone.feature_info, info, target)
     return Model(backbone, head)
 
@@ -96,7 +96,10 @@ def test_transformers_backbone_alone_has_no_classifier(tmp_path: Path) -> None:
     state = {key: tensor for key, tensor in state.items() if not key.startswith("classifier")}
     report = import_state(model, state, "huggingface", tmp_path)
     assert "67 tensors loaded" in report
-    assert "initialised anew head.classifier.weight, head.classifier.bias: the file has no classifier" in report
+    assert (
+        "newly initialised head.classifier.weight, head.classifier.bias: the file has no weights for this head"
+        in report
+    )
 
 
 def image_vit() -> dict[str, Tensor]:
@@ -108,16 +111,16 @@ def test_an_image_vit_is_inflated(tmp_path: Path) -> None:
     model, vit = build(7, **SMALL), image_vit()
     report = import_state(model, vit | {"pre_logits.fc.weight": torch.ones(2, 2)}, "vit", tmp_path)
     assert "dropped pre_logits.fc.weight: the layer between class token and classifier is not taken over" in report
-    assert "initialised anew backbone.embedding.time_embed: images have no time" in report
+    assert "newly initialised backbone.embedding.time_positions: images have no time" in report
     assert "and 3 more: attention over time starts by adding nothing" in report
-    assert "dropped head.weight, head.bias: the file tells 11 classes apart, the model 7" in report
+    assert "dropped head.weight, head.bias: the checkpoint's classifier has 11 classes, the model 7" in report
     state = {key.removeprefix("backbone."): tensor for key, tensor in model.state_dict().items()}
     for index in range(3):
         block = f"blocks.{index}"
         for name in ("attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight", "norm1.weight", "norm1.bias"):
             assert torch.equal(state[f"{block}.temporal_{name}"], vit[f"{block}.{name}"])
         assert not state[f"{block}.temporal_fc.weight"].any()
-    assert not state["embedding.time_embed"].any()
+    assert not state["embedding.time_positions"].any()
 
 
 @pytest.mark.parametrize("attention_type", ["divided_space_time", "space_only"])
@@ -154,17 +157,17 @@ def vit_block(x: Tensor, state: Mapping[str, Tensor]) -> Tensor:
 def test_tables_are_resized_on_loading_as_published(tmp_path: Path) -> None:
     model, state = build(**(SMALL | {"num_frames": 6, "img_size": (32, 48)})), published("facebook")
     report = import_state(model, state, "facebook", tmp_path)
-    assert "resized backbone.embedding.pos_embed: [1, 17, 48] to [1, 25, 48]" in report
-    assert "resized backbone.embedding.time_embed: [1, 4, 48] to [1, 6, 48]" in report
+    assert "resized backbone.embedding.positions: [1, 17, 48] to [1, 25, 48]" in report
+    assert "resized backbone.embedding.time_positions: [1, 4, 48] to [1, 6, 48]" in report
     ours = model.state_dict()
-    assert torch.equal(ours["backbone.embedding.time_embed"], state["time_embed"][:, [0, 0, 1, 2, 2, 3]])
+    assert torch.equal(ours["backbone.embedding.time_positions"], state["time_embed"][:, [0, 0, 1, 2, 2, 3]])
     rows = [0, *(1 + index * 16 // 24 for index in range(24))]  # along the flattened grid
-    assert torch.equal(ours["backbone.embedding.pos_embed"], state["pos_embed"][:, rows])
+    assert torch.equal(ours["backbone.embedding.positions"], state["pos_embed"][:, rows])
 
 
 def test_resizing_keeps_what_is_fixed_and_passes_gradients() -> None:
     table = torch.arange(5.0).reshape(1, 5, 1).requires_grad_()
-    resized = resize_table(table, 3, fixed=1)
+    resized = resize_positions(table, [4], [2], "nearest")
     assert resized.flatten().tolist() == [0, 1, 3]
     resized.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     assert table.grad is not None
@@ -188,8 +191,8 @@ def test_other_numbers_of_channels(tmp_path: Path) -> None:
 def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     model = Model(build(**SMALL).backbone, OtherHead())
     report = import_state(model, published("facebook"), "facebook", tmp_path)
-    assert "dropped head.weight, head.bias: the model has another head" in report
-    assert "initialised anew head.scale" in report
+    assert "dropped head.bias, head.weight: the model has another head" in report
+    assert "newly initialised head.scale" in report
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     [
         ("facebook_joint", "facebook", {}, r"not in the file: backbone\.blocks\.0\.temporal_norm1\.weight"),
         ("facebook", "facebook", {"attention_type": "joint_space_time"}, r"not in the model: blocks\.0\.temporal"),
-        ("facebook", "huggingface", {}, r"not in the model: .*pos_embed"),
+        ("facebook", "huggingface", {}, r"not in the file: backbone\.embedding\.class_token"),
         ("facebook", "facebook", {"depth": 2}, r"not in the model: blocks\.2\."),
         ("facebook", "facebook", {"embed_dim": 96}, "of different shapes in file and model"),
         ("facebook", "facebook", {"patch_size": 4}, r"projection\.weight \(\[48, 192\], \[48, 48\]\)"),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from medvid.plugin.info import InputInfo
+from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.plugin.kinds import KINDS
 from medvid.plugin.specs import load_attribute
 from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
 from medvid_transunet.plugin import medvid_components
@@ -64,22 +65,24 @@ def test_impossible_decoders_are_refused(options: dict[str, Any]) -> None:
         CascadedUpsamplerOptions(name="cascaded_upsampler", **options)
 
 
-def test_the_loss_keeps_its_published_defaults_beside_what_is_given() -> None:
-    options = CascadedUpsamplerOptions.model_validate({"name": "cascaded_upsampler", "loss": {"lambda_ce": 1.0}})
-    assert options.loss.model_dump() == {
+def test_the_default_loss_is_the_published_one() -> None:
+    target = TargetInfo("voxel", "class", ("background", "liver"))
+    assert CascadedUpsamplerOptions(name="cascaded_upsampler").loss_for(target).model_dump() == {
+        "name": "dice_ce",
         "include_background": True,
         "squared_pred": True,
         "smooth_nr": 1e-5,
         "smooth_dr": 1e-5,
         "batch": True,
+        "average": "examples",
         "lambda_dice": 0.5,
-        "lambda_ce": 1.0,
+        "lambda_ce": 0.5,
     }
 
 
 def test_components_resolve_and_listing_them_imports_no_torch() -> None:
     for spec in medvid_components():
         assert load_attribute(spec.target).__name__ == spec.target.partition(":")[2]
-        assert issubclass(load_attribute(spec.config), TransUNetOptions | CascadedUpsamplerOptions)
+        assert issubclass(load_attribute(spec.config), load_attribute(KINDS[spec.kind].options))
     code = "import sys, medvid_transunet.plugin, medvid_transunet.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medvid.models.build import build_head
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions
 from medvid_transunet.decoder import CascadedUpsampler
+
+HOST = make_host()
 
 Strides = list[tuple[int, ...]]
 
@@ -18,10 +22,10 @@ def build(strides: Strides, size: tuple[int, ...], **options: Any) -> CascadedUp
     torch.manual_seed(0)
     info = InputInfo("volume" if len(size) == 3 else "image", 1, size)
     maps = tuple(MapInfo(3 + index, stride) for index, stride in enumerate(strides))
-    target = TargetInfo("segmentation", ("background", "a", "b"))
+    target = TargetInfo("voxel", "class", ("background", "a", "b"))
     small = {"head_channels": 10, "decoder_channels": (8, 6, 4, 2)}
     checked = CascadedUpsamplerOptions(name="cascaded_upsampler", **(small | options))
-    return CascadedUpsampler(checked, FeatureInfo(maps), info, target)
+    return build_head(HOST.build, checked, FeatureInfo(maps), info, target)
 
 
 def pyramid(strides: Strides, size: tuple[int, ...]) -> Features:

@@ -1,4 +1,4 @@
-"""Published UNETR states of all key layouts, at full size, and what happens where the model differs."""
+"""Published UNETR states of all key axes, at full size, and what happens where the model differs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,26 +10,25 @@ from tests.parity import recorded
 from tests.parity.recorded import count, empty_state, published, shapes, sidecar
 from torch import Tensor, nn
 
-from medvid.config.segmentation import SegmentationHeadOptions
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
 from medvid.models.features import Features
-from medvid.models.segmentation import SegmentationHead
+from medvid.models.head import Head
+from medvid.models.model import Model
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_unetr.config import UnetrDecoderOptions, UNETROptions
 from medvid_unetr.decoder import UnetrDecoder
 from medvid_unetr.model import UNETR
-from medvid_unetr.weights import resize_positions, translate
+from medvid_unetr.weights import translate
 
 FULL_SIZE = sidecar("unetr_fullsize_keys")
 SMALL = {"hidden_size": 24, "mlp_dim": 48, "num_heads": 3}
 
 
-class OtherHead(SegmentationHead):
+class OtherHead(Head):
     """A head that happens to have a layer of the same name."""
 
     def __init__(self) -> None:
-        super().__init__(SegmentationHeadOptions(name="other"))
+        super().__init__()
         self.out = nn.Conv3d(24, 3, 1)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ class OtherHead(SegmentationHead):
 def build(size: tuple[int, int, int], labels: int, feature_size: int, **options: Any) -> Model:
     info = InputInfo("volume", 1, size)
     backbone = UNETR(UNETROptions(name="unetr", img_size=size, **options), info)
-    target = TargetInfo("segmentation", tuple(map(str, range(labels))))
+    target = TargetInfo("voxel", "class", tuple(map(str, range(labels))))
     head = UnetrDecoderOptions(name="unetr_decoder", feature_size=feature_size)
     return Model(backbone, UnetrDecoder(head, backbone.feature_info, info, target))
 
@@ -91,8 +90,9 @@ def test_positions_are_resized_from_a_cubic_grid(tmp_path: Path) -> None:
 
 
 def test_positions_of_an_unknown_grid_are_refused() -> None:
-    with pytest.raises(CheckpointError, match="for 12 patches, the model for 3 x 3 x 3") as caught:
-        resize_positions(torch.zeros(1, 12, 24), (3, 3, 3))
+    state = published("unetr") | {"vit.patch_embedding.position_embeddings": torch.zeros(1, 13, 24)}
+    with pytest.raises(CheckpointError, match="for 13 patches, the model for 2 x 2 x 3; their grid cannot") as caught:
+        translate(state, "monai", build((32, 32, 48), 3, 4, **SMALL))
     assert "img_size" in caught.value.hint
 
 
@@ -100,7 +100,10 @@ def test_another_number_of_labels_gets_a_fresh_output_layer(tmp_path: Path) -> N
     model = build((32, 32, 48), 5, 4, **SMALL)
     before = model.head.state_dict()["out.weight"].clone()
     report = import_state(model, published("unetr"), tmp_path)
-    assert "initialised anew head.out.bias, head.out.weight: the file tells 3 labels apart, the model 5" in report
+    assert (
+        "newly initialised head.out.weight, head.out.bias: the checkpoint's classifier has 3 classes, the model 5"
+        in report
+    )
     assert torch.equal(model.head.state_dict()["out.weight"], before)
 
 
@@ -109,7 +112,7 @@ def test_another_head_keeps_its_initialisation(tmp_path: Path) -> None:
     before = model.head.state_dict()["out.weight"].clone()
     report = import_state(model, published("unetr"), tmp_path)
     assert "and 30 more: the model has another head" in report
-    assert "initialised anew head.out.bias, head.out.weight: the file has no weights for this head" in report
+    assert "newly initialised head.out.weight, head.out.bias: the file has no weights for this head" in report
     assert torch.equal(model.head.state_dict()["out.weight"], before)
 
 
@@ -117,7 +120,7 @@ def test_a_plain_decoder_refuses_residual_weights(tmp_path: Path) -> None:
     backbone = build((32, 32, 48), 3, 4, **SMALL).backbone
     assert isinstance(backbone, UNETR)
     options = UnetrDecoderOptions(name="unetr_decoder", feature_size=4, res_block=False)
-    target = TargetInfo("segmentation", ("a", "b", "c"))
+    target = TargetInfo("voxel", "class", ("a", "b", "c"))
     head = UnetrDecoder(options, backbone.feature_info, InputInfo("volume", 1, (32, 32, 48)), target)
     with pytest.raises(CheckpointError, match=r"not in the model: .*decoder2\.conv_block\.conv3\.conv\.weight"):
         import_state(Model(backbone, head), published("unetr"), tmp_path)

@@ -20,7 +20,10 @@ def backbone(**options: Any) -> ViViTOptions:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_frames": 5}, r"\[5, 224, 224\], are no multiples of .* \[2, 16, 16\]; \[4, .* and \[6, 224, 224\] work"),
+        (
+            {"num_frames": 5},
+            r"\[5, 224, 224\], are not multiples of .* \[2, 16, 16\]; \[4, .* and \[6, 224, 224\] work",
+        ),
         ({"image_size": (8, 224)}, r"; \[32, 16, 224\] works"),
         ({"image_size": 224}, "image_size"),
         ({"tubelet_size": (16, 16)}, "tubelet_size"),

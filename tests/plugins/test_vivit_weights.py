@@ -12,15 +12,16 @@ from tests.parity.recorded import assert_full_size, count, published, sidecar
 from torch import Tensor
 
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
-from medvid.models.weights import import_weights
+from medvid.models.model import Model
+from medvid.models.weights import resize_positions
+from medvid.models.weights.loading import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_heads.pixel import PixelHead, PixelHeadOptions
 from medvid_vivit.config import ViViTOptions
 from medvid_vivit.model import ViViT
-from medvid_vivit.weights import guess_grid, resize_positions, translate
+from medvid_vivit.weights import guess_grid, translate
 
 LARGE: dict[str, Any] = {"hidden_size": 1024, "num_layers": 24, "num_heads": 16, "mlp_dim": 4096}
 SMALL: dict[str, Any] = {
@@ -40,7 +41,7 @@ def build(labels: int = 11, channels: int = 3, **options: Any) -> Model:
     torch.manual_seed(0)
     checked = ViViTOptions(name="vivit", **options)
     info = InputInfo("video", channels, checked.input_size)
-    target = TargetInfo("classification", tuple(map(str, range(labels))))
+    target = TargetInfo("case", "class", tuple(map(str, range(labels))))
     backbone = ViViT(checked, info)
     head = LinearClassifierOptions(name="classification")
     return Model(backbone, LinearClassifier(head, backbone.feature_info, info, target))
@@ -101,17 +102,23 @@ def test_a_bare_encoder_has_no_classifier(tmp_path: Path) -> None:
     state["pooler.dense.weight"] = torch.zeros(48, 48)
     report = import_state(small(), state, "huggingface", tmp_path)
     assert "dropped pooler.dense.weight: the published classifier does not use the pooler" in report
-    assert "initialised anew head.classifier.weight, head.classifier.bias: the file has no classifier" in report
+    assert (
+        "newly initialised head.classifier.weight, head.classifier.bias: the file has no weights for this head"
+        in report
+    )
 
 
 def test_other_classes_and_other_heads_start_anew(tmp_path: Path) -> None:
     report = import_state(small(labels=5), published("vivit_scenic"), "scenic", tmp_path)
-    assert "dropped output_projection/kernel, output_projection/bias: the file tells 11 classes apart, the" in report
+    assert (
+        "dropped output_projection/kernel, output_projection/bias: the checkpoint's classifier has 11 classes, the"
+        in report
+    )
     model = small()
-    info, target = InputInfo("video", 3, (8, 32, 32)), TargetInfo("segmentation", ("a", "b"))
+    info, target = InputInfo("video", 3, (8, 32, 32)), TargetInfo("voxel", "class", ("a", "b"))
     head = PixelHead(PixelHeadOptions(name="pixel"), model.backbone.feature_info, info, target)
     report = import_state(Model(model.backbone, head), published("vivit_scenic"), "scenic", tmp_path)
-    assert "initialised anew head.classifier.weight, head.classifier.bias" in report
+    assert "newly initialised head.classifier.weight, head.classifier.bias" in report
 
 
 def test_a_class_token_is_dropped_where_tokens_are_pooled(tmp_path: Path) -> None:
@@ -165,7 +172,7 @@ def test_both_tables_of_a_factorised_encoder_are_resized(tmp_path: Path) -> None
 
 def test_positions_along_time_are_interpolated_linearly() -> None:
     table = torch.tensor([0.0, 1.0, 4.0]).reshape(1, 3, 1)
-    resized = resize_positions(table, (3,), (5,))
+    resized = resize_positions(table, (3,), (5,), "linear", align_corners=True)
     torch.testing.assert_close(resized.flatten(), torch.tensor([0.0, 0.5, 1.0, 2.5, 4.0]))
 
 
@@ -187,8 +194,8 @@ def test_the_grid_of_a_file(count: int, grid: tuple[int, ...], is_image: bool, e
 
 
 @pytest.mark.parametrize(("count", "grid"), [(3136, (8, 20, 20)), (3136, (4, 7, 7)), (280, (14, 14))])
-def test_a_grid_that_cannot_be_told_is_asked_for(count: int, grid: tuple[int, ...]) -> None:
-    with pytest.raises(CheckpointError, match=rf"positions of {count} tubelets, the model of {grid[0]} x") as caught:
+def test_a_grid_that_cannot_be_inferred_is_asked_for(count: int, grid: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match=rf"positions for {count} patches, the model for {grid[0]} x") as caught:
         guess_grid(count, grid, is_image=False)
     assert "backbone.weights.grid" in caught.value.hint
 
@@ -225,7 +232,7 @@ def test_other_sizes_are_named(name: str, options: dict[str, Any], message: str)
 
 
 def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: .*attn_time"):
+    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: .*Attention_time"):
         import_state(small(classifier="gap"), published("vivit_fsa_scenic"), "scenic", tmp_path)
 
 
@@ -236,7 +243,7 @@ def test_parameters_are_found_below_what_scenic_puts_around_them(root: str, tmp_
     model, wrapped_model = small(), small()
     import_state(model, state, "scenic", tmp_path)
     report = import_state(wrapped_model, wrapped, "scenic", tmp_path)
-    assert f"dropped global_step: it is not below {root}, where the parameters are" in report
+    assert f"dropped global_step: it is not under {root}, where the parameters are" in report
     assert all(map(torch.equal, model.state_dict().values(), wrapped_model.state_dict().values()))
 
 
@@ -245,7 +252,7 @@ def test_the_parameters_are_told_from_the_optimizer_s_copies(tmp_path: Path) -> 
     copies = {f"opt_state/0/trace/{key}": 0 * value for key, value in state.items()}
     params = {f"params/{key}": value for key, value in state.items()}
     assert "opt_state/0/trace" in import_state(small(), params | copies, "scenic", tmp_path)
-    with pytest.raises(CheckpointError, match="several times, below 'ema/', 'opt_state/0/trace/'") as caught:
+    with pytest.raises(CheckpointError, match="more than once, under 'ema/', 'opt_state/0/trace/'") as caught:
         import_state(small(), {f"ema/{key}": value for key, value in state.items()} | copies, "scenic", tmp_path)
     assert "alone" in caught.value.hint
 
@@ -262,7 +269,7 @@ def test_a_representation_layer_is_read(tmp_path: Path) -> None:
     state["output_projection/kernel"] = torch.rand(20, 11)
     import_state(model, state | layer, "scenic", tmp_path)
     assert torch.equal(model.state_dict()["backbone.pre_logits.weight"], layer["pre_logits/kernel"].t())
-    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: backbone\.pre_logits\."):
+    with pytest.raises(CheckpointError, match=r"in the file, but not in the model: pre_logits/"):
         import_state(small(), state | layer, "scenic", tmp_path)
 
 
@@ -292,7 +299,7 @@ def test_an_inflated_image_model_sees_the_central_frames(tmp_path: Path) -> None
     video = small(model="factorised_encoder", spatial_only_baseline=True).eval()
     report = import_state(video, timm_state(image), "vit", tmp_path)
     assert "dropped head.bias, head.weight: it is of the image model's classes" in report
-    assert "initialised anew head.classifier.weight, head.classifier.bias: the image model's classes are" in report
+    assert "newly initialised head.classifier.weight, head.classifier.bias: the image model's classes are" in report
     frames = [image.backbone(clip[:, :, index : index + 1]) for index in (1, 3, 5, 7)]
     features = video.backbone(clip)
     torch.testing.assert_close(features.embedding, torch.stack([frame.embedding for frame in frames]).mean(0))
@@ -313,7 +320,7 @@ def test_temporal_attention_starts_from_the_spatial_one(start: str, tmp_path: Pa
     weights = {"source": "vit", "path": tmp_path / "x", "temporal_attention": start}
     model = small(model="factorised_self_attention", weights=weights)
     report = import_state(model, timm_state(image_model()), "vit", tmp_path)
-    assert "initialised anew backbone.encoder.blocks.0.norm_time.weight" in report
+    assert "newly initialised backbone.encoder.blocks.0.norm_time.weight" in report
     assert "dropped cls_token: the model pools its tokens instead" in report
     state, block = model.state_dict(), "backbone.encoder.blocks.1"
     assert torch.equal(state[f"{block}.attn_time.qkv.weight"], state[f"{block}.attn.qkv.weight"])
@@ -340,7 +347,7 @@ def test_google_s_image_models_are_read_too(tmp_path: Path) -> None:
     one, other = small(model="factorised_encoder"), small(model="factorised_encoder")
     import_state(one, scenic, "scenic", tmp_path)
     report = import_state(other, google, "vit", tmp_path)
-    assert "initialised anew backbone.temporal_encoder.class_token" in report
+    assert "newly initialised backbone.temporal_encoder.class_token" in report
     expected = one.state_dict()
     imported = {key: value for key, value in other.state_dict().items() if key.startswith("backbone.encoder.")}
     assert all(torch.equal(value, expected[key]) for key, value in imported.items())

@@ -29,6 +29,11 @@ def draw_images(root: Path, names: Iterable[str], seed: int = 0) -> Path:
     return root
 
 
+def setting(*overrides: str) -> list[str]:
+    """Options of `platform run`."""
+    return [word for override in overrides for word in ("--set", override)]
+
+
 def content_of(folder: Path) -> dict[str, str]:
     """A hash of every file below a folder."""
     return {
@@ -75,6 +80,13 @@ def small(small_master: Path, working_directory: Path) -> Run:
 def tiny_task(working_directory: Path) -> Path:
     """A copy of tiny.yaml in an empty working directory."""
     return Path(shutil.copy(TINY, working_directory))
+
+
+@pytest.fixture
+def small_task(working_directory: Path) -> Path:
+    """A copy of small.yaml in a working directory that holds nothing but its images."""
+    draw_images(working_directory / "own", "abcdef")
+    return Path(shutil.copy(SMALL, working_directory))
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_what_a_run_can_do_without_does_not_stop_it(small: Run, content: bytes) 
 def test_a_damaged_report_of_unreadable_cases_is_named_before_anything_changes(small: Run) -> None:
     small.folder.unreadable(0).write_bytes(b"{")
     before = content_of(small.folder.path)
-    with pytest.raises(DataError, match=r"data_report\.json"):
+    with pytest.raises(DataError, match=r"unreadable\.json"):
         medvid.resume(small.folder.path)
     assert content_of(small.folder.path) == before
 

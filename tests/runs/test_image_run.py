@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from tests.runs.conftest import SMALL, draw_images
 
 import medvid
@@ -26,17 +26,21 @@ def test_predictions_keep_the_scale_of_training_and_each_file_its_place(small: R
     }
     with Image.open(files["y"][0]) as mask:
         assert mask.size == (64, 48)
-    assert "as masks of images beside them; to predict them nevertheless, name the files: x_mask.png" in caplog.text
+    assert "masks of images beside them; to predict them anyway, name the files: x_mask.png" in caplog.text
     assert (
-        "1 of 2 images are not as those of training (16 x 16): y (64 x 48); they are resized by the same factor as "
-        "those, and inferred in windows of 16 x 16"
+        "1 of 2 images differ in size from training images (16 x 16): y (64 x 48); they are resized by the same "
+        "factor, and inferred in windows of 16 x 16"
     ) in caplog.text
     named = [tmp_path / "new/images/x_mask.png", tmp_path / "new/images/x.png"]
-    written = {path for _, found in small.predict(named, tmp_path / "both") for path in found.files}
+    written = {path for _, found in small.predict(named, tmp_path / "both", probabilities=True) for path in found.files}
     assert {str(path.relative_to(tmp_path / "both")) for path in written} == {
-        *("x_mask.png", "pictures/x.png"),
-        *("x_mask_mask.png", "pictures/x_mask.png"),
+        *("x_mask.png", "probabilities/x.tif", "pictures/x.png"),
+        *("x_mask_mask.png", "probabilities/x_mask.tif", "pictures/x_mask.png"),
     }
+    with Image.open(tmp_path / "both/probabilities/x.tif") as pages, Image.open(tmp_path / "both/x_mask.png") as mask:
+        background, foreground = (np.array(page).astype(int) for page in ImageSequence.Iterator(pages))
+        assert (abs(background + foreground - 255) <= 1).all()
+        assert ((foreground > background) <= (np.array(mask) == 1)).all()
 
 
 def paint(root: Path, *palette: tuple[int, int, int]) -> Path:
@@ -53,7 +57,7 @@ def test_other_palettes_than_those_of_training_are_refused_when_scored(working_d
     paint(draw_images(working_directory / "own", "abc"), black, red)
     run = medvid.run(SMALL, {"dataset.root": "own", "dataset.mask_values": "indexed"})
     other = paint(draw_images(working_directory / "other", "de", seed=1), red, black)
-    with pytest.raises(DataError, match=r"its mask 0 is \[200, 0, 0\], but \[0, 0, 0\] in that of the training"):
+    with pytest.raises(DataError, match=r"its mask 0 is \[200, 0, 0\], but \[0, 0, 0\] in the palette of the training"):
         run.evaluate(data=other)
     evaluation, _ = run.evaluate(data=paint(other, black, red))
     assert {row["case"] for row in evaluation.rows} == {"d", "e"}

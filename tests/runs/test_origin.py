@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -43,7 +44,7 @@ def test_new_patients_do_not_change_what_is_scored(small: Run, caplog: pytest.Lo
     evaluation, folder = small.evaluate()
     assert scored(folder) == before
     assert evaluation.metrics["dice"] == small.summary["metrics"]["dice"]
-    [note] = [note for note in evaluation.notes if "split in another way now" in note]
+    [note] = [note for note in evaluation.notes if "split differently now" in note]
     assert note in json.loads((folder / "summary.json").read_text())["notes"]
     assert note in caplog.text
 
@@ -126,12 +127,12 @@ def test_an_evaluation_takes_the_place_of_an_earlier_one_only_when_it_is_done(sm
 
 
 CHANGES = {
-    "rate": ("lr: 0.002", "lr: 0.02", "train.optimizer.lr is 0.02 and was 0.002"),
-    "seed": ("seed: 1\n", "seed: 2\n", "seed is 2 and was 1"),
-    "batch": ("batch_size: 2", "batch_size: 1", "train.batch_size is 1 and was 2"),
-    "steps": ("steps: 3", "steps: 4", "train.steps is 4 and was 3"),
-    "labels": ("[background, foreground]", "[foreground, background]", 'is ["foreground", "background"] and was'),
-    "width": ("embed_dim: 16", "embed_dim: 32", "backbone.embed_dim is 32 and was 16"),
+    "rate": ("lr: 0.002", "lr: 0.02", "train.optimizer.lr is 0.02, was 0.002"),
+    "seed": ("seed: 1\n", "seed: 2\n", "seed is 2, was 1"),
+    "batch": ("batch_size: 2", "batch_size: 1", "train.batch_size is 1, was 2"),
+    "steps": ("steps: 3", "steps: 4", "train.steps is 4, was 3"),
+    "labels": ("[background, foreground]", "[foreground, background]", 'is ["foreground", "background"], was'),
+    "width": ("embed_dim: 16", "embed_dim: 32", "backbone.embed_dim is 32, was 16"),
 }
 
 
@@ -159,6 +160,19 @@ def test_data_that_moved_and_other_workers_are_no_difference(small: Run) -> None
     assert medvid.resume(small.folder.path).summary["metrics"] == before
 
 
+def test_another_precision_than_that_of_the_training_is_told(small: Run, caplog: pytest.LogCaptureFixture) -> None:
+    origin = read_origin(small.folder)
+    assert origin
+    assert origin.precision == "fp32"
+    small.evaluate()
+    assert "computes in" not in caplog.text
+    small.evaluate(overrides={"train.precision": "bf16"})
+    assert "was trained in fp32 and computes in bf16 here" in caplog.text
+    replace(origin, precision="bf16").write(small.folder.origin)
+    medvid.resume(small.folder.path)
+    assert "began in bf16 and continues in fp32" in caplog.text
+
+
 def test_resuming_goes_on_with_the_cases_that_the_run_began_with(small: Run) -> None:
     weights = content_of(small.folder.checkpoints)
     last = small.folder.checkpoints / "step-00000003"
@@ -166,7 +180,7 @@ def test_resuming_goes_on_with_the_cases_that_the_run_began_with(small: Run) -> 
     draw_images(Path("own"), "ghijkl")
     resumed = medvid.resume(small.folder.path)
     assert content_of(resumed.folder.checkpoints) == weights
-    assert "split in another way now" in resumed.folder.log.read_text()
+    assert "split differently now" in resumed.folder.log.read_text()
 
 
 @pytest.mark.usefixtures("working_directory")

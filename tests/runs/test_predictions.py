@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medvid.errors import ConfigError, DataError
-from medvid.models.head import Prediction
+from medvid.evaluation.evaluator import Prediction
 from medvid.runs.predictions import Predictions
 
 MAKER = {"run": "unetr-1", "step": 7, "weights": "abc", "changes": {}}
@@ -46,14 +46,14 @@ def test_a_changed_input_is_predicted_again_and_another_of_its_name_refused(
     os.utime(sources[0], ns=(0, 0))
     made = Predictions(tmp_path / "out", MAKER)
     assert not made.has("p0", (sources[0],))
-    with pytest.raises(ConfigError, match=r"the prediction of another file that is called p0 too: .*p0\.png, now"):
+    with pytest.raises(ConfigError, match=r"the prediction of another file with the name p0: .*p0\.png, now"):
         made.has("p0", (sources[1],))
 
 
 @pytest.mark.parametrize("key", MAKER)
 def test_predictions_of_two_makers_are_not_mixed(key: str, sources: list[Path], tmp_path: Path) -> None:
     predict(Predictions(tmp_path / "out", MAKER, rank=1), sources[0])
-    with pytest.raises(ConfigError, match=rf"holds predictions that were made otherwise: {key} .*, now other"):
+    with pytest.raises(ConfigError, match=rf"holds predictions of other weights or options: {key} .*, now other"):
         Predictions(tmp_path / "out", {**MAKER, key: "other"})
 
 

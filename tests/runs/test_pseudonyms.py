@@ -152,9 +152,9 @@ def test_a_run_on_volumes_names_nobody(working_directory: Path, tracking_uri: st
     run = medvid.run(TINY, overrides)
     store = Path(tracking_uri.removeprefix("sqlite:///")).parent
     scan = root / "imagesTr" / f"{NAMES[0]}.nii.gz"
-    [(case, prediction)] = run.predict([scan], working_directory / "out")
+    [(case, prediction)] = run.predict([scan], working_directory / "out", probabilities=True)
     assert table(working_directory / "out") == {case: [NAMES[0], str(scan)]}
-    assert [path.name for path in prediction.files][:1] == [f"{case}.nii.gz"]
+    assert [path.name for path in prediction.files][:2] == [f"{case}.nii.gz"] * 2
     assert not telling(run.folder.path) + telling(working_directory / "out") + telling(store)
     assert not named_in(told())
 
@@ -172,11 +172,11 @@ def test_a_run_keeps_its_key(working_directory: Path, monkeypatch: pytest.Monkey
         (run.folder.path / name).rename(working_directory / Path(name).name)
     again = medvid.resume(run.folder.path)
     assert set(table(again.folder.path)) == set(table(run.folder.path))
-    with pytest.raises(ConfigError, match=r"privacy.pseudonyms was true when the run began"):
+    with pytest.raises(ConfigError, match=r"privacy.pseudonyms was true when the run started"):
         run.evaluate(overrides={"privacy.pseudonyms": False})
     monkeypatch.setenv(KEY_VARIABLE, "another key of the site")
     for refused in (lambda: medvid.resume(run.folder.path), run.evaluate):
-        with pytest.raises(ConfigError, match="the key of pseudonyms is not that of the run"):
+        with pytest.raises(ConfigError, match="the key of pseudonyms differs from the run's key"):
             refused()
 
 
@@ -194,7 +194,7 @@ def test_a_run_that_fails_names_nobody(working_directory: Path, monkeypatch: pyt
         medvid.run(SMALL, {"dataset.root": "own", "privacy.pseudonyms": True, **options, **split})
     [folder] = (working_directory / "runs/small").iterdir()
     of = Pseudonyms(site_key()).of
-    assert list(read_json(folder / "data_report.json")) == [of(NAMES[1])]
+    assert list(read_json(folder / "unreadable.json")) == [of(NAMES[1])]
     assert f"case {of(NAMES[0])}:" in str(caught.value)
     assert f"case {of(NAMES[0])}:" in read_json(folder / "summary.json")["error"]
     assert "Traceback" in (folder / "run.log").read_text()
@@ -246,7 +246,7 @@ def test_two_cases_of_one_pseudonym_are_refused(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("key", ["", "short"])
 def test_a_short_key_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv(KEY_VARIABLE, key)
-    with pytest.raises(ConfigError, match="fewer than 16"):
+    with pytest.raises(ConfigError, match="the minimum is 16"):
         site_key()
 
 
@@ -260,25 +260,26 @@ class Scan:
     """A case of a third party, that writes several files."""
 
     id = "DOE JANE"
+    patient = "DOE"
     sources = (Path("DOE JANE.png"),)
 
     def input(self) -> None:
         raise DataError("DOE JANE.png is damaged")
 
-    def write(self, labels: object, folder: Path) -> Path:  # noqa: ARG002
+    def write(self, labels: object, folder: Path) -> tuple[Path, ...]:  # noqa: ARG002
         (folder / "DOE%20JANE.txt").touch()
         (folder / "other.nii.gz").touch()
-        return folder / "DOE%20JANE.txt"
+        return (folder / "DOE%20JANE.txt",)
 
 
 def test_a_case_is_called_by_its_pseudonym_wherever_it_is_read(tmp_path: Path) -> None:
     with Pseudonyms(KEY) as pseudonyms:
         case = pickle.loads(pickle.dumps(PseudonymousCase(Scan(), pseudonyms.add_case(Scan.id), pseudonyms)))
         name = pseudonyms.of(Scan.id)
-        assert case.id == name
+        assert (case.id, case.patient) == (name, pseudonyms.of("DOE"))
         with pytest.raises(DataError, match=rf"^{name}\.png is damaged$"):
             case.input()
-        assert case.write(None, tmp_path) == tmp_path / f"{name}.txt"
+        assert case.write(None, tmp_path) == (tmp_path / f"{name}.txt",)
         assert {path.name for path in tmp_path.iterdir()} == {f"{name}.txt", f"{name}.nii.gz"}
 
 

@@ -50,8 +50,8 @@ REFUSALS: dict[str, tuple[Callable[[RunFolder], object], int, str]] = {
     "data changed": (change_data, 4, "1 of 6 cases have another image or label now: a"),
     "case gone": (remove_case, 4, "a"),
     "data missing": (lambda _: shutil.rmtree("own"), 4, "dataset.root"),
-    "plugin": (other_plugin, 3, "and was 99.0 when the run began"),
-    "option": (other_option, 2, "train.steps is 30 and was 3"),
+    "plugin": (other_plugin, 3, "was 99.0 when the run started"),
+    "option": (other_option, 2, "train.steps is 30, was 3"),
     "resolved.yaml damaged": (lambda folder: folder.resolved.write_bytes(b"\xff\xfe"), 2, "resolved.yaml"),
     "origin.json damaged": (lambda folder: folder.origin.write_bytes(b"{"), 4, "origin.json"),
     "origin.json missing": (lambda folder: folder.origin.unlink(), 4, "origin.json is missing"),
@@ -81,13 +81,29 @@ def test_nor_does_one_of_a_run_that_is_in_use(small: Run, start: Callable[..., o
     assert content_of(small.folder.path) == before
 
 
+@pytest.mark.parametrize("command", [["run", "--resume"], ["evaluate"], ["predict"]], ids=" ".join)
+def test_a_run_of_an_earlier_version_is_refused(
+    command: list[str], working_directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = working_directory / "runs" / "tiny" / "early"
+    folder.mkdir(parents=True)
+    shutil.copy(Path(__file__).parent / "resolved_0_1.yaml", folder / "resolved.yaml")
+    more = ["image.nii.gz", "-o", "predictions"] if command == ["predict"] else []
+    before = content_of(working_directory)
+    assert main([*command, str(folder), *more]) == 2
+    error = capfd.readouterr().err
+    assert f"{folder} was made by an earlier version of medvid" in error
+    assert f"from {folder / 'task.yaml'}, in which platform check names what to rename" in error
+    assert content_of(working_directory) == before
+
+
 def test_a_finished_run_that_is_resumed_ends_as_it_was(small: Run) -> None:
     before = content_of(small.folder.path)
     metrics, summary = small.folder.metrics.read_bytes(), small.summary
     resumed = medvid.resume(small.folder.path)
     changed = {name for name, value in content_of(small.folder.path).items() if before.get(name) != value}
     assert changed <= {"run.log", "summary.json", "environment.json", "mlflow.json"} | {
-        name for name in before if name.startswith("views/")
+        name for name in before if name.startswith("pictures/")
     }
     assert small.folder.metrics.read_bytes() == metrics
     told = ("status", "metrics", "best", "last", "step")

@@ -11,10 +11,13 @@ import mlflow
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
+from torch import Tensor
 
 import medvid
-from medvid.errors import CheckpointError, ConfigError, DataError, LockedError
+from medvid.errors import CheckpointError, ConfigError, DataError, LockedError, ResourceError
+from medvid.models.model import Model
 from medvid.runs.api import Run
 from medvid.runs.folder import read_metrics
 
@@ -22,7 +25,7 @@ from medvid.runs.folder import read_metrics
 def test_the_folder_holds_everything(finished: Run) -> None:
     folder = finished.folder
     assert folder.path.parent.name == "tiny"
-    assert "sample" in folder.name
+    assert "demo" in folder.name
     assert {path.name for path in folder.path.iterdir()} >= {
         "task.yaml", "resolved.yaml", "metrics.jsonl", "checkpoints", "cases.csv", "predictions", "figures",
         "environment.json", "data.json", "run.log", "summary.json",
@@ -33,7 +36,7 @@ def test_the_folder_holds_everything(finished: Run) -> None:
 def test_the_summary_is_for_scripts(finished: Run) -> None:
     summary = finished.summary
     assert summary["status"] == "finished"
-    assert summary["data"] == "sample"
+    assert summary["data"] == "demo"
     assert summary["step"] in (6, 7)
     assert 0 <= summary["metrics"]["dice"] <= 1
     assert summary["best"] == f"checkpoints/step-{summary['step']:08d}"
@@ -68,7 +71,7 @@ def test_the_run_is_in_mlflow(finished: Run, tracking_uri: str) -> None:
     run = mlflow.MlflowClient(tracking_uri).get_run(finished.summary["mlflow_run_id"])
     assert run.info.status == "FINISHED"
     assert run.info.run_name == finished.folder.name
-    assert run.data.tags["data"] == "sample"
+    assert run.data.tags["data"] == "demo"
     assert run.data.params["train.optimizer.lr"] == "0.002"
     assert run.data.metrics["validation/dice"] == read_metrics(finished.folder.metrics)[-1]["values"]["dice"]
 
@@ -112,14 +115,25 @@ def scan(finished: Run, tmp_path: Path) -> Path:
 
 
 def test_predicting_a_new_scan_on_its_own_grid(finished: Run, scan: Path, tmp_path: Path) -> None:
-    [(case, prediction)] = finished.predict([scan], tmp_path / "out")
+    [(case, prediction)] = finished.predict([scan], tmp_path / "out", probabilities=True)
     assert case == "scan"
     labels, image = nib.load(prediction.files[0]), nib.load(scan)
     assert labels.shape == image.shape
     assert np.allclose(labels.affine, image.affine, atol=1e-4)
     assert set(np.unique(labels.dataobj)) <= set(range(14))
     assert b"Jane" not in labels.to_bytes()
-    assert prediction.files[1].suffix == ".png"
+    probabilities = nib.load(prediction.files[1])
+    assert prediction.files[1].relative_to(tmp_path / "out").as_posix() == "probabilities/scan.nii.gz"
+    assert probabilities.shape == (*image.shape, 14)
+    assert np.array_equal(probabilities.affine, labels.affine)
+    values = probabilities.get_fdata()
+    assert np.allclose(values.sum(axis=-1), 1, atol=14 / 255)
+    chosen = np.take_along_axis(values, labels.get_fdata().astype(int)[..., None], axis=-1)[..., 0]
+    assert np.array_equal(chosen, values.max(axis=-1))
+    by = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert (by["run"], len(by["names"]), by["names"][0]) == (finished.folder.name, 14, "background")
+    assert "medvid" in by["plugins"]
+    assert prediction.files[2].suffix == ".png"
 
 
 def test_predictions_never_overwrite_their_inputs(finished: Run, scan: Path) -> None:
@@ -131,6 +145,22 @@ def test_predictions_never_overwrite_their_inputs(finished: Run, scan: Path) -> 
 def test_predicting_needs_no_training_data(finished: Run, scan: Path, tmp_path: Path) -> None:
     overrides = ["dataset.root=/absent", "dataset.cache=elsewhere"]
     assert len(list(finished.predict([scan], tmp_path / "out", overrides=overrides))) == 1
+
+
+def test_out_of_memory_is_told_with_what_to_do(
+    finished: Run, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Model, input: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError(f"CUDA out of memory with {len(input)} windows")
+
+    monkeypatch.setattr(Model, "forward", refuse)
+    with pytest.raises(ResourceError, match=r"out of memory: .* with 1 windows") as caught:
+        finished.evaluate(output=tmp_path / "evaluated")
+    assert "evaluation.window_batch" in caught.value.hint
+    with pytest.raises(ResourceError, match=r"out of memory: .* with 1 windows"):
+        list(finished.predict([scan], tmp_path / "out"))
+    assert not (tmp_path / "evaluated").exists()
+    assert not list(tmp_path.glob("out/*.nii.gz"))
 
 
 def test_predicting_a_broken_file_names_it_and_keeps_the_others(finished: Run, scan: Path, tmp_path: Path) -> None:
@@ -163,9 +193,9 @@ def test_predicting_goes_on_where_it_stopped_and_mixes_nothing(finished: Run, sc
     redone = finished.predict([folder], out, overrides=["evaluation.figures=0"], overwrite=True)
     assert [case for case, _ in redone] == ["a", "b"]
     assert (out / "a.nii.gz").stat().st_mtime_ns > written
-    with pytest.raises(ConfigError, match=r"made otherwise: changes .*evaluation\.overlap"):
+    with pytest.raises(ConfigError, match=r"of other weights or options: changes .*evaluation\.overlap"):
         list(finished.predict([folder], out, overrides=["evaluation.figures=0", "evaluation.overlap=0.3"]))
-    with pytest.raises(ConfigError, match=r"made otherwise: changes .*train\.precision"):
+    with pytest.raises(ConfigError, match=r"of other weights or options: changes .*train\.precision"):
         list(finished.predict([folder], out, overrides=["evaluation.figures=0", "train.precision=bf16"]))
     with pytest.raises(ConfigError, match="would be written over their inputs or among them"):
         list(finished.predict([folder], folder / "below"))

@@ -3,14 +3,15 @@ from pathlib import Path
 import pytest
 
 import medvid
+from medvid.config.checked import check_task
 from medvid.errors import ResourceError
 from medvid.runs.api import Run
-from medvid.runs.session import open_session
+from medvid.runs.session import launch_session
 from medvid.runs.space import check_space, checkpoint_bytes
 
 
 def test_the_size_of_a_checkpoint_is_known_before_it_is_written(finished: Run) -> None:
-    session = open_session(finished.task(), finished.host)
+    session = launch_session(check_task(finished.task(), finished.host))
     saved = max(finished.folder.checkpoints.iterdir())
     size = sum(path.stat().st_size for path in saved.glob("*.safetensors"))
     assert checkpoint_bytes(finished.task(), session.model) == pytest.approx(size, rel=0.05)
@@ -18,7 +19,7 @@ def test_the_size_of_a_checkpoint_is_known_before_it_is_written(finished: Run) -
 
 def test_a_run_that_the_disk_has_no_room_for_is_refused_with_numbers(finished: Run, tmp_path: Path) -> None:
     task = finished.task(["train.keep_checkpoints=100000000", "train.steps=1000000000", "train.checkpoint_every=1"])
-    session = open_session(task, finished.host)
+    session = launch_session(check_task(task, finished.host))
     evaluated = session.dataset.cases("validation")
     check_space(tmp_path / "runs", finished.task(), session.model, session.dataset, evaluated)
     with pytest.raises(ResourceError, match=r"runs has room for .* GiB, the run needs .* GiB: 100000002 checkpoints"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -54,7 +55,7 @@ def test_a_run_leaves_predictions_and_accuracies(video: Run) -> None:
             "moving down", "moving left", "moving right", "moving up",
         ]  # fmt: skip
     assert {path.name for path in (folder.path / "figures").iterdir()} > {"confusion.png"}
-    assert not (folder.path / "data_report.json").exists()
+    assert not (folder.path / "unreadable.json").exists()
 
 
 def test_a_killed_run_ends_with_the_same_bits(
@@ -79,7 +80,8 @@ def test_a_killed_run_ends_with_the_same_bits(
 
 def test_evaluating_again_and_with_another_protocol(video: Run, tmp_path: Path) -> None:
     evaluation, folder = video.evaluate(output=tmp_path / "again")
-    assert evaluation.metrics == pytest.approx(video.summary["metrics"])
+    recorded = {name: math.nan if value is None else value for name, value in video.summary["metrics"].items()}
+    assert evaluation.metrics == pytest.approx(recorded, nan_ok=True)
     assert (folder / "cases.csv").exists()
     other, _ = video.evaluate(overrides={"evaluation.protocol": "timesformer"}, output=tmp_path / "other")
     assert any("protocol timesformer" in note and "mean of logits" in note for note in other.notes)
@@ -111,7 +113,7 @@ def test_files_that_cannot_be_predicted_are_named_and_counted(video: Run, capsys
     assert all(f"not predicted: {reason}" in first for reason in reasons)
     assert end.startswith(f"2 of 4 files could not be predicted:\n  {reasons[0]}\n  {reasons[1]}")
     assert "hint" not in end
-    assert len(list(Path("out").glob("*.csv"))) == 2
+    assert len(list(Path("out").glob("*.mp4.csv"))) == 2
 
 
 @pytest.mark.usefixtures("working_directory")
@@ -122,7 +124,7 @@ def test_a_prediction_that_fails_leaves_no_folder(video: Run, capsys: pytest.Cap
     assert main(["predict", run, "bad.mp4", "-o", "out"]) == 4
     assert not Path("out").exists()
     assert main(["predict", run, str(clips_of(video)[0]), "-o", "bad.mp4"]) == 2
-    assert "bad.mp4 is a file; give a folder" in capsys.readouterr().err
+    assert "bad.mp4 is a file, not a folder" in capsys.readouterr().err
 
 
 def damage(run: Run, target: Path, pattern: str) -> Path:
@@ -141,7 +143,7 @@ def run_on(root: Path, task: Path, **overrides: object) -> Run:
 def test_a_broken_training_clip_is_counted_named_and_limited(video: Run, task: Path, tmp_path: Path) -> None:
     root = damage(video, tmp_path / "damaged", "train/moving left/0001.mp4")
     done = run_on(root, task, **{"train.max_unreadable": 0.2, "train.steps": 4})
-    report = json.loads((done.folder.path / "data_report.json").read_text())
+    report = json.loads((done.folder.path / "unreadable.json").read_text())
     assert list(report) == ["train/moving left/0001.mp4"]
     assert "it is a web page, not a video" in report["train/moving left/0001.mp4"]
     with pytest.raises(DataError, match=r"0001\.mp4"):
@@ -156,4 +158,4 @@ def test_a_broken_clip_stops_an_evaluation(video: Run, task: Path, tmp_path: Pat
 
 def test_layers_are_needed_for_layer_wise_rates(task: Path) -> None:
     with pytest.raises(ConfigError, match="does not say what its layers are"):
-        medvid.run(task, {"dataset.size": 32, "dataset.augment.short_side": None, "backbone": MEDT})
+        medvid.run(task, {"dataset.size": 32, "dataset.short_side": None, "backbone": MEDT})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec
+from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec, ProtocolSpec
 from medvid.testing import CheckResult, check_component, checks_of, host_with
 from medvid.testing.run import run_check, subjects
 
@@ -26,9 +26,9 @@ def backbone() -> Callable[..., BackboneSpec]:
             "target": f"toy_backbones:{target}",
             "config": "toy_options:NetOptions",
             "summary": "a toy",
-            "layouts": ("image",),
+            "axes": ("image",),
             "features": ("maps", "embedding"),
-            "examples": (Example({"width": 4}, layout="image", size=(8, 8)),),
+            "examples": (Example({"width": 4}, axes="image", size=(8, 8)),),
         }
         return BackboneSpec(**given | more)
 
@@ -45,7 +45,7 @@ def head() -> Callable[..., HeadSpec]:
             "target": f"toy_heads:{target}",
             "config": "toy_options:PointOptions",
             "summary": "a toy",
-            "task": "segmentation",
+            "where": "voxel",
             "needs": ("maps",),
         }
         return HeadSpec(**given | more)
@@ -63,12 +63,30 @@ def dataset() -> Callable[..., DatasetSpec]:
             "target": f"toy_datasets:{target}",
             "config": "toy_options:SetOptions",
             "summary": "a toy",
-            "layout": "volume",
-            "task": "segmentation",
-            "sample": "toy_datasets:generate",
-            "sample_config": "toy_options:SampleOptions",
+            "axes": "volume",
+            "where": "voxel",
+            "what": ("class",),
+            "demo": "toy_datasets:generate",
+            "demo_config": "toy_options:DemoOptions",
         }
         return DatasetSpec(**given | more)
+
+    return make
+
+
+@pytest.fixture
+def protocol() -> Callable[..., ProtocolSpec]:
+    """The spec of a protocol of toy_protocols.py."""
+
+    def make(target: str = "good", **more: Any) -> ProtocolSpec:
+        given: dict[str, Any] = {
+            "name": "toy",
+            "target": f"toy_protocols:{target}",
+            "config": "toy_options:ScoringOptions",
+            "summary": "a toy",
+            "where": ("voxel",),
+        }
+        return ProtocolSpec(**given | more)
 
     return make
 

@@ -23,12 +23,14 @@ BACKBONES = {
     "examples_apart": ("Mixes", "map 1 deviates"),
     "state": ("Hides", "map 1 deviates"),
     "layers": ("Reverses", "not in the order"),
-    "layers ": ("Misnames", "'tabel', which is no parameter"),
+    "layers ": ("Misnames", "'tabel', which is not a parameter"),
     "gradient_checkpointing": ("Remembers", "deviates"),
     "bf16": ("Coarse", "with bf16 map 1 deviates"),
     "float64": ("Casts", "torch.float32"),
     "channels_last": ("Views", "view"),
-    "devices": ("OnCpu", "meta"),
+    "devices": ("OnCpu", "on the meta device, in training, it fails"),
+    "devices ": ("Asks", "on the meta device, in training, it fails"),
+    "devices  ": ("Looks", "on a GPU that is faked it fails"),
     "compiles": ("Asks", "torch.compile breaks off"),
     "exports": ("Asks", "torch.export fails"),
 }
@@ -44,36 +46,41 @@ HEADS = {
     "state": ("Hides", "with the state of another"),
     "precisions": ("Casts", "something casts"),
     "channels_last": ("Views", "view"),
+    "devices": ("Asks", "on the meta device it fails"),
+    "devices ": ("OnCpu", "on a GPU that is faked it fails"),
     "compiles": ("Asks", "torch.compile breaks off"),
-    "evaluator": ("Keeps", "'luck' is not among the figures"),
 }
 DATASETS = {
     "infos": ("Contradicts", "input_info of the data set"),
     "cases": ("Overlaps", "shared"),
-    "samples": ("Flat", "is (1, 8, 12, 4)"),
-    "samples ": ("Strange", "labels outside of 0 to 2"),
+    "draws": ("Flat", "is (1, 8, 12, 4)"),
+    "draws ": ("Strange", "labels outside of 0 to 2"),
     "seeds": ("Gambles", "global random states"),
     "seeds ": ("Repeats", "nothing is random"),
-    "workers": ("Divides", "loader process gives another sample"),
+    "workers": ("Divides", "loader process draws something else"),
     "pickles": ("Clings", "cannot pickle"),
     "digests": ("Forgets", "same digest"),
     "labels": ("Hides", "not among the labelled ones"),
-    "check": ("Refuses", "check refuses the data set's own sample: toy"),
+    "opening": ("Refuses", "check refuses the data set's own demo data: toy"),
     "descriptions": ("Rambles", "cannot be kept as JSON"),
     "evaluation": ("Renames", "calls itself"),
     "geometry": ("Turns", "native_shape"),
     "geometry ": ("Mirrors", "not where they belong"),
 }
+PROTOCOLS = {
+    "files": ("grim", "medpy is missing"),
+    "figures": ("halves", "right answers have dice"),
+}
 SPECS = {
     "light_imports": ({"config": "toy_heavy:HeavyOptions"}, "imports numpy"),
     "targets": ({"target": "Godo"}, "no attribute 'Godo'"),
     "options": ({"config": "toy_options:DoublingOptions"}, "the options change"),
-    "options ": ({"examples": (Example({"width": "wide"}, layout="image", size=(8, 8)),)}, "width: should be"),
+    "options ": ({"examples": (Example({"width": "wide"}, axes="image", size=(8, 8)),)}, "width: should be"),
     "unknown_option": ({"config": "toy_options:OpenOptions"}, "unknown option is accepted"),
     "documented": ({"summary": ""}, "no summary"),
     "features": ({"features": ("maps",)}, "the spec declares ['maps']"),
-    "features ": ({"examples": (Example(layout="image", size=(8,)),)}, "each of its axes"),
-    "features  ": ({"layouts": ("image", "video")}, "no example for layout video"),
+    "features ": ({"examples": (Example(axes="image", size=(8,)),)}, "each of its axes"),
+    "features  ": ({"axes": ("image", "video")}, "names the axes video, but has no example"),
     "sizes": ({"config": "toy_options:SilentOptions"}, "check_input refuses size [7, 7]"),
     "sizes ": ({"config": "toy_options:BoldOptions"}, "check_input accepts size [7, 7], but"),
     "sizes  ": (
@@ -102,6 +109,11 @@ def test_broken_datasets_fail(check: str, broken: tuple[str, str], dataset: Make
     _expect_failure(outcome(dataset(broken[0]), check.strip()), broken[1])
 
 
+@pytest.mark.parametrize(("check", "broken"), PROTOCOLS.items(), ids=[name for name, _ in PROTOCOLS.values()])
+def test_broken_protocols_fail(check: str, broken: tuple[str, str], protocol: Make, outcome: Outcome) -> None:
+    _expect_failure(outcome(protocol(broken[0]), check.strip()), broken[1])
+
+
 @pytest.mark.parametrize(("check", "broken"), SPECS.items(), ids=[name.replace(" ", "+") for name in SPECS])
 def test_broken_specs_fail(check: str, broken: tuple[Any, str], backbone: Make, outcome: Outcome) -> None:
     _expect_failure(outcome(backbone(**broken[0]), check.strip()), broken[1])
@@ -112,19 +124,23 @@ def test_a_data_set_that_ignores_its_folder_fails(dataset: Make, outcome: Outcom
     _expect_failure(outcome(spec, "missing_data"), "empty folder passes")
 
 
-def _components(backbone: Make, head: Make, dataset: Make) -> Iterator[ComponentSpec]:
-    yield from (backbone(), head(), dataset())
+def _components(backbone: Make, head: Make, dataset: Make, protocol: Make) -> Iterator[ComponentSpec]:
+    yield from (backbone(), head(), dataset(), protocol())
 
 
-def test_components_that_keep_to_the_contract_pass(backbone: Make, head: Make, dataset: Make, results: Results) -> None:
-    for spec in _components(backbone, head, dataset):
+def test_components_that_keep_to_the_contract_pass(
+    backbone: Make, head: Make, dataset: Make, protocol: Make, results: Results
+) -> None:
+    for spec in _components(backbone, head, dataset, protocol):
         found = {result.check: result.reason for result in results(spec).values() if result.outcome != "ok"}
         assert not found
 
 
-def test_every_check_has_a_component_that_fails_it(backbone: Make, head: Make, dataset: Make, results: Results) -> None:
-    tested = [{*BACKBONES, *SPECS}, {*HEADS, *SPECS}, {*DATASETS, *SPECS, "missing_data"}]
-    for spec, names in zip(_components(backbone, head, dataset), tested, strict=True):
+def test_every_check_has_a_component_that_fails_it(
+    backbone: Make, head: Make, dataset: Make, protocol: Make, results: Results
+) -> None:
+    tested = [{*BACKBONES, *SPECS}, {*HEADS, *SPECS}, {*DATASETS, *SPECS, "missing_data"}, {*PROTOCOLS, *SPECS}]
+    for spec, names in zip(_components(backbone, head, dataset, protocol), tested, strict=True):
         assert set(results(spec)) <= {name.strip() for name in names}
 
 

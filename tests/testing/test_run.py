@@ -33,18 +33,18 @@ def test_an_exception_from_no_check_is_refused(backbone: Make, results: Results)
 
 
 def test_what_is_not_applicable_says_why(dataset: Make, results: Results) -> None:
-    found = results(dataset(sample="", sample_config=""))["samples"]
+    found = results(dataset(demo="", demo_config=""))["draws"]
     assert found.outcome == "not applicable"
     assert "no generator" in found.reason
 
 
 def test_the_example_that_fails_is_named(backbone: Make, results: Results) -> None:
     good = backbone().examples[0]
-    broken = type(good)({"width": "wide"}, layout="image", size=(8, 8))
+    broken = type(good)({"width": "wide"}, axes="image", size=(8, 8))
     assert results(backbone(examples=(good, broken)))["options"].reason.startswith("example 2: ")
 
 
-@pytest.mark.parametrize(("name", "count"), [("unetr", 1), ("heads", 2), ("pixel", 1)])
+@pytest.mark.parametrize(("name", "count"), [("unetr", 2), ("heads", 3), ("pixel", 1)])
 def test_components_are_found_by_their_name_and_by_their_plugin(name: str, count: int) -> None:
     assert len(find_components(make_host(), name)) == count
 
@@ -71,7 +71,7 @@ def test_checks_become_tests(backbone: Make) -> None:
 
 
 def test_a_check_that_is_not_applicable_skips(dataset: Make) -> None:
-    [check] = _parameters(dataset(sample=""))["dataset-toy-seeds"].values
+    [check] = _parameters(dataset(demo=""))["dataset-toy-seeds"].values
     with pytest.raises(pytest.skip.Exception, match="no generator"):
         check()
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from medvid.data.batch import Batch
 from medvid.data.dataset import Case
-from medvid.data.sample import Batch
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo
 from medvid.testing import ToyCase, ToyDataset, ToyOptions
@@ -31,7 +31,7 @@ class Good(ToyDataset):
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
             array = torch.from_numpy(np.load(path).astype(np.float32))
-            yield ToyCase(path.stem, array[None], None, self.options.layout, array)
+            yield ToyCase(path.stem, array[None], array, self.options.axes)
 
 
 class Contradicts(Good):
@@ -52,38 +52,38 @@ class Overlaps(Good):
 class Flat(Good):
     """Its samples lack the axis of examples."""
 
-    def sample(self, case: str, seed: int) -> Batch:
-        batch = super().sample(case, seed)
+    def draw(self, case: str, seed: int) -> Batch:
+        batch = super().draw(case, seed)
         return replace(batch, input=batch.input[0])
 
 
 class Strange(Good):
     """Has a label that it does not declare."""
 
-    def sample(self, case: str, seed: int) -> Batch:
-        batch = super().sample(case, seed)
+    def draw(self, case: str, seed: int) -> Batch:
+        batch = super().draw(case, seed)
         return replace(batch, target=batch.target + 1)
 
 
 class Gambles(Good):
     """Draws from the global generator."""
 
-    def sample(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (that is what is broken)
-        return super().sample(case, int(torch.randint(1000, ())))
+    def draw(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (that is what is broken)
+        return super().draw(case, int(torch.randint(1000, ())))
 
 
 class Repeats(Good):
     """Pays no heed to the seed."""
 
-    def sample(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (likewise)
-        return super().sample(case, 0)
+    def draw(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (likewise)
+        return super().draw(case, 0)
 
 
 class Divides(Good):
     """Gives something else in loader processes."""
 
-    def sample(self, case: str, seed: int) -> Batch:
-        return super().sample(case, seed + (parent_process() is not None))
+    def draw(self, case: str, seed: int) -> Batch:
+        return super().draw(case, seed + (parent_process() is not None))
 
 
 class Clings(Good):
@@ -125,35 +125,35 @@ class Rambles(Good):
 class Renames(Good):
     """Opens another case than was asked for."""
 
-    def case(self, case: str) -> Case:
-        return super().case(f"{case}!")
+    def open_case(self, case: str) -> Case:
+        return super().open_case(f"{case}!")
 
 
 @dataclass(frozen=True)
 class TurnedCase(ToyCase):
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         return super().write(labels.T, folder)
 
 
 @dataclass(frozen=True)
 class MirroredCase(ToyCase):
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         return super().write(np.flip(labels).copy(), folder)
 
 
 class Turns(Good):
     """Writes predictions with their axes turned."""
 
-    def case(self, case: str) -> Case:
-        found = super().case(case)
+    def open_case(self, case: str) -> Case:
+        found = super().open_case(case)
         assert isinstance(found, ToyCase)
-        return TurnedCase(found.id, found.prepared, None, found.layout, found.target)
+        return TurnedCase(found.id, found.prepared, found.target, found.axes)
 
 
 class Mirrors(Good):
     """Writes predictions mirrored."""
 
-    def case(self, case: str) -> Case:
-        found = super().case(case)
+    def open_case(self, case: str) -> Case:
+        found = super().open_case(case)
         assert isinstance(found, ToyCase)
-        return MirroredCase(found.id, found.prepared, None, found.layout, found.target)
+        return MirroredCase(found.id, found.prepared, found.target, found.axes)

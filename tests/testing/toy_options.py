@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import ConfigDict, field_validator
 
-from medvid.config.options import BackboneOptions, DatasetOptions, Options
-from medvid.config.segmentation import SegmentationHeadOptions
+from medvid.config.options import BackboneOptions, DatasetOptions, Options, ProtocolOptions
+from medvid.models.options import SegmentationHeadOptions
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.plugin.specs import Layout, TaskKind
+from medvid.plugin.specs import Axes, What, Where
 
 
 class NetOptions(BackboneOptions):
@@ -59,17 +59,21 @@ class PointOptions(SegmentationHeadOptions): ...
 
 
 class SetOptions(DatasetOptions):
-    layout: Layout = "volume"
-    task: TaskKind = "segmentation"
+    axes: Axes = "volume"
+    where: Where = "voxel"
+    what: What = "class"
     channels: int = 1
     size: tuple[int, ...] = (8, 12, 4)
     labels: tuple[str, ...] = ("a", "b", "c")
 
     def input_info(self) -> InputInfo:
-        return InputInfo(self.layout, self.channels, self.size)
+        return InputInfo(self.axes, self.channels, self.size)
 
     def target_info(self) -> TargetInfo:
-        return TargetInfo(self.task, self.labels)
+        return TargetInfo(self.where, self.what, self.labels)
 
 
-class SampleOptions(Options): ...
+class DemoOptions(Options): ...
+
+
+class ScoringOptions(ProtocolOptions): ...

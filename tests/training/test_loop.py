@@ -1,22 +1,34 @@
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from medvid.config.task import AdamW, Constant, Freeze, TrainOptions, WarmupCosine
+from medvid.config.task import Constant, Freeze, TrainOptions, WarmupCosine
 from medvid.data.dataset import Dataset
+from medvid.data.loading.batches import training_batches
+from medvid.data.loading.workers import Loading
+from medvid.data.transform import Transform
+from medvid.data.transforms.intensity import ShiftIntensity
+from medvid.data.transforms.options import ShiftIntensityOptions
 from medvid.errors import ConfigError, NumericError
-from medvid.models.build import Model
-from medvid.training.batches import training_batches
+from medvid.models.model import Model
+from medvid.plugin.host import make_host
 from medvid.training.checkpoint import load_checkpoint
 from medvid.training.loop import Trainer
+from medvid.training.optim import build_optimizer
+from medvid.training.optimizers import torchs
+from medvid.training.optimizers.options import AdamWOptions, SGDOptions
+
+HOST = make_host()
 
 OPTIONS = TrainOptions(
     steps=11,
     batch_size=2,
     accumulate=2,
-    optimizer=AdamW(name="adamw", lr=0.01, weight_decay=0.1),
+    optimizer=AdamWOptions(lr=0.01, weight_decay=0.1),
     schedule=WarmupCosine(name="warmup_cosine", warmup_steps=2),
     clip_norm=1.0,
     ema=0.9,
@@ -40,8 +52,14 @@ class Record:
         self.saves.append((step, is_best))
 
 
-def make_trainer(model: Model, **options: object) -> Trainer:
-    return Trainer(Fabric(accelerator="cpu"), model, OPTIONS.model_copy(update=options), seed=5, spatial_axes=2)
+CHANGES = (ShiftIntensity(ShiftIntensityOptions(probability=1)),)
+
+
+def make_trainer(model: Model, transforms: Sequence[Transform] = (), **options: object) -> Trainer:
+    chosen = OPTIONS.model_copy(update=options)
+    return Trainer(
+        Fabric(accelerator="cpu"), model, chosen, seed=5, spatial_axes=2, build=HOST.build, transforms=transforms
+    )
 
 
 def fit(trainer: Trainer, dataset: Dataset, stop: int, record: Record, workers: int = 0) -> None:
@@ -53,7 +71,7 @@ def fit(trainer: Trainer, dataset: Dataset, stop: int, record: Record, workers: 
         batch_size=2,
         first=trainer.progress.step * accumulate,
         stop=stop * accumulate,
-        workers=workers,
+        loading=Loading(workers),
     )
     trainer.fit(batches, stop, record, interrupted=lambda: False)
 
@@ -69,18 +87,18 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     tiny_model: Model, images: Dataset, tmp_path: Path, at: int
 ) -> None:
     start = {name: value.clone() for name, value in tiny_model.state_dict().items()}
-    whole, record = make_trainer(tiny_model), Record()
+    whole, record = make_trainer(tiny_model, CHANGES), Record()
     fit(whole, images, 11, record)
     expected = weights(whole)
 
     tiny_model.load_state_dict(start)
-    first, resumed_record = make_trainer(tiny_model), Record()
+    first, resumed_record = make_trainer(tiny_model, CHANGES), Record()
     batches = training_batches(images, images.cases("train"), seed=5, batch_size=2, first=0, stop=22)
     first.fit(batches, 11, resumed_record, interrupted=lambda: first.progress.step == at)
-    first.observe_validation(0.5)
+    first.progress.observe_validation(0.5)
     first.save(tmp_path, resumed_record)
 
-    second = make_trainer(tiny_model)
+    second = make_trainer(tiny_model, CHANGES)
     second.restore(tmp_path / f"step-{at:08d}")
     fit(second, images, 11, resumed_record, workers=2)
 
@@ -88,6 +106,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     assert second.progress.best_step == at
     assert resumed_record.rows == record.rows
     assert all(torch.equal(value, expected[name]) for name, value in weights(second).items())
+
+
+def test_batches_are_changed_before_the_model_sees_them(tiny_model: Model, images: Dataset) -> None:
+    losses = []
+    for transforms in ((), CHANGES):
+        record = Record()
+        fit(make_trainer(copy.deepcopy(tiny_model), transforms, log_every=1), images, 1, record)
+        losses.append(record.rows[0][1]["loss"])
+    assert losses[0] != losses[1]
 
 
 def test_training_learns(tiny_model: Model, images: Dataset) -> None:
@@ -122,7 +149,7 @@ def test_nan_is_never_the_best_and_an_equal_figure_does_not_replace_it(tiny_mode
     trainer = make_trainer(tiny_model)
     for step, value in enumerate([float("nan"), 0.3, 0.3, 0.2, 0.4, float("inf")], start=1):
         trainer.progress.step = step
-        trainer.observe_validation(value)
+        trainer.progress.observe_validation(value)
     assert (trainer.progress.best_step, trainer.progress.best_value) == (5, 0.4)
     assert trainer.progress.validated_step == 6
 
@@ -136,13 +163,13 @@ def test_weights_and_statistics_that_are_not_finite_are_not_saved(
     fit(trainer, images, 1, record)
     trainer.save(tmp_path, record)
     trainer.model.state_dict()[what].view(-1)[0] = value
-    with pytest.raises(NumericError, match=f"after step 1, model/{what} have values that are not finite"):
+    with pytest.raises(NumericError, match=f"after step 1, model/{what} have non-finite values"):
         trainer.save(tmp_path, record)
     assert record.saves == [(1, False)]
 
 
 def test_a_rate_that_blows_weights_up_within_one_step(tiny_model: Model, images: Dataset, tmp_path: Path) -> None:
-    options = AdamW(name="adamw", lr=3e38, weight_decay=0)
+    options = AdamWOptions(lr=3e38, weight_decay=0)
     trainer = make_trainer(tiny_model, optimizer=options, schedule=Constant(name="constant"), ema=None, clip_norm=None)
 
     def go_on(stop: int) -> None:
@@ -241,3 +268,66 @@ def test_a_freeze_that_leaves_nothing_to_train_is_an_error(tiny_model: Model) ->
     make_trainer(tiny_model, freeze=(Freeze(parameters="*", steps=2),))
     with pytest.raises(ConfigError, match="freezes every parameter"):
         make_trainer(tiny_model, freeze=(Freeze(parameters="backbone.*"), Freeze(parameters="head.*")))
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_of_parameters_that_are_frozen_at_first(
+    tiny_model: Model, images: Dataset, tmp_path: Path, nesterov: bool
+) -> None:
+    options = {
+        "optimizer": SGDOptions(lr=0.01, momentum=0.9, nesterov=nesterov),
+        "freeze": (Freeze(parameters="backbone.*", steps=2),),
+    }
+    start = {name: value.clone() for name, value in tiny_model.state_dict().items()}
+    whole = make_trainer(tiny_model, **options)
+    fit(whole, images, 4, Record())
+    expected = weights(whole)
+    assert not torch.equal(expected["backbone.conv.weight"], start["backbone.conv.weight"])
+
+    tiny_model.load_state_dict(start)
+    first = make_trainer(tiny_model, **options)
+    fit(first, images, 1, Record())
+    first.save(tmp_path, Record())
+    second = make_trainer(tiny_model, **options)
+    second.restore(tmp_path / "step-00000001")
+    fit(second, images, 4, Record())
+    assert all(torch.equal(value, expected[name]) for name, value in weights(second).items())
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_begins_as_torchs_does(tiny_model: Model, nesterov: bool) -> None:
+    options = SGDOptions(lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=nesterov)
+    parameters = [*tiny_model.parameters()]
+    other = [parameter.detach().clone().requires_grad_() for parameter in parameters]
+    recipe = OPTIONS.model_copy(update={"optimizer": options, "decay_norms_and_biases": True})
+    ours = build_optimizer(tiny_model, recipe, HOST.build)
+    theirs = torch.optim.SGD(other, 0.1, momentum=0.9, weight_decay=0.1, nesterov=nesterov, fused=True)
+    for group in ours.param_groups:
+        group["lr"] = 0.1
+    for _ in range(3):
+        for parameter, twin in zip(parameters, other, strict=True):
+            parameter.grad = torch.randn_like(parameter)
+            twin.grad = parameter.grad.clone()
+        ours.step()
+        theirs.step()
+        assert all(map(torch.equal, parameters, other))
+
+
+# A bias before a batch norm has no gradient but for rounding, of which Adam without a larger eps makes steps.
+@pytest.mark.parametrize("optimizer", [AdamWOptions(lr=0.01, eps=1e-2), SGDOptions(lr=0.01, nesterov=True)])
+def test_devices_whose_fused_optimizers_refuse_nothing(
+    tiny_model: Model, images: Dataset, images_with_nan: Dataset, monkeypatch: pytest.MonkeyPatch, optimizer: object
+) -> None:
+    start = {name: value.clone() for name, value in tiny_model.state_dict().items()}
+    fused = make_trainer(tiny_model, optimizer=optimizer)
+    fit(fused, images, 3, Record())
+    expected = weights(fused)
+    monkeypatch.setattr(torchs, "FUSED", ())
+    tiny_model.load_state_dict(start)
+    checked = make_trainer(tiny_model, optimizer=optimizer)
+    fit(checked, images, 3, Record())
+    torch.testing.assert_close(weights(checked), expected, rtol=1e-3, atol=1e-4)
+    before = {name: value.detach().clone() for name, value in checked.model.named_parameters()}
+    with pytest.raises(NumericError, match="not finite"):
+        fit(checked, images_with_nan, 9, Record())
+    assert all(torch.equal(value, before[name]) for name, value in checked.model.named_parameters())

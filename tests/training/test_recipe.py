@@ -8,18 +8,23 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from medvid.config.task import TrainOptions
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
 from medvid.errors import ConfigError
 from medvid.models.backbone import Backbone
-from medvid.models.build import Model
+from medvid.models.build import build_head
 from medvid.models.features import FeatureInfo, Features
+from medvid.models.model import Model
 from medvid.models.vit import Block
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.training.loop import Trainer
 from medvid.training.memory import checkpoint_layers
-from medvid.training.optim import layer_depths, parameter_groups, scaled_rate
+from medvid.training.optim import layer_depths, log_rate, parameter_groups, scaled_rate
+from medvid.training.optimizers.options import AdamWOptions
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
+
+HOST = make_host()
 
 
 class Tokens(Backbone):
@@ -56,12 +61,13 @@ class Plain(Tokens):
 def make_model(backbone: type[Backbone] = Tokens) -> Model:
     torch.manual_seed(0)
     options = LinearClassifierOptions(name="classification")
-    target = TargetInfo("classification", ("a", "b", "c"))
-    return Model(backbone(), LinearClassifier(options, FeatureInfo(embedding=8), InputInfo("image", 4, (8, 1)), target))
+    target = TargetInfo("case", "class", ("a", "b", "c"))
+    info = InputInfo("image", 4, (8, 1))
+    return Model(backbone(), build_head(HOST.build, options, FeatureInfo(embedding=8), info, target))
 
 
 def recipe(**options: Any) -> TrainOptions:
-    base = {"steps": 4, "batch_size": 2, "optimizer": {"name": "adamw", "lr": 1e-2, "weight_decay": 0.1}}
+    base = {"steps": 4, "batch_size": 2, "optimizer": AdamWOptions(lr=1e-2, weight_decay=0.1)}
     return TrainOptions.model_validate({**base, "channels_last": False, **options})
 
 
@@ -106,8 +112,8 @@ class Silent:
 
 
 def train(**options: Any) -> tuple[dict[str, Tensor], list[float]]:
-    options = {"log_every": 1, **options}
-    trainer = Trainer(Fabric(accelerator="cpu"), make_model(), recipe(**options), seed=0, spatial_axes=2)
+    chosen = recipe(**{"log_every": 1, **options})
+    trainer = Trainer(Fabric(accelerator="cpu"), make_model(), chosen, seed=0, spatial_axes=2, build=HOST.build)
     observer = Silent()
     trainer.fit(iter(batches(8)), 4, observer, lambda: False)
     return trainer.model.state_dict(), observer.rates
@@ -129,6 +135,24 @@ def test_the_rate_follows_the_global_batch() -> None:
     options = recipe(base_batch_size=64, batch_size=4, accumulate=2)
     assert scaled_rate(options, world_size=4) == pytest.approx(1e-2 * 32 / 64)
     assert train(base_batch_size=8)[1] == pytest.approx([1e-2 * 2 / 8] * 4)
+
+
+@pytest.mark.parametrize("cases", [3, 24, 10**6 - 1])
+def test_the_rate_of_a_recipe_s_own_number_of_cases_is_its_own(cases: int) -> None:
+    options = recipe(base_batch_size=cases, batch_size=cases)
+    assert scaled_rate(options, world_size=1) == options.optimizer.lr
+
+
+def test_a_step_of_other_cases_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="medvid")
+    for base, world_size in ((None, 1), (8, 1), (None, 4), (8, 4), (64, 1)):
+        log_rate(recipe(batch_size=4, accumulate=2, base_batch_size=base), world_size)
+    assert caplog.messages == [
+        "32 cases per step (4 per device x 4 devices x 2 accumulated); train.base_batch_size is not set: the rate is "
+        "as given",
+        "32 cases per step (4 per device x 4 devices x 2 accumulated); the rate is for 8: scaled by 4",
+        "8 cases per step (4 per device x 1 devices x 2 accumulated); the rate is for 64: scaled by 0.125",
+    ]
 
 
 def test_recomputing_activations_changes_no_bit() -> None:
@@ -153,8 +177,9 @@ def test_layers_keep_only_their_input() -> None:
 
 @pytest.mark.parametrize("options", [{"layer_decay": 0.9}, {"gradient_checkpointing": True}])
 def test_both_need_a_backbone_that_names_its_layers(options: dict[str, Any]) -> None:
+    chosen, model = recipe(**options), make_model(Plain)
     with pytest.raises(ConfigError, match="Plain does not say what its layers are"):
-        Trainer(Fabric(accelerator="cpu"), make_model(Plain), recipe(**options), seed=0, spatial_axes=2)
+        Trainer(Fabric(accelerator="cpu"), model, chosen, seed=0, spatial_axes=2, build=HOST.build)
 
 
 class Blanking(LinearClassifier):
@@ -167,7 +192,7 @@ class Blanking(LinearClassifier):
 def test_batches_are_mixed_before_the_forward_pass() -> None:
     model = make_model()
     model.head.__class__ = Blanking
-    trainer = Trainer(Fabric(accelerator="cpu"), model, recipe(), seed=0, spatial_axes=2)
+    trainer = Trainer(Fabric(accelerator="cpu"), model, recipe(), seed=0, spatial_axes=2, build=HOST.build)
     fed: list[Tensor] = []
     model.backbone.embed.register_forward_pre_hook(lambda _, args: fed.append(args[0]))
     trainer.fit(iter(batches(1)), 1, Silent(), lambda: False)

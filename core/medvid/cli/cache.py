@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from medvid.data.cache_folder import DAY, Entry, default_folder, entries, in_use
+from medvid.data.cache_folder import DAY, Entry, entries, in_use
 from medvid.data.cache_folder import prune as prune_folder
 from medvid.errors import ConfigError
+from medvid.files import default_cache
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--cache", metavar="DIR", help="The cache's folder; default: that of tasks which name none."),
+    typer.Option("--cache", metavar="DIR", help="The cache's folder; default: the one of tasks without dataset.cache."),
 ]
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -32,7 +33,7 @@ def cache(context: typer.Context, folder: Folder = None) -> None:
 @app.command()
 def prune(
     older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", help="Delete cases that were not used for so many days.", min=0)
+        float | None, typer.Option(metavar="DAYS", help="Delete cases that were not used for this many days.", min=0)
     ] = None,
     to_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Delete until no more is left, e.g. 500M or 20G; oldest first.")
@@ -41,10 +42,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     folder: Folder = None,
 ) -> None:
-    """Delete prepared cases, never those that a run uses or builds now. A run prepares again what it misses."""
+    """Delete prepared cases, except those that a run is using or building. A run prepares missing ones again."""
     if everything == (older_than is not None or to_size is not None):
         raise ConfigError(
-            "say what to delete, and either all or a part",
+            "give limits or --all, not both",
             hint="platform cache prune --older-than 30, --to-size 20G (or both), or --all",
         )
     path = _resolve(folder)
@@ -76,14 +77,14 @@ def show(folder: Path) -> None:
         typer.echo(f"  not used for {_AGES[-1][1]}: {_summary(old)}")
     if used := in_use(folder):
         typer.echo(f"  in use now: {_summary([entry for entry in found if entry.path.name in used])}")
-    samples = [path for path in (folder / "samples").glob("*") if path.is_dir() and not path.name.startswith(".")]
-    if samples:
-        size = sum(file.stat().st_size for path in samples for file in path.rglob("*") if file.is_file())
-        typer.echo(f"{folder / 'samples'}: {len(samples)} generated data sets, {_size(size)}; not pruned")
+    demos = [path for path in (folder / "demos").glob("*") if path.is_dir() and not path.name.startswith(".")]
+    if demos:
+        size = sum(file.stat().st_size for path in demos for file in path.rglob("*") if file.is_file())
+        typer.echo(f"{folder / 'demos'}: {len(demos)} generated data sets, {_size(size)}; not pruned")
 
 
 def _resolve(folder: Path | None) -> Path:
-    return (folder or default_folder()).expanduser()
+    return (folder or default_cache()).expanduser()
 
 
 def _summary(found: list[Entry]) -> str:

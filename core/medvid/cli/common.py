@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,9 @@ import typer
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override an option, e.g. train.steps=100; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override an option, e.g. train.steps=100; can be repeated."),
 ]
+TASK_HELP = "Task file, or the name of a recipe (platform tasks)."
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or the number of a saved step.")]
 
 
@@ -22,11 +23,18 @@ def plugins_file(context: typer.Context) -> Path | None:
     return path
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows of a table as lines, with each column as wide as its longest text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """For commands that run outside of a run: on standard error, how far each stage is, its rate and the time left.
+    """For commands outside a run: the progress of each stage on standard error, with its rate and the time left.
 
-    Bars on a terminal, a line now and then elsewhere.
+    Bars on a terminal, otherwise a line now and then.
     """
     if sys.stderr.isatty():
         with _bars() as advance:
@@ -62,13 +70,13 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    # What a command prints goes where it should, be it a file, and not to standard error with the bars.
+    # A command's output goes to standard output, even a file, and not to standard error with the bars.
     shown_together = sys.stdout.isatty()
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=shown_together) as progress:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in bars:
-                # Of what was done before, nobody knows how long it took.
+                # The time of earlier work is unknown.
                 pace = Pace(done, time.monotonic())
                 bars[stage] = progress.add_task(stage, total=total, completed=done, rate=""), pace
                 return

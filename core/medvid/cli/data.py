@@ -1,11 +1,11 @@
-"""`platform data`: check and prepare."""
+"""`platform data`: check and reencode."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medvid.cli.common import Overrides, plugins_file, stage_progress
+from medvid.cli.common import TASK_HELP, Overrides, plugins_file, stage_progress
 from medvid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ Workers = Annotated[int | None, typer.Option(help="Processes; default: one per c
 
 @app.callback()
 def data() -> None:
-    """Check a data set, or prepare one of videos for fast reading."""
+    """Check a data set, or re-encode videos for fast reading."""
 
 
 @app.command()
 def check(
     context: typer.Context,
-    task: Annotated[Path, typer.Argument(help="Task file; its data set is checked.")],
+    task: Annotated[str, typer.Argument(help=f"{TASK_HELP} Its data set is checked.")],
     overrides: Overrides = None,
     split: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this split; may be repeated. Default: all.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this split; can be repeated. Default: all.")
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode all frames of videos, not only the first and last.")
@@ -40,14 +40,15 @@ def check(
 ) -> None:
     """Open every case of a task's data set and list those that cannot be used, with the reasons.
 
-    Of videos it notes, in the cache, what the files hold, so that a run notices those that changed since.
+    For videos it records hashes of the files in the cache, so that a run notices changes.
     """
     from medvid.config.load import load_task
+    from medvid.config.recipes import find_task
     from medvid.machine import usable_cores
     from medvid.plugin.host import make_host
 
     host = make_host(plugins_file(context))
-    dataset = _open_dataset(load_task(task, host, overrides=overrides or ()), host)
+    dataset = _open_dataset(load_task(find_task(task), host, overrides=overrides or ()), host)
     cases, root, count = _listed(dataset, split), dataset.options.root, 0
     with stage_progress() as progress:
 
@@ -58,13 +59,13 @@ def check(
 
         errors = dataset.check(cases, advance, deep=deep, workers=workers or usable_cores())
         good = [case for case in cases if case not in errors]
-        dataset.record(good, lambda done, total: progress("noting what files hold", done, total))
+        dataset.record(good, lambda done, total: progress("hashing files", done, total))
     for error in errors.values():
         typer.echo(str(error))
     if errors:
         raise DataError(
             f"{len(errors)} of {count} cases in {root} cannot be used",
-            hint="mend or replace them, or take them out of the lists or folders",
+            hint="repair or replace them, or take them out of the lists or folders",
         )
     more = f"; --deep also {dataset.deep_check}" if dataset.deep_check and not deep else ""
     typer.echo(f"all {count} cases in {root} can be used{more}")
@@ -79,8 +80,8 @@ def prepare(
     crf: Annotated[int, typer.Option(help="Quality of H.264, from 0 (lossless) to 51.", min=0, max=51)] = 23,
     workers: Workers = None,
 ) -> None:
-    """Re-encode a folder of videos for fast reading. Run again, it goes on where it stopped."""
-    from medvid.data.reencode import Encoding, reencode
+    """Re-encode a folder of videos for fast reading. Run again, it continues where it stopped."""
+    from medvid.data.videos.reencode import Encoding, reencode
     from medvid.machine import usable_cores
 
     with stage_progress() as progress:
@@ -102,21 +103,20 @@ def prepare(
 
 def _open_dataset(task: "Task", host: "Host") -> "Dataset":
     """The data set of a task, if it is there."""
-    from medvid.config.load import data_problem
+    from medvid.config.early import check_data
 
-    problem = data_problem(task)
-    if problem or (task.sample and not task.dataset.root.exists()):
+    check_data(task)
+    if not task.dataset.root.exists():
         raise DataError(
-            problem or "the data folder does not exist, the task would run on its generated sample",
+            "the data folder does not exist, so the task would run on its demo data",
             hint="set dataset.root to the folder of the data",
         )
-    spec = host.spec("dataset", task.dataset.name)
-    dataset: Dataset = host.load(spec, spec.target)(task.dataset)
+    dataset: Dataset = host.build(task.dataset)
     return dataset
 
 
 def _listed(dataset: "Dataset", splits: list[str] | None) -> tuple[str, ...]:
-    """Names of the cases of some splits, there or not, each once."""
+    """Names of the cases of some splits, with or without files, each once."""
     unknown = [name for name in splits or () if name not in dataset.splits]
     if unknown:
         raise ConfigError(f"there is no split {unknown[0]!r}", hint=f"there are: {', '.join(dataset.splits)}")
@@ -124,7 +124,7 @@ def _listed(dataset: "Dataset", splits: list[str] | None) -> tuple[str, ...]:
 
 
 def _report(reasons: "Mapping[str, str]") -> None:
-    from medvid.data.listing import shown_name
+    from medvid.sentences import shown_name
 
     for name, reason in reasons.items():
         typer.echo(f"{shown_name(name)}: {reason}")

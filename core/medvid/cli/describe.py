@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from medvid.config.components import options_of
+from medvid.config.named import Named
+from medvid.config.options import ComponentOptions
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.host import Host
 from medvid.plugin.specs import ComponentSpec
@@ -51,10 +53,11 @@ def _facts(facts: dict[str, str]) -> Iterator[str]:
 
 def _options(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        yield f"    {prefix}{name}: {type_text(field.annotation)}{_default(field)}"
+        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        yield f"    {prefix}{name}: {type_text(annotation)}{_default(field)}"
         if field.description:
             yield f"        {' '.join(field.description.split())}"
-        for inner in _models_in(field.annotation):
+        for inner in _models_in(annotation):
             yield from _options(inner, f"{prefix}{name}.")
 
 
@@ -64,10 +67,17 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory_takes_validated_data:
         return " (default: depends on other options)"
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, ComponentOptions):
+        return f" = {default.name}"
+    if isinstance(default, tuple) and default and isinstance(default[0], ComponentOptions):
+        return f" = [{', '.join(options.name for options in default)}]"
     return "" if isinstance(default, BaseModel) else f" = {default!r}"
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models whose fields are written there; components have pages of their own."""
+    if _kind_of(annotation):
+        return
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
@@ -78,7 +88,8 @@ def type_text(annotation: Any) -> str:
     """A type as a reader of a task file understands it: without modules, and the choices of a literal spelt out."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return type_text(arguments[0])
+        kind = _kind_of(annotation)
+        return f"{kind}, by name" if kind else type_text(arguments[0])
     if origin is Literal:
         return " | ".join(map(repr, arguments))
     if origin in (Union, UnionType):
@@ -89,3 +100,9 @@ def type_text(annotation: Any) -> str:
         return "..."
     name = getattr(annotation, "__name__", str(annotation))
     return f"{name}[{', '.join(map(type_text, arguments))}]" if arguments else name
+
+
+def _kind_of(annotation: Any) -> str:
+    """The kind of component whose block is annotated so; empty if none is."""
+    metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((item.kind.name for item in metadata if isinstance(item, Named)), "")

@@ -19,13 +19,13 @@ def evaluate(
     ] = None,
     trained: Annotated[
         Literal["refuse", "leave-out", "score"],
-        typer.Option("--trained", help="Cases of --data that the run was trained on: refuse, leave-out or score."),
+        typer.Option("--trained", help="Training cases of the run in --data: refuse, leave-out or score."),
     ] = "refuse",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")] = None,
 ) -> None:
     """Evaluate a run's weights in full, with its own or another protocol (--set evaluation.protocol=unetr).
 
-    Scored are the cases that the run held out when it began, or all labelled ones of another folder (--data).
+    It scores the run's held-out cases, or all labelled cases of another folder (--data).
     """
     from medvid.cli.common import stage_progress
     from medvid.runs import api

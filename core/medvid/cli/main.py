@@ -24,13 +24,14 @@ COMMANDS = {
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",
-    "data": "Check a data set, or prepare one of videos for fast reading.",
+    "tasks": "List the recipes that come with medvid, and copy one.",
+    "data": "Check a data set, or re-encode videos for fast reading.",
     "cache": "Show and prune the cache of prepared cases.",
     "plugins": "List, show, enable and write plugins.",
-    "matrix": "Show which backbone trains with which head on what kind of data.",
+    "matrix": "Show which backbones, heads and data go together.",
     "schema": "Write the JSON Schema of task files, for editors.",
     "ui": "Open the runs in MLflow's UI, on this machine.",
-    "sync": "Log to MLflow what it does not have of a run yet.",
+    "sync": "Upload to MLflow any results of a run that it is missing.",
 }
 """Command -> help. Each is the function, or the Typer `app`, of the module of its name in this package."""
 
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _global_options_first(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _log_on_screen(), _undisturbed_at_the_end() if arguments is None else nullcontext():
+        with _log_on_screen(), _interrupts_ignored_at_exit() if arguments is None else nullcontext():
             typer.main.get_command(app)(given, prog_name="platform")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -103,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _undisturbed_at_the_end() -> Iterator[None]:
-    """From the end of the block on, Ctrl-C does nothing: it would only break into the last words of the process."""
+def _interrupts_ignored_at_exit() -> Iterator[None]:
+    """After the block, Ctrl-C does nothing: it would only interrupt the last output of the process."""
     try:
         yield
     finally:
@@ -112,7 +113,7 @@ def _undisturbed_at_the_end() -> Iterator[None]:
 
 
 def _global_options_first(arguments: Sequence[str]) -> list[str]:
-    """Let --verbose and --plugins FILE also stand behind the command, where people add them."""
+    """Allow --verbose and --plugins FILE after the command too, where people add them."""
     first, others = [], []
     remaining = iter(arguments)
     for argument in remaining:
@@ -126,7 +127,7 @@ def _global_options_first(arguments: Sequence[str]) -> list[str]:
 
 
 class _Screen(logging.Handler):
-    """Writes log messages to whatever is standard error then: a progress bar may stand in for it."""
+    """Writes log messages to the current standard error, which a progress bar can replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -163,13 +164,13 @@ def _report(error: Exception, *, verbose: bool) -> int:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
         sys.stdout.flush()
     except OSError:  # the terminal is gone, which must not change the exit code
-        _let_go_of_the_screen()
+        _discard_output()
     return told.exit_code if isinstance(told, MedvidError) else 1
 
 
-def _let_go_of_the_screen() -> None:
-    """Have what was not written yet go nowhere, as Python would try again at its end, and fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _discard_output() -> None:
+    """Discard what was not written yet; Python would try again at its end, and fail."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream:
-            os.dup2(nowhere, stream.fileno())
+            os.dup2(devnull, stream.fileno())

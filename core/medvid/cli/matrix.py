@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medvid.cli.common import plugins_file
+from medvid.cli.common import aligned, plugins_file
 
 if TYPE_CHECKING:
     from medvid.config.matrix import Cell
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def matrix(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False
 ) -> None:
-    """Show which backbone trains with which head on images, volumes and videos, how, and if not why."""
+    """Show which backbone trains with which head, what it predicts where, on which axes, how, and if not why."""
     from medvid.config.matrix import matrix as all_cells
     from medvid.plugin.host import make_host
 
@@ -25,18 +25,16 @@ def matrix(
 
 
 def _lines(cells: Sequence["Cell"]) -> Iterator[str]:
-    """A row for each backbone and head, then the reasons, each once."""
+    """A row for each backbone, head and target, then the reasons, each once."""
     reasons = Counter(cell.problem for cell in cells if not cell.trains)
     numbers = {reason: number for number, reason in enumerate(reasons, start=1)}
-    layouts = list(dict.fromkeys(cell.layout for cell in cells))
-    rows: dict[tuple[str, str], list[str]] = {}
+    axes = list(dict.fromkeys(cell.axes for cell in cells))
+    rows: dict[tuple[str, ...], list[str]] = {}
     for cell in cells:
         text = cell.manner or f"no ({numbers[cell.problem]})"
-        rows.setdefault((cell.backbone.name, cell.head.name), []).append(text)
-    table = [["backbone", "head", *layouts], *([*names, *texts] for names, texts in rows.items())]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        rows.setdefault((cell.backbone.name, cell.head.name, cell.head.where, cell.what), []).append(text)
+    table = [["backbone", "head", "where", "what", *axes], *([*names, *texts] for names, texts in rows.items())]
+    yield from aligned(table)
     yield ""
     yield f"{sum(cell.trains for cell in cells)} of {len(cells)} train"
     yield from (f"({number}) {reason}" for reason, number in numbers.items())
@@ -47,8 +45,9 @@ def _as_json(cells: Sequence["Cell"]) -> str:
         {
             "backbone": cell.backbone.name,
             "head": cell.head.name,
-            "layout": cell.layout,
-            "task": cell.head.task,
+            "axes": cell.axes,
+            "where": cell.head.where,
+            "what": cell.what,
             "trains": cell.trains,
             "manner": cell.manner,
             "problem": cell.problem,

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from medvid.plugin.discovery import PluginStatus
 
 SHOWN = 12
-"""Digits of a hash that tell two apart."""
+"""Digits of a hash to show."""
 
 
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of a distribution, or of a plugin that only one brings.")],
+    name: Annotated[str, typer.Argument(help="Name of a distribution, or of a plugin that only one contains.")],
 ) -> None:
     """Allow the plugins of an installed distribution to be loaded, by an entry in plugins.toml."""
     from medvid.cli.plugins_trust import describe_trust
@@ -39,16 +39,16 @@ def add(
         typer.echo(f"{plugin.name}: {parts if plugin.active else plugin.status}")
     if faults := [plugin.reason if plugin.active else why_absent(plugin) for plugin in added if plugin.reason]:
         raise PluginError(
-            f"{pins[0].distribution} is allowed, but cannot be used as it is: {'; '.join(faults)}",
-            hint=f"mend it, or take it out again: platform plugins remove {pins[0].distribution}",
+            f"{pins[0].distribution} is allowed, but cannot be used: {'; '.join(faults)}",
+            hint=f"fix it, or remove it again: platform plugins remove {pins[0].distribution}",
         )
 
 
 def remove(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of a distribution, or of a plugin that only one brings.")],
+    name: Annotated[str, typer.Argument(help="Name of a distribution, or of a plugin that only one contains.")],
 ) -> None:
-    """Take the plugins of a distribution out of plugins.toml; it stays installed."""
+    """Remove the plugins of a distribution from plugins.toml; it stays installed."""
     from packaging.utils import canonicalize_name
 
     from medvid.plugin.allowlist import read_for_writing, write_allow_list
@@ -66,10 +66,10 @@ def remove(
 def lock(
     context: typer.Context,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 3 if plugins.toml is not what is installed.")
+        bool, typer.Option("--check", help="Write nothing; exit with 3 if plugins.toml differs from the installation.")
     ] = False,
 ) -> None:
-    """Pin all plugins in plugins.toml anew, to what is installed now, and show what changes."""
+    """Pin all plugins in plugins.toml to the installed versions again, and show what changes."""
     from medvid.plugin.allowlist import AllowList, read_for_writing, write_allow_list
     from medvid.plugin.discovery import discover
 
@@ -89,12 +89,12 @@ def lock(
         typer.echo(f"{new.entry_point} of {new.distribution}: {changes}")
     if check and changed:
         raise PluginError(
-            f"{path} is not what is installed: {len(changed)} of {len(entries)} plugins differ",
-            hint="reinstall what was locked, or lock what is installed: platform plugins lock",
+            f"{path} differs from the installation: {len(changed)} of {len(entries)} plugins",
+            hint="reinstall the locked versions, or lock the installed ones: platform plugins lock",
         )
     if changed:
         write_allow_list(path, entries, allow.disabled)
-    typer.echo(f"{path}: {len(entries)} plugins, {len(changed)} pinned anew")
+    typer.echo(f"{path}: {len(entries)} plugins, {len(changed)} pinned again")
 
 
 def _named(plugins: Sequence["PluginStatus"], name: str) -> list["PluginStatus"]:
@@ -118,7 +118,7 @@ def _only_one(found: Iterable[str], name: str, what: str, known: Iterable[str]) 
         names = ", ".join(sorted(set(known))) or "none"
         raise ConfigError(f"no distribution or plugin named {name!r} is {what}", hint=f"there are: {names}")
     if len(distributions) > 1:
-        raise ConfigError(f"{name!r} is brought by several distributions", hint=f"name one: {', '.join(distributions)}")
+        raise ConfigError(f"several distributions contain {name!r}", hint=f"name one: {', '.join(distributions)}")
 
 
 def _key(plugin: "PluginStatus") -> tuple[str, str]:

@@ -13,7 +13,7 @@ def check(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of a component, a plugin or a distribution.")],
 ) -> None:
-    """Hold a plugin's components to what medvid asks of them: shapes, gradients, seeds, precisions and more."""
+    """Run the conformance kit on a plugin's components: shapes, gradients, seeds, precisions and more."""
     from medvid.plugin.host import make_host
     from medvid.testing import check_component, find_components
 
@@ -28,5 +28,5 @@ def check(
     if failed := outcomes["failed"]:
         raise PluginError(
             f"{failed} of {outcomes.total()} checks of {name} failed",
-            hint="mend the component, or declare what it cannot do, with the reason: `exceptions` of its spec",
+            hint="fix it, or list the check, with a reason, in the spec's `exceptions`",
         )

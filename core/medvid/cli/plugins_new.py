@@ -4,7 +4,6 @@ import keyword
 import re
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -17,30 +16,21 @@ import typer
 from medvid.cli.common import plugins_file
 from medvid.errors import ConfigError
 from medvid.files import make_folder, write_text
+from medvid.plugin.kinds import KINDS
 
+SCAFFOLD = files("medvid.cli") / "scaffold"
+"""What is copied: for all plugins, for all components, and for each kind, which also has a `summary`."""
 SUFFIX = ".template"
-"""What files of the scaffold are called beyond their names, for linters to leave them alone."""
+"""Suffix of the scaffold's files, so that linters leave them alone."""
 
 
-class PluginKind(StrEnum):
-    """What a new plugin contributes."""
-
-    BACKBONE = "backbone"
-    HEAD = "head"
-    DATASET = "dataset"
-    LISTENER = "listener"
-
-
-SUMMARIES = {
-    PluginKind.BACKBONE: "A small convolutional backbone for images",
-    PluginKind.HEAD: "A segmentation head that adds up all feature maps",
-    PluginKind.DATASET: "A data set of images with masks",
-    PluginKind.LISTENER: "A listener that sums up finished runs",
-}
+LISTENER = "listener"
+"""Not a kind of component: a plugin that listens to runs."""
+CHOICES = (*KINDS, LISTENER)
 USE = """
 Then train it on generated data, and hold it to medvid's contract:
 
-    platform run task.yaml --sample
+    platform run task.yaml --demo
     platform plugins check {distribution}
 """
 
@@ -48,21 +38,22 @@ Then train it on generated data, and hold it to medvid's contract:
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the distribution, e.g. medvid-wavelet.")],
-    kind: Annotated[PluginKind, typer.Option(help="What it contributes.")] = PluginKind.BACKBONE,
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What it contributes: {', '.join(CHOICES)}.")] = "backbone",
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where to make the folder NAME; default: here.")
     ] = Path(),
 ) -> None:
-    """Write a new plugin: a distribution of its own with code that works, a test and, for components, a task."""
+    """Write a new plugin: its own distribution with working code, a test and, for components, a task."""
+    if kind not in CHOICES:
+        raise ConfigError(f"there is no kind {kind!r}", hint=f"the kinds are {', '.join(CHOICES)}")
     names = _names(name)
     target = folder / names["distribution"]
     if target.exists():
         raise ConfigError(f"{target} exists already", hint="choose another name, or another folder: -o DIR")
     _refuse_known(context, kind, names["component"])
     values = names | _facts(kind, names["distribution"])
-    parts = ("common", "component", kind.value) if kind is not PluginKind.LISTENER else ("common", kind.value)
-    for part in parts:
-        for place, text in _read(files("medvid.cli") / "scaffold" / part):
+    for part in ("common", kind) if kind == LISTENER else ("common", "component", kind):
+        for place, text in _read(SCAFFOLD / part):
             path = target / place.replace("/module/", f"/{names['module']}/")
             make_folder(path.parent)
             write_text(path, Template(text).substitute(values))
@@ -71,47 +62,49 @@ def new(
 
 
 def _names(name: str) -> dict[str, str]:
-    """How the distribution, its package, its component and its class are called.
+    """Names of the distribution, its package, its component and its class.
 
     Raises:
-        ConfigError: it is no name of a distribution, or nothing importable can be called so.
+        ConfigError: it is not a valid distribution name, or does not give valid Python names.
     """
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-        raise ConfigError(f"{name!r} is no name of a distribution", hint="letters, digits and hyphens: medvid-wavelet")
+        raise ConfigError(
+            f"{name!r} is not a valid distribution name", hint="use letters, digits and hyphens: medvid-wavelet"
+        )
     distribution = re.sub(r"[-_.]+", "-", name).lower()
     module = distribution.replace("-", "_")
     component = module.removeprefix("medvid_")
     for word in (module, component):
         if not word.isidentifier() or keyword.iskeyword(word):
             raise ConfigError(
-                f"{name!r} makes {word!r} a name in Python, which it cannot be", hint="e.g. medvid-wavelet"
+                f"{name!r} gives the Python name {word!r}, which is not valid", hint="e.g. medvid-wavelet"
             )
     if module in sys.stdlib_module_names or find_spec(module):
-        raise ConfigError(
-            f"there is a package {module!r} already, which {name!r} would hide", hint="choose another name"
-        )
+        raise ConfigError(f"{name!r} would hide the existing package {module!r}", hint="choose another name")
     class_name = "".join(part.capitalize() for part in component.split("_"))
     return {"distribution": distribution, "module": module, "component": component, "class_name": class_name}
 
 
-def _refuse_known(context: typer.Context, kind: PluginKind, component: str) -> None:
+def _refuse_known(context: typer.Context, kind: str, component: str) -> None:
     """Refuse a component that a plugin contributes already: the two could not be enabled together."""
     from medvid.plugin.host import make_host
 
     host = make_host(plugins_file(context))
     for plugin in host.plugins:
-        if any((spec.kind, spec.name) == (kind.value, component) for spec in plugin.components):
-            raise ConfigError(f"{plugin.label} contributes a {kind} {component!r}", hint="choose another name")
+        if any((spec.kind, spec.name) == (kind, component) for spec in plugin.components):
+            raise ConfigError(
+                f"{plugin.label} already contributes the {kind} {component!r}", hint="choose another name"
+            )
 
 
-def _facts(kind: PluginKind, distribution: str) -> dict[str, str]:
+def _facts(kind: str, distribution: str) -> dict[str, str]:
     from importlib.metadata import version
 
     from medvid.plugin.markers import API_VERSION, ENTRY_POINT_GROUP
 
     return {
-        "summary": SUMMARIES[kind],
-        "use": "" if kind is PluginKind.LISTENER else USE.format(distribution=distribution),
+        "summary": (SCAFFOLD / kind / "summary").read_text(encoding="utf-8").strip(),
+        "use": USE.format(distribution=distribution) if (SCAFFOLD / kind / f"task.yaml{SUFFIX}").is_file() else "",
         "medvid": version("medvid"),
         "group": ENTRY_POINT_GROUP,
         "api": str(API_VERSION),

@@ -1,4 +1,4 @@
-"""What `platform plugins add` says of a distribution that is to be trusted: what it says of itself, and its hash."""
+"""What `platform plugins add` shows of a distribution to be trusted: its own claims, and its hash."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,11 +22,11 @@ def describe_trust(entries: Sequence[AllowedPlugin]) -> str:
         ("entry point", f"{point.name} = {point.value}") for point in installed.entry_points if point.name in wanted
     ]
     lines = [f"{what:<13} {_plain(value)}" for what, value in facts]
-    return "\n".join([*lines, "It is imported by every command from now on, with your rights; the list is no sandbox."])
+    return "\n".join([*lines, "Every command will import it, with your permissions; the list is not a sandbox."])
 
 
 def _origin(installed: Installed) -> Iterator[tuple[str, str]]:
-    """What the distribution says of itself, which nobody has checked."""
+    """The distribution's claims about itself, which nobody has checked."""
     for names, what in ((LINKS, "home page"), (PEOPLE, "by")):
         if said := [value for name in names for value in installed.headers.get_all(name, []) if value != "UNKNOWN"]:
             yield what, ", ".join(dict.fromkeys(" ".join(value.split()) for value in said))

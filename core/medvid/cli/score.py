@@ -1,56 +1,78 @@
 """`platform score`."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from medvid.data.listing import listed
 from medvid.errors import ConfigError, DataError
+from medvid.sentences import listed
+
+if TYPE_CHECKING:
+    from medvid.config.options import ProtocolOptions
+    from medvid.data.volumes.labels import LabelScheme
+    from medvid.evaluation.protocols import LabelMapProtocol
+    from medvid.plugin.host import Host
+    from medvid.plugin.info import TargetInfo
+    from medvid.plugin.specs import What
 
 _WRITTEN = {"cases.csv", "summary.json"}
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(help="Folder of masks, or a mask: .nii, .nii.gz, or images.")],
+    context: typer.Context,
+    predictions: Annotated[Path, typer.Argument(help="Folder of masks, or a mask: volumes, or images.")],
     truth: Annotated[Path, typer.Argument(help="Folder of the true masks of the same names, or a mask.")],
     labels: Annotated[
         str | None,
         typer.Option(
             "--labels",
             metavar="NAMES",
-            help="Names by id, the background first: background,liver. Default: those of a dataset.json in TRUTH or "
-            "beside it; of images background,foreground.",
+            help="Names by id, the background first: background,liver. Default: from a dataset.json in TRUTH or beside "
+            "it; for images background,foreground.",
         ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option("--protocol", help="medvid or transunet: the figures' definitions.")
+        str,
+        typer.Option(
+            "--protocol",
+            help="The figures' definitions: medvid, transunet, brats, or another one of a plugin; with options as in a "
+            "task, such as '{name: medvid, further: [volume, lesions]}'.",
+        ),
     ] = "medvid",
-    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Of the surface Dice, in mm or pixels.")] = 2.0,
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", min=0, help="Of the surface Dice, in mm or pixels; default: 2.")
+    ] = None,
     mask_values: Annotated[
         str | None,
         typer.Option("--mask-values", metavar="KIND", help="How images are read: binary, nonzero or indexed."),
     ] = None,
     suffix: Annotated[
-        str, typer.Option("--suffix", help="What the truth's names have beyond those of the cases, e.g. _anno.")
+        str, typer.Option("--suffix", help="What the truth's names add to the case names, e.g. _anno.")
     ] = "",
     common: Annotated[
-        bool, typer.Option("--common", help="Score the cases that both have, and name the others.")
+        bool, typer.Option("--common", help="Score the cases in both folders, and name the others.")
     ] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for cases.csv and summary.json.")] = Path(
         "scores"
     ),
 ) -> None:
-    """Score masks against true masks, whoever made them, case by case on the grid of their files."""
+    """Score masks against true masks from any source, case by case on the grid of their files."""
+    from medvid.cli.common import plugins_file
+    from medvid.data.volumes.formats.choice import enabled_formats
     from medvid.evaluation.mask_pairs import pair_masks
+    from medvid.plugin.host import make_host
 
     if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= _WRITTEN):
         raise ConfigError(f"{output} holds other files", hint="give a new folder: -o FOLDER")
     if mask_values not in {None, "binary", "nonzero", "indexed"}:
         raise ConfigError(f"--mask-values {mask_values}: should be binary, nonzero or indexed")
-    pairs, notes = pair_masks(predictions, truth, suffix=suffix, common=common)
-    names, doubts = _label_names(labels, predictions, truth, is_volume=pairs[0].is_volume)
+    host = make_host(plugins_file(context))
+    formats = enabled_formats(host.build_all)
+    pairs, notes = pair_masks(predictions, truth, formats, suffix=suffix, common=common)
+    scheme, doubts = _scheme(labels, predictions, truth, is_volume=pairs[0].is_volume)
 
     from medvid.cli.common import stage_progress
     from medvid.evaluation.mask_scores import MaskScores, case_table, same_files
@@ -58,7 +80,10 @@ def score(
     from medvid.files import make_folder, write_json
     from medvid.tracking.screen import make_console
 
-    scores = MaskScores(names, protocol, tolerance, mask_values)
+    target = scheme.target_info()
+    options = _protocol_options(host, protocol, tolerance, target.what)
+    definitions = _build(host, options, target)
+    scores = MaskScores(scheme, definitions, options.name, mask_values, formats)
     with stage_progress() as progress:
         rows = scores.rows(pairs, lambda done, total: progress("score", done, total))
     summary = scores.summarise(rows)
@@ -71,38 +96,69 @@ def score(
             "predictions": str(predictions),
             "truth": str(truth),
             "cases": len(pairs),
-            "labels": names,
-            "protocol": protocol,
+            "labels": scheme.names,
+            "protocol": options.name,
+            "options": options.model_dump(mode="json", exclude={"name"}),
             "metrics": summary.metrics,
             "notes": notes,
         },
     )
     console = make_console()
-    for table in (case_table(rows), summary.table):
+    for table in (case_table(rows, definitions), summary.table):
         console.print(as_rich(table))
     for note in notes:
         console.print(note)
     typer.echo(f"written to {output}")
 
 
-def _label_names(
-    given: str | None, predictions: Path, truth: Path, *, is_volume: bool
-) -> tuple[tuple[str, ...], list[str]]:
+def _protocol_options(host: "Host", protocol: str, tolerance: float | None, what: "What") -> "ProtocolOptions":
+    from medvid.config.named import Named
+    from medvid.config.options import ProtocolOptions
+    from medvid.config.yaml import parse_value
+
+    block = parse_value(protocol, "--protocol")
+    block = {"name": block} if isinstance(block, str) else block
+    if tolerance is not None and isinstance(block, Mapping):
+        block = {**block, "tolerance": tolerance}
+    options, problems = Named("protocol", where="voxel", what=what).read(host, block)
+    if options is None:
+        problem = problems[0]
+        hint = problem.cause.hint if problem.cause else ""
+        raise ConfigError(f"--protocol {protocol}: {'.'.join(map(str, problem.path))}: {problem.message}", hint=hint)
+    return cast(ProtocolOptions, options)
+
+
+def _build(host: "Host", options: "ProtocolOptions", target: "TargetInfo") -> "LabelMapProtocol":
+    """The protocol for label maps.
+
+    Raises:
+        ConfigError: it does not score these labels.
+    """
+    try:
+        options.check_target(target)
+    except ValueError as error:
+        raise ConfigError(f"--protocol {options.name}: {error}") from None
+    return cast("LabelMapProtocol", host.build(options, target))
+
+
+def _scheme(given: str | None, predictions: Path, truth: Path, *, is_volume: bool) -> tuple["LabelScheme", list[str]]:
     """The labels that are asked for, else those of a dataset.json, else those of a binary image.
 
     Returns:
-        The names by id, and what has to be said of a dataset.json that has others than those that are asked for.
+        What ids stand for, and a note on a dataset.json with other labels.
 
     Raises:
-        ConfigError: they are not known, or no labels.
+        ConfigError: they are unknown or invalid.
         DataError: predictions and truth come with different labels.
     """
-    from medvid.data.description import describe, label_names, same_label
+    from medvid.data.volumes.description import are_alike, describe
+    from medvid.data.volumes.labels import LabelScheme, read_scheme
 
     folders = [folder for folder in (truth, truth.parent, predictions) if folder.is_dir()]
+    scheme: LabelScheme | None
     if given is not None:
         try:
-            names = label_names([name.strip() for name in given.split(",")])
+            scheme = read_scheme([name.strip() for name in given.split(",")])
         except ValueError as error:
             raise ConfigError(f"--labels {given}: {error}") from None
         found = {}
@@ -111,18 +167,18 @@ def _label_names(
                 found[folder] = describe(folder).labels
     else:
         found = {folder: describe(folder).labels for folder in folders}
-        names = next((labels for labels in found.values() if labels), ())
-    wanted = [*map(same_label, names)]
+        scheme = next((labels for labels in found.values() if labels), None)
     others = [
-        f"the dataset.json in {folder} has other labels, {listed(labels)}, than are scored: {listed(names)}"
+        f"the dataset.json in {folder} has other labels, {listed(labels.names)}, than are scored: "
+        + listed(scheme.names)
         for folder, labels in found.items()
-        if labels and [*map(same_label, labels)] != wanted
+        if scheme and labels and not are_alike(labels, scheme)
     ]
     if others and given is None:
         raise DataError(others[0], hint="correct one of them, or name the labels: --labels background,liver")
-    if not names and is_volume:
+    if scheme is None and is_volume:
         raise ConfigError(
-            "the names of the labels are not known: there is no dataset.json",
+            "the names of the labels are unknown: there is no dataset.json",
             hint="name them in the order of their ids: --labels background,liver",
         )
-    return names or ("background", "foreground"), others
+    return scheme or LabelScheme(("background", "foreground")), others

@@ -7,7 +7,7 @@ import typer
 
 
 def sync(run: Annotated[Path, typer.Argument(help="Run folder, runs/<task>/<run>.")]) -> None:
-    """Log to MLflow what it does not have of a run yet, e.g. because its server was away."""
+    """Upload to MLflow any results of a run that it is missing, e.g. because its server was down."""
     from medvid.tracking.sync import sync as sync_run
 
     record = sync_run(run)

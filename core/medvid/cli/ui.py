@@ -13,9 +13,9 @@ import typer
 
 from medvid.errors import ConfigError
 from medvid.files import make_folder, write_text
+from medvid.redaction import split_credentials
 from medvid.tracking.database import ensure_usable, exclusive, newest_experiment
 from medvid.tracking.record import read_record
-from medvid.tracking.redaction import split_credentials
 from medvid.tracking.store import SQLITE, VIEW, database, tracking_uri
 
 HOST = "127.0.0.1"

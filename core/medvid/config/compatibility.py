@@ -1,82 +1,111 @@
-"""Whether a task's data set, backbone and head fit together, from their specs and options alone."""
+"""The rules of `medvid.config.checked.check_task`: whether a task's parts fit, from specs and options alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from medvid.config.classification import ClassificationHeadOptions
-from medvid.config.layout import Adaptation, find_adaptation, plural
-from medvid.config.options import BackboneOptions
+from medvid.config.axes import Adaptation, plural
+from medvid.config.components import options_in, transforms_in
+from medvid.config.options import BackboneOptions, LossOptions
 from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError
 from medvid.plugin.host import Host
-from medvid.plugin.info import TargetInfo
-from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec
+from medvid.plugin.info import InputInfo, TargetInfo, described
+from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec, LossSpec, ProtocolSpec, What, Where
 
 _SHOWN = 20
+_BALANCED: Mapping[str, What] = {"classes": "class", "labels": "labels"}
 
 MAX_LABELS = 256
 """A label map has one byte per voxel."""
 
 
-def check_compatible(task: Task, host: Host) -> tuple[str, ...]:
-    """Refuse parts that do not fit together, before torch is imported.
-
-    Returns:
-        One line for each adaptation that makes them fit, and for what has no effect.
+def check_specs(
+    dataset: DatasetSpec, backbone: BackboneSpec, head: HeadSpec, protocol: ProtocolSpec, host: Host
+) -> None:
+    """Refuse components that no options could make fit together.
 
     Raises:
         ConfigError: with one sentence on what does not fit.
-        DataError: the data set's index files, which tell its channels and labels, are missing or contradictory.
     """
-    dataset = host.spec("dataset", task.dataset.name)
-    backbone = host.spec("backbone", task.backbone.name)
-    head = host.spec("head", task.head.name)
-    _check_task(dataset, head, host)
+    check_target(dataset, dataset.what, head, protocol, host)
     check_features(backbone, head)
-    _check_layout(dataset, head)
-    _check_labels(dataset, task.dataset.target_info())
-    _check_class_weights(task)
+    _check_axes(dataset, head)
+
+
+def check_target(
+    dataset: DatasetSpec, whats: Sequence[What], head: HeadSpec, protocol: ProtocolSpec, host: Host
+) -> None:
+    """Refuse a head that predicts, or a protocol that scores, none of what a data set is annotated with.
+
+    Args:
+        dataset: the data set.
+        whats: what it is, or may be, annotated with.
+        head: the head.
+        protocol: the protocol.
+        host: has the others that would do.
+
+    Raises:
+        ConfigError: with one sentence.
+    """
+    annotated = " or ".join(described(dataset.where, what) for what in whats)
+    _check_predicted(dataset, whats, head, annotated, host)
+    _check_scored(dataset, whats, protocol, annotated, host)
+
+
+def check_options(task: Task, target: TargetInfo, host: Host) -> None:
+    """Refuse options that contradict each other, or the labels of the data set.
+
+    Raises:
+        ConfigError: with one sentence on what does not fit.
+    """
+    _check_labels(task.dataset.name, target)
+    assert task.head.loss, "check_task has named it"
+    check_loss(task.head.loss, target, host)
+    _check_protocol(task, target)
+    _check_balance(task, target)
     devices = task.train.devices
-    check_split(task, 1 if devices == "auto" else devices)
-    adaptation = find_adaptation(backbone, task.backbone, task.dataset.input_info())
-    _check_test_input(task, adaptation)
-    notes = [_MIXES_NOTHING] if _mixes_nothing(task) else []
-    if adaptation:
-        shown = f"{plural([dataset.layout])} {adaptation.manner}"
-        notes.append(f"backbone {backbone.name} ({adaptation.native}) runs on {shown}")
-    return tuple(notes)
+    check_split(task, target, 1 if devices == "auto" else devices)
 
 
-def check_split(task: Task, processes: int) -> None:
+def notes_on(task: Task, adaptation: Adaptation | None) -> tuple[str, ...]:
+    """A line for each option without effect, and for each adaptation of the parts to one another."""
+    notes = (_MIXES_NOTHING,) if _mixes_nothing(task) else ()
+    if adaptation is None:
+        return notes
+    shown = f"{plural([adaptation.given])} {adaptation.manner}"
+    return (*notes, f"backbone {task.backbone.name} ({adaptation.native}) runs on {shown}")
+
+
+def check_split(task: Task, target: TargetInfo, processes: int) -> None:
     """Refuse a loss that needs whole batches where a step takes its batch in parts.
 
     Args:
         task: resolved.
+        target: what it predicts.
         processes: that share the training.
 
     Raises:
         ConfigError: naming the options.
     """
+    assert task.head.loss, "check_task has named it"
     try:
-        task.head.check_split(task.train.accumulate, processes)
+        task.head.loss.check_split(task.train.accumulate, processes, target)
     except ValueError as error:
         raise ConfigError(
             f"{error}", hint="set another loss, or a larger train.batch_size and train.accumulate=1"
         ) from None
 
 
-def check_weights_exist(options: BackboneOptions) -> None:
-    """Refuse published weights that are not there, of a backbone or of one inside it.
+def check_weights_exist(task: Task) -> None:
+    """Refuse published weights that are not there, of the backbone or of one inside it.
 
     Raises:
         CheckpointError: naming the file.
     """
-    if options.weights and not options.weights.path.is_file():
-        raise CheckpointError(
-            f"{options.weights.path}: no such file", hint="correct backbone.weights.path, or download it"
-        )
-    for _, inner in options:
-        if isinstance(inner, BackboneOptions):
-            check_weights_exist(inner)
+    for options in options_in(task):
+        if isinstance(options, BackboneOptions) and options.weights and not options.weights.path.is_file():
+            raise CheckpointError(
+                f"{options.weights.path}: no such file", hint="correct backbone.weights.path, or download it"
+            )
 
 
 _MIXES_NOTHING = (
@@ -85,26 +114,110 @@ _MIXES_NOTHING = (
 
 
 def _mixes_nothing(task: Task) -> bool:
-    mix = task.head.mix if isinstance(task.head, ClassificationHeadOptions) else None
-    return bool(mix and mix.is_on and task.train.batch_size == 1)
+    return task.head.mixes_cases() and task.train.batch_size == 1
 
 
-def _check_class_weights(task: Task) -> None:
-    weights = task.head.loss.class_weights if isinstance(task.head, ClassificationHeadOptions) else None
-    labels = task.dataset.target_info().labels
-    if weights is not None and len(weights) != len(labels):
+def check_loss(loss: LossOptions, target: TargetInfo, host: Host) -> None:
+    """Refuse a loss that is not for a target, or has one inside that is not.
+
+    Raises:
+        ConfigError: naming the loss, and the option or the losses that are for it.
+    """
+    for options in options_in(loss):
+        if isinstance(options, LossOptions):
+            _check_one_loss(options, target, host)
+
+
+def _check_one_loss(loss: LossOptions, target: TargetInfo, host: Host) -> None:
+    if not _lowers(host.spec(LossSpec, loss.name), target):
+        fitting = _names(spec.name for spec in host.specs(LossSpec) if _lowers(spec, target))
         raise ConfigError(
-            f"head.loss.class_weights has {len(weights)} weights, the data set {len(labels)} labels",
-            hint=f"give one for each label, in this order: {', '.join(labels[:_SHOWN])}",
+            f"head.loss {loss.name!r} is not for {described(target.where, target.what)}, which the data "
+            "set is annotated with",
+            hint=f"losses that are: {fitting}",
+        )
+    try:
+        loss.check_target(target)
+    except ValueError as error:
+        names = ", ".join(target.names[:_SHOWN])
+        raise ConfigError(f"head.loss, {loss.name}: {error}", hint=f"the labels are: {names}") from None
+
+
+def _lowers(loss: LossSpec, target: TargetInfo) -> bool:
+    return target.where in loss.where and target.what in loss.what
+
+
+def check_transforms(task: Task, given: InputInfo, target: TargetInfo) -> None:
+    """Refuse transforms that cannot change the training examples.
+
+    Args:
+        task: resolved.
+        given: the examples.
+        target: what they are annotated with.
+
+    Raises:
+        ConfigError: with the transform's reason.
+    """
+    for options in transforms_in(task.dataset):
+        try:
+            options.check(given, target)
+        except ValueError as error:
+            raise ConfigError(
+                f"transform {options.name!r} cannot change the examples of data set {task.dataset.name!r}: {error}",
+                hint="leave it out of dataset.augment",
+            ) from None
+
+
+def can_score(spec: ProtocolSpec, where: Where, what: What) -> bool:
+    """Whether a protocol has figures for a target."""
+    return where in spec.where and what in spec.what
+
+
+def _check_scored(
+    dataset: DatasetSpec, whats: Sequence[What], protocol: ProtocolSpec, annotated: str, host: Host
+) -> None:
+    def scores(spec: ProtocolSpec) -> bool:
+        return any(can_score(spec, dataset.where, what) for what in whats)
+
+    if not scores(protocol):
+        fitting = _names(spec.name for spec in host.specs(ProtocolSpec) if scores(spec))
+        raise ConfigError(
+            f"protocol {protocol.name!r} does not score {annotated}, which data set {dataset.name!r} is annotated with",
+            hint=f"protocols that do: {fitting}",
         )
 
 
-def _check_task(dataset: DatasetSpec, head: HeadSpec, host: Host) -> None:
-    if dataset.task != head.task:
-        fitting = _names(spec.name for spec in host.specs("head") if spec.task == dataset.task)
+def _check_protocol(task: Task, target: TargetInfo) -> None:
+    try:
+        task.evaluation.protocol.check_target(target)
+    except ValueError as error:
         raise ConfigError(
-            f"head {head.name!r} is for {head.task}, but data set {dataset.name!r} is labelled for {dataset.task}",
-            hint=f"heads for {dataset.task}: {fitting}",
+            f"protocol {task.evaluation.protocol.name!r} cannot score data set {task.dataset.name!r}: {error}",
+            hint="set another evaluation.protocol, such as medvid",
+        ) from None
+
+
+def _check_balance(task: Task, target: TargetInfo) -> None:
+    balance = task.train.balance
+    if balance and (target.where, target.what) != ("case", _BALANCED[balance]):
+        fitting = next((name for name, what in _BALANCED.items() if (target.where, target.what) == ("case", what)), "")
+        raise ConfigError(
+            f"train.balance is {balance}, but data set {task.dataset.name!r} is annotated with "
+            f"{described(target.where, target.what)}, not with {described('case', _BALANCED[balance])}",
+            hint=f"set train.balance: {fitting}" if fitting else "leave out train.balance",
+        )
+
+
+def _check_predicted(dataset: DatasetSpec, whats: Sequence[What], head: HeadSpec, annotated: str, host: Host) -> None:
+    def predicts(spec: HeadSpec) -> bool:
+        return dataset.where == spec.where and bool(set(whats) & set(spec.what))
+
+    if not predicts(head):
+        fitting = _names(spec.name for spec in host.specs(HeadSpec) if predicts(spec))
+        predicted = " or ".join(described(head.where, what) for what in head.what)
+        raise ConfigError(
+            f"head {head.name!r} predicts {predicted}, but data set {dataset.name!r} is annotated with {annotated}",
+            hint=f"heads that predict {annotated}: {fitting}",
         )
 
 
@@ -116,23 +229,33 @@ def check_features(backbone: BackboneSpec, head: HeadSpec) -> None:
     """
     if not set(head.needs) & set(backbone.features):
         raise ConfigError(
-            f"head {head.name!r} works from {' or '.join(head.needs)}, but backbone {backbone.name!r} gives only "
+            f"head {head.name!r} needs {' or '.join(head.needs)}, but backbone {backbone.name!r} returns only "
             f"{' and '.join(backbone.features)}"
         )
 
 
-def _check_layout(dataset: DatasetSpec, head: HeadSpec) -> None:
-    layout = dataset.layout
-    if layout not in head.layouts:
+def _check_axes(dataset: DatasetSpec, head: HeadSpec) -> None:
+    axes = dataset.axes
+    if axes not in head.axes:
         raise ConfigError(
-            f"head {head.name!r} works on {plural(head.layouts)}, but data set {dataset.name!r} consists of "
-            f"{plural([layout])}"
+            f"head {head.name!r} works on {plural(head.axes)}, but data set {dataset.name!r} consists of "
+            f"{plural([axes])}"
         )
 
 
-def _check_test_input(task: Task, adaptation: Adaptation | None) -> None:
-    """Refuse a backbone that can be trained on the data set's inputs, but not take those of its evaluation."""
-    trained, given = task.dataset.input_info(), task.dataset.test_input_info()
+def check_test_input(task: Task, trained: InputInfo, adaptation: Adaptation | None) -> None:
+    """Refuse a backbone that can be trained on the data set's inputs, but not take those of its evaluation.
+
+    Args:
+        task: resolved.
+        trained: the inputs of training.
+        adaptation: how the backbone takes them.
+
+    Raises:
+        ConfigError: with the backbone's reason.
+        DataError: as `DatasetOptions.input_info`.
+    """
+    given = task.dataset.test_input_info()
     if given == trained:
         return
     if adaptation:
@@ -141,20 +264,20 @@ def _check_test_input(task: Task, adaptation: Adaptation | None) -> None:
         task.backbone.check_test_input(trained, given)
     except ValueError as error:
         raise ConfigError(
-            f"backbone {task.backbone.name!r} cannot take the {given.layout}s of evaluation: {error}",
+            f"backbone {task.backbone.name!r} cannot take the {given.axes}s of evaluation: {error}",
             hint="leave out what makes them differ from those of training, such as dataset.test_frames",
         ) from None
 
 
-def _check_labels(dataset: DatasetSpec, target: TargetInfo) -> None:
-    count = len(target.labels)
-    if count < 2:
+def _check_labels(name: str, target: TargetInfo) -> None:
+    count = len(target.names)
+    if target.what == "class" and count < 2:
         raise ConfigError(
-            f"data set {dataset.name!r} has {count} label ({', '.join(target.labels)}); there have to be two at least"
-            + (", the background and one more" if target.task == "segmentation" else "")
+            f"data set {name!r} has {count} label ({', '.join(target.names)}); at least 2 are required"
+            + (", the background and one more" if target.where == "voxel" else "")
         )
-    if target.task == "segmentation" and count > MAX_LABELS:
-        raise ConfigError(f"data set {dataset.name!r} has {count} labels, more than the {MAX_LABELS} of a label map")
+    if target.where == "voxel" and target.what == "class" and count > MAX_LABELS:
+        raise ConfigError(f"data set {name!r} has {count} labels, more than the {MAX_LABELS} of a label map")
 
 
 def _names(names: Iterable[str]) -> str:

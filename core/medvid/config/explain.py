@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -11,7 +12,14 @@ from pydantic_core import ErrorDetails
 from medvid.config.yaml import KeyPath, Problem
 from medvid.similar import suggest
 
+if TYPE_CHECKING:
+    from medvid.plugin.host import Host
+
 _Model = TypeVar("_Model", bound=BaseModel)
+
+UNKNOWN_KEY = "unknown key"
+EXPLAINED = "explained"
+"""Type of the errors of a block inside that was explained by itself already: their context holds its `Problem`."""
 
 _PLAIN = {
     "bool_parsing": "true or false",
@@ -41,19 +49,22 @@ _PLAIN = {
 """What should have been given, by pydantic's type of error."""
 
 
-def validate(model: type[_Model], block: object, prefix: KeyPath = ()) -> tuple[_Model | None, list[Problem]]:
+def validate(
+    model: type[_Model], block: object, prefix: KeyPath = (), *, host: "Host | None" = None
+) -> tuple[_Model | None, list[Problem]]:
     """Validate a block, and say in plain words what is wrong with it.
 
     Args:
         model: the class of its options.
         block: as it was read.
         prefix: key path of the block.
+        host: has the components that blocks inside of it name, see `medvid.config.named`.
 
     Returns:
         The options, None where something is wrong; and all that is.
     """
     try:
-        options = model.model_validate(block)
+        options = model.model_validate(block, context={"host": host} if host else None)
     except ValidationError as error:
         return None, _explain(error, model, block, prefix)
     # Pydantic takes true for 1 where a number is wanted.
@@ -77,14 +88,19 @@ def _lost_truths(given: object, taken: object, path: KeyPath) -> Iterator[tuple[
 
 
 def _explain(error: ValidationError, model: type[BaseModel], data: object, prefix: KeyPath) -> list[Problem]:
+    explained: list[Problem] = []
     messages: dict[KeyPath, list[str]] = {}
     branches: set[KeyPath] = set()
     for detail in error.errors():
         path = _path_in(data, detail)
+        if detail["type"] == EXPLAINED:
+            problem = detail["ctx"]["problem"]
+            explained.append(replace(problem, path=prefix + path + problem.path))
+            continue
         if len(path) < len(detail["loc"]):
             branches.add(path)
         messages.setdefault(path, []).append(_message(detail, model))
-    return [
+    return explained + [
         Problem(prefix + path, _either(list(dict.fromkeys(texts))))
         for path, texts in messages.items()
         # Of a union's branches, the one that got deepest into the value is what was meant.
@@ -119,7 +135,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             text = "missing"
         case "extra_forbidden":
             known = _fields_at(model, loc[:-1])
-            text = "unknown key" + (suggest(str(loc[-1]), known, parts=True) or f"; there are: {', '.join(known)}")
+            text = UNKNOWN_KEY + (suggest(str(loc[-1]), known, parts=True) or f"; there are: {', '.join(known)}")
         case "union_tag_invalid":
             expected, tag = str(context["expected_tags"]), context["tag"]
             text = f"should be one of {expected}, got {as_written(tag)}" + _suggest_quoted(tag, expected)

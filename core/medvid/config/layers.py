@@ -77,7 +77,7 @@ class Layers:
         """Merge a block on top; `places` tells where each of its key paths comes from, or all of it.
 
         Mappings are merged key by key. But a mapping with another `name` is another component, whose options have
-        nothing to do with those below, so it replaces them.
+        nothing to do with those below, so it replaces them. Options on top of a bare name are those of that component.
         """
         self.data = self._merge(self.data, block, places, ())
 
@@ -91,6 +91,8 @@ class Layers:
         merged = dict(below)
         for key, value in block.items():
             here, current = (*path, key), below.get(key)
+            if isinstance(current, str) and isinstance(value, Mapping):
+                current = {"name": current}
             if isinstance(current, Mapping) and isinstance(value, Mapping) and not _is_another(value, current):
                 merged[key] = self._merge(current, value, places, here)
             else:
@@ -104,7 +106,7 @@ class Layers:
 
 
 def _is_another(value: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
-    return "name" in value and value["name"] != current.get("name")
+    return "name" in value and "name" in current and value["name"] != current["name"]
 
 
 def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:

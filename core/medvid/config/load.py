@@ -1,4 +1,4 @@
-"""From a task file to a validated, frozen Task: the file, the sample overlay, the overrides; all errors at once."""
+"""From a task file to a validated, frozen Task: the file, the demo overlay, the overrides; all errors at once."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,26 +9,26 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from medvid.config.components import BASES, KINDS, generator_options_of, options_of
+from medvid.config.components import generator_options_of
+from medvid.config.demo import DemoOverlay, demo_folder
 from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
-from medvid.config.explain import as_written, validate
+from medvid.config.explain import validate
 from medvid.config.layers import Layers, Override, read_overrides
-from medvid.config.layout import plural
-from medvid.config.options import BackboneOptions, Options
-from medvid.config.sample import SampleOverlay, sample_folder
-from medvid.config.task import AppliedSample, Task
-from medvid.config.variables import with_references
+from medvid.config.options import BackboneOptions
+from medvid.config.renamed import named_anew
+from medvid.config.task import AppliedDemo, Task
 from medvid.config.yaml import KeyPath, Problem, parse_file
-from medvid.errors import ConfigError, MedvidError, PluginError
-from medvid.plugin.host import Host, Kind
-from medvid.plugin.loading import describe_failure
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec, TaskKind
+from medvid.errors import ConfigError, PluginError
+from medvid.plugin.host import Host
+from medvid.plugin.specs import ComponentSpec, DatasetSpec, HeadSpec
+from medvid.redaction import with_references
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Spec = TypeVar("_Spec", bound=ComponentSpec)
 
 
 def load_task(
-    path: Path, host: Host, *, overrides: Mapping[str, object] | Sequence[str] = (), sample: bool = False
+    path: Path, host: Host, *, overrides: Mapping[str, object] | Sequence[str] = (), demo: bool = False
 ) -> Task:
     """Read, merge and validate a task file; nothing heavy is imported.
 
@@ -38,13 +38,13 @@ def load_task(
         path: a task file, or the resolved.yaml of a run.
         host: has the components that the task names.
         overrides: ``{"train.steps": 100}`` or ``["train.steps=100"]``, on top of everything else.
-        sample: use the generated sample, even where the data set is there.
+        demo: use the demo data, even where the data set is there.
 
     Raises:
         ConfigError: all that is wrong with file and overrides, each with its place.
         PluginError: a component comes from a plugin that is broken, refused, not enabled or clashes with another.
     """
-    return _Loader(path, host, read_overrides(overrides)).load(sample=sample)
+    return _Loader(path, host, read_overrides(overrides)).load(demo=demo)
 
 
 def dump_task(task: Task) -> str:
@@ -63,15 +63,6 @@ def dump_yaml(block: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def data_problem(task: Task) -> str | None:
-    """Why the task's data set cannot be opened, or None; that a sample is not generated yet is no problem."""
-    root = task.dataset.root
-    if task.sample or root.is_dir():
-        return None
-    problem = "is not a folder" if root.exists() else "does not exist"
-    return f"dataset.root, the folder of {task.dataset.name!r}, {problem}: {root}"
-
-
 class _Loader:
     """One task file on its way to a Task. Problems are collected until everything was looked at."""
 
@@ -84,15 +75,11 @@ class _Loader:
         self.layers.put(document.data, document.places)
         self._put_overrides()
 
-    def load(self, *, sample: bool) -> Task:
-        fresh = self._resolve_sample(wanted=sample)
-        specs = {kind: self._spec(kind, self.layers.data.get(kind, {}), (kind,)) for kind in KINDS}
-        blocks = {kind: self._component(spec) if spec else None for kind, spec in specs.items()}
-        values: dict[str, object] = dict(self.layers.data)
-        values |= {kind: options or BASES[kind].model_construct() for kind, options in blocks.items()}
-        values["evaluation"] = self._evaluation(specs["head"])
-        generate = self._generator_options(specs["dataset"])
-        task = self._validate(Task, values)
+    def load(self, *, demo: bool) -> Task:
+        fresh = self._resolve_demo(wanted=demo)
+        components: dict[str, object] = {"dataset": {}, "backbone": {}, "head": {}}  # what they lack says more
+        task = self._validate(Task, components | self.layers.data | {"evaluation": self._evaluation()})
+        generate = self._generator_options()
         if task is None or self.problems:
             raise self._error()
         return _finish(task, generate, fresh=fresh)
@@ -105,108 +92,78 @@ class _Loader:
                     f"--set {key} gives the whole block; to change an option in it: --set {key}.KEY=VALUE"
                 )
 
-    def _resolve_sample(self, *, wanted: bool) -> bool:
-        """Decide whether the sample is used, and apply the overlay: leaves what a resolved task has under `sample`.
+    def _resolve_demo(self, *, wanted: bool) -> bool:
+        """Decide whether the demo data are used, and apply the overlay: leaves what a resolved task has under `demo`.
 
         Returns:
             Whether the overlay was applied; False also for a resolved task, whose decision is kept.
         """
         data = self.layers.data
-        block = data.get("sample", {})
+        block = data.get("demo", {})
         if isinstance(block, Mapping) and "applied" in block:
             if any(self.layers.place(("dataset", "root")) == override.label for override in self.overrides):
-                data["sample"] = None  # pointed at another folder, it is no longer on the generated one
+                data["demo"] = None  # pointed at another folder, it is no longer on the generated one
             return False
-        overlay = self._validate(SampleOverlay, block or {}, ("sample",)) or SampleOverlay()
-        decided_against = "sample" in data and block is None
+        overlay = self._validate(DemoOverlay, block or {}, ("demo",)) or DemoOverlay()
+        decided_against = "demo" in data and block is None
         if not wanted and (decided_against or not self._falls_back()):
-            data["sample"] = None
+            data["demo"] = None
             return False
         changes = overlay.model_dump(exclude={"generate"}, exclude_unset=True)
-        self.layers.put(changes, {path[1:]: place for path, place in self.layers.places.items() if path[0] == "sample"})
+        self.layers.put(changes, {path[1:]: place for path, place in self.layers.places.items() if path[0] == "demo"})
         self._put_overrides()
         data = self.layers.data
-        data["sample"] = {"applied": True, "generate": overlay.generate}
+        data["demo"] = {"applied": True, "generate": overlay.generate}
         if isinstance(data.get("dataset"), Mapping):
             data["dataset"] = {**data["dataset"], "root": "."}  # until the generated folder's name is known
         return True
 
     def _falls_back(self) -> bool:
         dataset = self.layers.data.get("dataset")
-        if not isinstance(dataset, Mapping) or dataset.get("if_missing") != "sample":
+        if not isinstance(dataset, Mapping) or dataset.get("if_missing") != "demo":
             return False
         root = dataset.get("root")
         return isinstance(root, str | Path) and not Path(root).expanduser().exists()
 
-    def _spec(self, kind: Kind, block: Any, path: KeyPath) -> ComponentSpec | None:
-        """The component that a block names."""
-        if not isinstance(block, Mapping):
-            self._report(path, f"should be a block of options with a name, got {as_written(block)}")
-        elif not isinstance(block.get("name"), str):
-            names = ", ".join(spec.name for spec in self.host.specs(kind))
-            self._report((*path, "name"), f"should name a {kind}, one of: {names}")
-        else:
-            try:
-                return self.host.spec(kind, block["name"])
-            except ConfigError as error:
-                self._report((*path, "name"), str(error), error.hint)
-            except PluginError as error:
-                raise PluginError(self._line((*path, "name"), str(error)), hint=error.hint) from error
-        return None
+    def _named(self, kind: type[_Spec]) -> _Spec | None:
+        """The component that the block of a kind names, if there is one; what is wrong with it is said elsewhere."""
+        block = self.layers.data.get(kind.kind)
+        name = block.get("name") if isinstance(block, Mapping) else block
+        return next((spec for spec in self.host.specs(kind) if spec.name == name), None)
 
-    def _component(self, spec: ComponentSpec) -> Options | None:
-        """The validated block of a component."""
-        return self._block(spec, self.layers.data[spec.kind], (spec.kind,))
-
-    def _block(self, spec: ComponentSpec, block: Any, path: KeyPath) -> Options | None:
-        """The validated block of a component; of one that runs another inside, with that one's own block validated."""
-        inner = spec.inner if isinstance(spec, BackboneSpec) else ""
-        if inner and isinstance(block.get(inner), Mapping):
-            inner_spec = self._spec("backbone", block[inner], (*path, inner))
-            options = self._block(inner_spec, block[inner], (*path, inner)) if inner_spec else None
-            if isinstance(inner_spec, BackboneSpec) and "image" not in inner_spec.layouts:
-                takes = plural(inner_spec.layouts)
-                self._report((*path, inner, "name"), f"should be a backbone of images; {inner_spec.name} takes {takes}")
-            block = {**block, inner: options or BackboneOptions.model_construct(name="")}
-        try:
-            return self._validate(options_of(self.host, spec), block, path)
-        except MedvidError:
-            raise
-        except Exception as error:
-            owner = self.host.owner(spec).label
-            raise PluginError(f"{owner} failed to check the options: {describe_failure(error)}") from error
-
-    def _evaluation(self, head: ComponentSpec | None) -> EvaluationOptions:
-        task: TaskKind = head.task if isinstance(head, HeadSpec) else "segmentation"
-        model = EVALUATION_OPTIONS[task]
+    def _evaluation(self) -> EvaluationOptions:
+        head = self._named(HeadSpec)
+        model = EVALUATION_OPTIONS[head.where if head else "voxel"]
         return self._validate(model, self.layers.data.get("evaluation", {}), ("evaluation",)) or model()
 
-    def _generator_options(self, dataset: ComponentSpec | None) -> dict[str, Any]:
-        """Options of the data set's generator with their defaults, as JSON values; empty where no sample is used."""
-        sample = self.layers.data["sample"]
-        if not isinstance(dataset, DatasetSpec) or sample is None:
+    def _generator_options(self) -> dict[str, Any]:
+        """Options of the data set's generator with their defaults, as JSON values; empty where the data are real."""
+        dataset, demo = self._named(DatasetSpec), self.layers.data["demo"]
+        if dataset is None or demo is None:
             return {}
-        if not dataset.sample:
-            self._report(("dataset", "name"), f"there is no sample of {dataset.name!r}: it has no generator")
+        if not dataset.demo:
+            message = f"data set {dataset.name!r} has no demo data: it has no generator"
+            self.problems.append(Problem(("dataset", "name"), message))
             return {}
         model = generator_options_of(self.host, dataset)
-        options = self._validate(model, sample.get("generate", {}), ("sample", "generate"))
+        options = self._validate(model, demo.get("generate", {}), ("demo", "generate"))
         return options.model_dump(mode="json") if options else {}
 
     def _validate(self, model: type[_Model], block: object, prefix: KeyPath = ()) -> _Model | None:
-        options, problems = validate(model, block, prefix)
+        options, problems = validate(model, block, prefix, host=self.host)
         self.problems += problems
         return options
-
-    def _report(self, path: KeyPath, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(path, message))
-        self.hints += [hint] if hint else []
 
     def _line(self, path: KeyPath, message: str, place: str = "") -> str:
         place = place or self.layers.place(path) or f"{self.path}:1:1"
         return ": ".join([place, *([".".join(map(str, path))] if path else []), message])
 
-    def _error(self) -> ConfigError:
+    def _error(self) -> ConfigError | PluginError:
+        for problem in self.problems:
+            if isinstance(problem.cause, PluginError):
+                return PluginError(self._line(problem.path, problem.message), hint=problem.cause.hint)
+        self.problems = [named_anew(problem) for problem in self.problems]
+        hints = [problem.cause.hint for problem in self.problems if problem.cause and problem.cause.hint]
         # What is wrong with a value in the file's text makes its validation fail too: once is enough.
         broken = [problem.path for problem in self.problems if problem.place]
         lines = [
@@ -216,7 +173,7 @@ class _Loader:
         ]
         lines.sort(key=_position)
         message = lines[0] if len(lines) == 1 else f"{self.path}: {len(lines)} problems\n  " + "\n  ".join(lines)
-        return ConfigError(message, hint="\n".join(dict.fromkeys(self.hints)))
+        return ConfigError(message, hint="\n".join(dict.fromkeys(self.hints + hints)))
 
 
 def _position(line: str) -> tuple[int, ...]:
@@ -235,14 +192,14 @@ def _read(path: Path) -> str:
 
 
 def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:
-    """Fill in what only a whole task tells: the folder of the sample, and the user's home in paths."""
+    """Fill in what only a whole task tells: the folder of the demo data, and the user's home in paths."""
     dataset = task.dataset
-    root = sample_folder(dataset, generate) if fresh else dataset.root.expanduser()
+    root = demo_folder(dataset, generate) if fresh else dataset.root.expanduser()
     changes = {
         "output": task.output.expanduser(),
         "dataset": dataset.model_copy(update={"root": root, "cache": dataset.cache.expanduser()}),
         "backbone": _with_weights_at(task.backbone, Path.expanduser),
-        "sample": AppliedSample(applied=True, generate=generate) if task.sample else None,
+        "demo": AppliedDemo(applied=True, generate=generate) if task.demo else None,
     }
     return task.model_copy(update=changes)
 

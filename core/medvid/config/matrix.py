@@ -1,37 +1,40 @@
-"""The matrix of everything with everything: which backbone trains with which head on which layout, and why not."""
+"""The matrix of everything with everything: which backbone trains with which head on which axes, and why not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import get_args
 
-from medvid.config.compatibility import check_features
+from medvid.config.axes import Adaptation, plural
+from medvid.config.compatibility import can_score, check_features
 from medvid.config.examples import example_input, fitting_example
-from medvid.config.layout import Adaptation, plural
 from medvid.errors import MedvidError
 from medvid.plugin.host import Host
-from medvid.plugin.info import InputInfo
-from medvid.plugin.specs import BackboneSpec, Example, HeadSpec, Layout
+from medvid.plugin.info import InputInfo, described
+from medvid.plugin.specs import Axes, BackboneSpec, Example, HeadSpec, ProtocolSpec, What
 
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+ALL_AXES: tuple[Axes, ...] = get_args(Axes)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A backbone with a head on a layout.
+    """A backbone with a head that predicts something on some axes.
 
     Args:
         backbone: the backbone.
         head: the head.
-        layout: of the data.
+        what: what it predicts, of what it can.
+        axes: of the data.
         problem: why they do not train; empty if they do.
         example: the options of the backbone that were tried; None where there are none.
         input_info: what the model is fed then.
-        adaptation: how the backbone runs on that layout, None where it is its own.
+        adaptation: how the backbone runs on these axes, None where they are its own.
     """
 
     backbone: BackboneSpec
     head: HeadSpec
-    layout: Layout
+    what: What
+    axes: Axes
     problem: str = ""
     example: Example | None = None
     input_info: InputInfo | None = None
@@ -51,19 +54,21 @@ class Cell:
 
 
 def matrix(host: Host) -> Iterator[Cell]:
-    """All cells, by backbone, head and layout, from specs and examples alone: nothing heavy is imported."""
-    for backbone in host.specs("backbone"):
-        for head in host.specs("head"):
-            for layout in LAYOUTS:
-                yield _cell(host, backbone, head, layout)
+    """All cells, by backbone, head, what and axes, from specs and examples alone: nothing heavy is imported."""
+    for backbone in host.specs(BackboneSpec):
+        for head in host.specs(HeadSpec):
+            for what, axes in product(head.what, ALL_AXES):
+                yield _cell(host, backbone, head, what, axes)
 
 
-def _cell(host: Host, backbone: BackboneSpec, head: HeadSpec, layout: Layout) -> Cell:
-    if layout not in head.layouts:
-        return Cell(backbone, head, layout, f"head {head.name!r} works on {plural(head.layouts)} only")
+def _cell(host: Host, backbone: BackboneSpec, head: HeadSpec, what: What, axes: Axes) -> Cell:
+    if not any(can_score(spec, head.where, what) for spec in host.specs(ProtocolSpec)):
+        return Cell(backbone, head, what, axes, f"no protocol scores {described(head.where, what)}")
+    if axes not in head.axes:
+        return Cell(backbone, head, what, axes, f"head {head.name!r} works on {plural(head.axes)} only")
     try:
         check_features(backbone, head)
-        example, adaptation = fitting_example(host, backbone, layout)
+        example, adaptation = fitting_example(host, backbone, axes)
     except MedvidError as error:
-        return Cell(backbone, head, layout, str(error))
-    return Cell(backbone, head, layout, "", example, example_input(backbone, example, layout), adaptation)
+        return Cell(backbone, head, what, axes, str(error))
+    return Cell(backbone, head, what, axes, "", example, example_input(backbone, example, axes), adaptation)

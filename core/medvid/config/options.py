@@ -1,11 +1,11 @@
 """Bases of all options: one pydantic model per component, frozen, no unknown keys."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 
-from medvid.data.cache_folder import default_folder
+from medvid.files import default_cache
 from medvid.plugin.info import InputInfo, TargetInfo
 
 
@@ -16,7 +16,10 @@ class Options(BaseModel):
 
 
 class ComponentOptions(Options):
-    """The options of a backbone, head or data set; ``name`` says which component they belong to."""
+    """The options of a component, see `medvid.plugin.kinds`; ``name`` is the component's name."""
+
+    kind: ClassVar[str]
+    """The kind of that component."""
 
     name: str
     """Name of the component, see `platform plugins list`."""
@@ -26,7 +29,7 @@ class WeightsOptions(Options):
     """Published weights to start from."""
 
     source: str
-    """Which published code or hub the file comes from; the plugin names those that it reads."""
+    """The published code or hub that the file comes from; the plugin names the ones that it reads."""
     path: Path
     """The downloaded file: .safetensors, .pt/.pth/.pyth or .npz."""
 
@@ -34,18 +37,20 @@ class WeightsOptions(Options):
 class BackboneOptions(ComponentOptions):
     """Base of a backbone's options."""
 
+    kind: ClassVar[str] = "backbone"
+
     weights: WeightsOptions | None = None
-    """Published weights to start from; without, the initialisation of the paper."""
+    """Published weights to start from; default: the initialisation of the paper."""
 
     def check_input(self, info: InputInfo) -> None:
         """Refuse an input that the backbone cannot take, before torch is imported.
 
         Raises:
-            ValueError: with a sentence that says what was given and which inputs work.
+            ValueError: naming the given input and the inputs that work.
         """
 
     def check_test_input(self, trained: InputInfo, given: InputInfo) -> None:  # noqa: ARG002 (for subclasses)
-        """Refuse an input of evaluation that differs from those of training, where the backbone cannot take both.
+        """Refuse an input of evaluation that differs from the training's, if the backbone cannot take both.
 
         Raises:
             ValueError: with a sentence, as `check_input`.
@@ -53,37 +58,79 @@ class BackboneOptions(ComponentOptions):
         self.check_input(given)
 
     def frames_of_image(self) -> int:
-        """How often a backbone of videos (or volumes) needs an image repeated to take it as a clip (or volume)."""
+        """Number of times that an image is repeated for a backbone of videos (or volumes)."""
         return 1
 
 
-class HeadOptions(ComponentOptions):
-    """Base of a head's options."""
+class LossOptions(ComponentOptions):
+    """Base of a loss's options."""
 
-    def check_split(self, accumulate: int, processes: int) -> None:
-        """Refuse a step that takes its batch in parts, where the loss is not a mean over them.
+    kind: ClassVar[str] = "loss"
+
+    def check_split(self, accumulate: int, processes: int, info: TargetInfo) -> None:
+        """Refuse a step that takes its batch in parts, if the loss is not a mean over them.
 
         Args:
-            accumulate: parts that follow each other.
-            processes: each of which has as many.
+            accumulate: successive parts per process.
+            processes: number of processes.
+            info: what the loss is of.
+
+        Raises:
+            ValueError: naming the option that causes it.
+        """
+
+    def is_mean_over_examples(self, info: TargetInfo) -> bool:
+        """Whether it divides by the number of examples alone, see `medvid.losses.loss.Loss`.
+
+        Such losses can be added up while a batch is taken in parts.
+        """
+        return not info.has_unknown
+
+    def check_target(self, info: TargetInfo) -> None:
+        """Refuse a target that the loss cannot be of, before torch is imported.
 
         Raises:
             ValueError: with a sentence that says which option is why.
         """
 
 
+class HeadOptions(ComponentOptions):
+    """Base of a head's options."""
+
+    kind: ClassVar[str] = "head"
+
+    loss: LossOptions | None
+    """The training loss. A subclass says which ones may stand here, with `Named`, and which is the default; None: what
+    is predicted decides, see `loss_for`."""
+
+    def loss_for(self, info: TargetInfo) -> LossOptions:
+        """The loss for a target: the one that is named, unless a subclass has defaults by what is predicted."""
+        assert self.loss, f"{type(self).__name__} has a default loss, or says which one suits {info.what} targets"
+        return self.loss
+
+    def filled(self, info: TargetInfo) -> Self:
+        """These options, with the loss that they mean named."""
+        return self.model_copy(update={"loss": self.loss_for(info)})
+
+    def mixes_cases(self) -> bool:
+        """Whether it mixes examples of different cases of a batch, see `medvid.models.head.Head.mix`."""
+        return False
+
+
 class DatasetOptions(ComponentOptions):
-    """Base of a data set's options. The two methods say what a model on it has to take and to predict."""
+    """Base of a data set's options. Two methods say what a model for it has to take and to predict."""
+
+    kind: ClassVar[str] = "dataset"
 
     root: Path
     """The folder of the data set."""
-    if_missing: Literal["error", "sample"] = "error"
-    """What to do where `root` does not exist: stop, or run on the generated sample of the task."""
-    cache: Path = Field(default_factory=default_folder)
-    """Where prepared cases are kept, see `platform cache`; default: medvid in XDG_CACHE_HOME or ~/.cache."""
+    if_missing: Literal["error", "demo"] = "error"
+    """What to do if `root` does not exist: stop, or run on the task's demo data."""
+    cache: Path = Field(default_factory=default_cache)
+    """Folder of prepared cases, see `platform cache`; default: medvid in XDG_CACHE_HOME or ~/.cache."""
 
     def input_info(self) -> InputInfo:
-        """What a training batch looks like. May read small index files of the data set.
+        """Axes, channels and size of a training batch. Can read small index files of the data set.
 
         Raises:
             medvid.errors.DataError: an index file of the data set is missing or contradicts the options.
@@ -91,16 +138,71 @@ class DatasetOptions(ComponentOptions):
         raise NotImplementedError
 
     def test_input_info(self) -> InputInfo:
-        """What an input of evaluation looks like; default: as in training. Raises as `input_info`."""
+        """Axes, channels and size of an input of evaluation; default: as in training. Raises as `input_info`."""
         return self.input_info()
 
+    def examples_per_case(self) -> int:
+        """Training examples that a case yields each time it is visited."""
+        return 1
+
     def target_info(self) -> TargetInfo:
-        """What the labels are. May read small index files, raises as `input_info`."""
+        """The labels. Can read small index files; raises as `input_info`."""
         raise NotImplementedError
 
     def filled(self) -> Self:
-        """These options with what `target_info` reads from files filled in; raises as `input_info`.
+        """These options, with the values that `target_info` reads from files filled in; raises as `input_info`.
 
-        So kept in a run folder, they are enough to predict where the data set is not.
+        Kept in a run folder, they are enough to predict without the data set.
         """
         return self
+
+
+class TransformOptions(ComponentOptions):
+    """Base of a transform's options."""
+
+    kind: ClassVar[str] = "transform"
+
+    def check(self, given: InputInfo, target: TargetInfo) -> None:
+        """Refuse examples that the transform cannot change, before torch is imported.
+
+        Args:
+            given: the examples.
+            target: what they are annotated with.
+
+        Raises:
+            ValueError: with a sentence that says why.
+        """
+
+
+class OptimizerOptions(ComponentOptions):
+    """Base of an optimizer's options."""
+
+    kind: ClassVar[str] = "optimizer"
+
+    lr: PositiveFloat
+    """Peak learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay, for the parameters given by `train.decay_norms_and_biases`; its form depends on the optimizer."""
+
+    def states_per_parameter(self) -> int:
+        """Numbers that it keeps per parameter, for estimates of memory and disk space."""
+        return 2
+
+
+class FormatOptions(ComponentOptions):
+    """Base of the options of a format of files, all of which have defaults; sufficient for a format without options."""
+
+    kind: ClassVar[str] = "format"
+
+
+class ProtocolOptions(ComponentOptions):
+    """Base of a protocol's options; sufficient for a protocol without options."""
+
+    kind: ClassVar[str] = "protocol"
+
+    def check_target(self, info: TargetInfo) -> None:
+        """Refuse a target that the protocol cannot score, before torch is imported.
+
+        Raises:
+            ValueError: naming the given target and the targets that work.
+        """

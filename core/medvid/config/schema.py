@@ -1,18 +1,21 @@
 """JSON Schema of a task file, with the options of every enabled component, for editors."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from medvid.config.components import KINDS, generator_options_of, options_of
+from medvid.config.components import generator_options_of, options_of
+from medvid.config.demo import DemoOverlay
 from medvid.config.evaluation import EVALUATION_OPTIONS
+from medvid.config.named import MARKER, Named
 from medvid.config.task import Task
 from medvid.errors import PluginError
 from medvid.plugin.host import Host
-from medvid.plugin.specs import ComponentSpec
+from medvid.plugin.kinds import KINDS
+from medvid.plugin.specs import ComponentSpec, DatasetSpec
 
 logger = logging.getLogger("medvid")
 
@@ -20,31 +23,38 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PARTIAL = ".partial"
-"""Ends the name of a definition in which nothing is required, as in the sample overlay."""
+"""Ends the name of a definition in which nothing is required, as in the demo overlay."""
 _Spec = TypeVar("_Spec", bound=ComponentSpec)
 
 
 def task_schema(host: Host) -> Schema:
     """The schema of a task file: each block is checked by the options of the component that it names."""
-    components = {kind: _usable(host, host.specs(kind), options_of) for kind in KINDS}
-    generators = _usable(host, [spec for spec in host.specs("dataset") if spec.sample], generator_options_of)
-    models: list[type[BaseModel]] = [Task]
-    models += [model for named in components.values() for model in named.values()]
-    models += [*generators.values(), *EVALUATION_OPTIONS.values()]
+    components = {name: _usable(host, host.specs(kind.spec), options_of) for name, kind in KINDS.items()}
+    generators = _usable(host, [spec for spec in host.specs(DatasetSpec) if spec.demo], generator_options_of)
+    models: list[type[BaseModel]] = [Task, *EVALUATION_OPTIONS.values()]
+    models += [model for named in (*components.values(), generators) for model in named.values()]
     references, definitions = _definitions(models)
 
+    def blocks(kind: str, wanted: Mapping[str, str]) -> Schema:
+        """The block of any component of a kind that is as wanted, or its name alone where that will do."""
+        named, place = components[kind], Named(kind, **wanted)
+        fitting = {name: named[name] for name in named if place.takes(host.spec(KINDS[kind].spec, name))}
+        alone = [name for name, model in fitting.items() if _required(model) <= {"name"}]
+        return _choice(
+            "oneOf",
+            [_named(references[model], name) for name, model in fitting.items()] + ([{"enum": alone}] if alone else []),
+        )
+
+    definitions = {name: _filled(definition, blocks) for name, definition in definitions.items()}
     task = definitions.pop(references[Task]["$ref"].rpartition("/")[2])
     properties = task["properties"]
-    for kind, named in components.items():
-        properties[kind] = _choice("oneOf", [_named(references[model], name) for name, model in named.items()])
-    _open_inner_blocks(host, definitions, properties["backbone"].get("oneOf", []))
     properties["evaluation"] = _choice("anyOf", [references[model] for model in EVALUATION_OPTIONS.values()])
-    sections = {section: properties[section] for section in (*KINDS, "train", "evaluation")}
+    sections = {section: properties[section] for section in DemoOverlay.model_fields if section in properties}
     sections["generate"] = _choice("anyOf", [references[model] for model in generators.values()])
     overlay = _partial({"type": "object", "properties": sections, "additionalProperties": False})
-    properties["sample"] = {
-        "anyOf": [overlay, *properties["sample"]["anyOf"]],
-        "description": "What `--sample` changes, or what runs where the data set is missing (dataset.if_missing).",
+    properties["demo"] = {
+        "anyOf": [overlay, *properties["demo"]["anyOf"]],
+        "description": "What `--demo` changes, or what runs where the data set is missing (dataset.if_missing).",
     }
     definitions |= {name + PARTIAL: _partial(definition) for name, definition in definitions.items()}
     return {"$schema": DIALECT, **task, "$defs": definitions}
@@ -69,15 +79,18 @@ def _definitions(models: list[type[BaseModel]]) -> tuple[dict[Any, Schema], dict
     return {model: schema for (model, _), schema in schemas.items()}, shared["$defs"]
 
 
-def _open_inner_blocks(host: Host, definitions: dict[str, Schema], backbones: list[Schema]) -> None:
-    """Where a backbone runs another inside, that one's block is the block of any backbone of images."""
-    specs = {spec.name: spec for spec in host.specs("backbone")}
-    named = [(schema, specs[schema["properties"]["name"]["const"]]) for schema in backbones]
-    images = [schema for schema, spec in named if "image" in spec.layouts]
-    for schema, spec in named:
-        if spec.inner:
-            options = definitions[schema["$ref"].rpartition("/")[2]]["properties"]
-            options[spec.inner] = {"description": options[spec.inner].get("description", ""), "oneOf": images}
+def _required(model: type[BaseModel]) -> set[str]:
+    return {name for name, field in model.model_fields.items() if field.is_required()}
+
+
+def _filled(schema: Any, blocks: Callable[[str, Mapping[str, str]], Schema]) -> Any:
+    """A schema in which the places of components hold what may stand there."""
+    if isinstance(schema, list):
+        return [_filled(item, blocks) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    filled = {key: _filled(value, blocks) for key, value in schema.items() if key != MARKER}
+    return filled | blocks(schema[MARKER]["kind"], schema[MARKER]["wanted"]) if MARKER in schema else filled
 
 
 def _choice(keyword: str, schemas: list[Schema]) -> Schema:

@@ -4,62 +4,35 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 from medvid.config.evaluation import EvaluationOptions
-from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, Options
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class AdamW(Options):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
-
-    name: Literal["adamw"]
-    lr: PositiveFloat
-    """Peak learning rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-
-
-class Adam(Options):
-    """Adam (Kingma and Ba, ICLR 2015); its weight decay is L2, added to the gradient."""
-
-    name: Literal["adam"]
-    lr: PositiveFloat
-    """Peak learning rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-
-
-class SGD(Options):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"]
-    lr: PositiveFloat
-    """Peak learning rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    momentum: Fraction = 0.9
-    nesterov: bool = False
-
-
-Optimizer = Annotated[AdamW | Adam | SGD, Field(discriminator="name")]
+from medvid.config.named import Named
+from medvid.config.numbers import Fraction, PositiveFraction
+from medvid.config.options import BackboneOptions, DatasetOptions, HeadOptions, OptimizerOptions, Options
 
 
 class Constant(Options):
     """The same rate throughout, after an optional linear warm-up."""
 
     name: Literal["constant"]
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: NonNegativeInt = 0
 
 
 class WarmupCosine(Options):
     """Linear warm-up, then half a cosine down to `final` times the peak rate."""
 
     name: Literal["warmup_cosine"]
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: NonNegativeInt = 0
     warmup_start: Fraction = 0.0
     """Factor on the peak rate at step 0."""
     final: Fraction = 0.0
@@ -71,9 +44,9 @@ class Poly(Options):
 
     name: Literal["poly"]
     power: PositiveFloat = 0.9
-    lag: Annotated[int, Field(ge=0)] = 0
+    lag: NonNegativeInt = 0
     """Steps by which the rate lags behind; 1 in TransUNet's code, which sets it after each step from the old number."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: NonNegativeInt = 0
 
 
 class MultiStep(Options):
@@ -83,14 +56,14 @@ class MultiStep(Options):
     milestones: tuple[PositiveInt, ...]
     """Optimizer steps at which the rate drops."""
     gamma: Fraction = 0.1
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: NonNegativeInt = 0
 
 
 Schedule = Annotated[Constant | WarmupCosine | Poly | MultiStep, Field(discriminator="name")]
 
 
 class Freeze(Options):
-    """Parameters that are left as they are, for a while or for good.
+    """Parameters that are not trained, for a while or for good.
 
     A module of which all parameters are frozen runs as in evaluation: its norms keep their statistics, and nothing is
     dropped.
@@ -108,16 +81,16 @@ class TrainOptions(Options):
     steps: PositiveInt
     """Optimizer steps of the whole training."""
     batch_size: PositiveInt
-    """Cases per step and device; a case may give several patches or clips."""
-    optimizer: Optimizer
+    """Cases per step and device; a case can yield several patches or clips."""
+    optimizer: Annotated[OptimizerOptions, Named("optimizer")]
     base_batch_size: PositiveInt | None = None
-    """Cases per optimizer step, over all devices, that `optimizer.lr` is for; the rate is scaled linearly with their
-    actual number (Goyal et al., 2017). Default: the rate is taken as it is."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Factor on the learning rate from each layer of the backbone to the one before it (Bao et al., ICLR 2022)."""
+    """Cases per optimizer step, over all devices, for which `optimizer.lr` is given; the rate is scaled linearly with
+    the actual number (Goyal et al., 2017). Default: the rate is not scaled."""
+    layer_decay: PositiveFraction = 1.0
+    """Factor on the learning rate from each layer of the backbone to the previous one (Bao et al., ICLR 2022)."""
     schedule: Schedule = Constant(name="constant")
     accumulate: PositiveInt = 1
-    """Batches that are taken one after the other and make one optimizer step, as one batch of their size would."""
+    """Number of successive batches that make one optimizer step, like one batch of their total size."""
     clip_norm: PositiveFloat | None = None
     """Largest total gradient norm; larger ones are scaled down to it."""
     decay_norms_and_biases: bool = False
@@ -125,35 +98,55 @@ class TrainOptions(Options):
     freeze: tuple[Freeze, ...] = ()
     """Parameters that are not trained, or not from the start."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of an exponential moving average of the weights, which is then what is evaluated; e.g. 0.999."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 autocast where the hardware multiplies bf16 natively, else fp32."""
+    """Decay of an exponential moving average of the weights, which is then evaluated; e.g. 0.999."""
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    """auto: bf16 where the hardware multiplies bf16 natively, else fp32. bf16 and fp16 are autocast, with weights and
+    loss in float32; fp16, for GPUs without bf16, has a short range of values, so the loss is scaled. fp32 is exact;
+    tf32 is float32 whose products and convolutions round their factors to 10 bits, on CUDA GPUs from Ampere on."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: PositiveInt | Literal["auto"] = "auto"
-    """Number of devices; auto: all GPUs, or one CPU process."""
-    strategy: Literal["auto", "ddp"] = "auto"
-    """auto: one process, or distributed data parallel where there is more than one device."""
+    """auto: cuda where there is a GPU for it, else cpu; mps, for the GPUs of Macs, was not tested."""
+    devices: PositiveInt | Literal["auto"] = 1
+    """Number of devices, each with `batch_size` cases per step, see `base_batch_size`. auto: as many as torchrun or
+    srun have started processes, else all GPUs of the machine, or one CPU process."""
+    strategy: Literal["auto", "ddp", "ddp_find_unused"] = "auto"
+    """auto: one process, or distributed data parallel where there is more than one device. ddp_find_unused: looks in
+    each step for parameters that it gives no gradient, for models that leave out some in some steps only. Its price: a
+    walk through the graph in each step, and a wait for the device in those where there are some."""
+    sync_batchnorm: bool = True
+    """With several devices, take the statistics of batch norms over the batches of all of them, as one device would on
+    the whole batch. Its price on GPUs: a small exchange for each norm, forward and backward, at which devices wait for
+    each other. false: each device's own, as multi-GPU recipes were published, such as SlowFast's, and no exchange."""
     channels_last: bool = True
     """Keep activations channels-last, the faster memory format for convolutions in bf16."""
     gradient_checkpointing: bool = False
     """Compute the backbone's layers again in the backward pass instead of keeping their activations."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
-    workers: Annotated[int, Field(ge=0)] = 2
+    compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
+    """Compile model and loss with torch.compile, true: in its mode default. reduce-overhead replays CUDA graphs, for
+    models of many small kernels; max-autotune does that too, and tries out kernels first, which takes minutes. Weights
+    differ in their last bits from those of an uncompiled training."""
+    workers: NonNegativeInt = 2
     """Processes that load data; results do not depend on it."""
     load_timeout: PositiveInt = 600
-    """Seconds that the processes may take for a batch, before the case that they hang in is named and the run ends."""
+    """Seconds allowed for a batch, before the case that a process hangs in is named and the run ends."""
     max_unreadable: Fraction = 0.01
-    """Largest share of the training cases that may be unreadable: each is named in the log and in data_report.json, and
-    another case stands in for it. 0: the first one ends the training. In evaluation there is no such allowance."""
+    """Largest share of unreadable training cases: each is named in the log and in unreadable.json, and replaced by
+    another case. 0: the first one ends the training. In evaluation none is allowed."""
+    balance: Literal["classes", "labels"] | None = None
+    """Draw cases so that each class, or each label and "none of them", is drawn equally often: an epoch has as many
+    draws as before, rare cases several times, each time changed anew. Cases of which nothing is known are never drawn.
+    For targets of cases. Default: an epoch draws each case once."""
     log_every: PositiveInt = 10
-    """Steps between logged training figures; the only times the device is waited for."""
+    """Steps between logged training figures, the only times when the run waits for the device."""
     checkpoint_every: PositiveInt | None = None
     """Steps between checkpoints; default: `evaluation.every`."""
     keep_checkpoints: PositiveInt = 2
     """Newest checkpoints to keep, besides the best."""
     deterministic: bool = True
-    """On GPUs, use deterministic implementations; an operation that has none is named in a warning."""
+    """On GPUs, compute the same bits each time, so that a resumed run ends as one that was never stopped; an operation
+    that cannot ends the run with its name. The price, by torch's sources and not measured: fused attention adds up its
+    gradient in one order and leaves cuDNN's out, and convolutions and compiled kernels take an algorithm that is
+    deterministic without trying which is the fastest, as false does. Evaluation pays for the convolutions alone and
+    gives the same bits in either case."""
 
 
 OWN_TAGS = re.compile(r"(task|data|seed|device)$|(medvid|plugins?|checkpoint)\.")
@@ -179,8 +172,17 @@ class TrackingOptions(Options):
         return tags
 
 
+class About(Options):
+    """The description of a recipe in `platform tasks`; nothing is computed from it."""
+
+    data: str = ""
+    """Source and terms of the data."""
+    published: str = ""
+    """Figures of the paper or its code, with their conditions."""
+
+
 class PrivacyOptions(Options):
-    """What tells patients apart without naming them."""
+    """Pseudonyms for patients."""
 
     pseudonyms: bool = False
     """Name cases by keyed pseudonyms in all that a run, an evaluation and a prediction print, log, draw, write and send
@@ -188,12 +190,12 @@ class PrivacyOptions(Options):
     medvid/pseudonym.key in XDG_DATA_HOME or ~/.local/share, which is made on first use."""
 
 
-class AppliedSample(Options):
-    """Marks a resolved task that runs on the generated sample."""
+class AppliedDemo(Options):
+    """Marks a resolved task that runs on the demo data."""
 
     applied: Literal[True]
     generate: dict[str, object] = Field(default_factory=dict)
-    """Options of the data set's generator, as its `sample_config` validated them."""
+    """Options of the data set's generator, as its `demo_config` validated them."""
 
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -210,19 +212,20 @@ class Task(Options):
 
     name: Annotated[str, AfterValidator(_check_name), Field(max_length=100, json_schema_extra={"pattern": _NAME})]
     """Name of the task, used for run folders and as MLflow experiment."""
+    about: About = About()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Every random number of a run is derived from it."""
     output: Path = Path("runs")
     """Run folders are made below it, as <output>/<task>/<run>."""
-    dataset: SerializeAsAny[DatasetOptions]
-    backbone: SerializeAsAny[BackboneOptions]
-    head: SerializeAsAny[HeadOptions]
+    dataset: Annotated[DatasetOptions, Named("dataset")]
+    backbone: Annotated[BackboneOptions, Named("backbone")]
+    head: Annotated[HeadOptions, Named("head")]
     train: TrainOptions
     evaluation: SerializeAsAny[EvaluationOptions] = EvaluationOptions()
     tracking: TrackingOptions = TrackingOptions()
     privacy: PrivacyOptions = PrivacyOptions()
-    sample: AppliedSample | None = None
-    """Set where the task runs on the generated sample instead of the real data set."""
+    demo: AppliedDemo | None = None
+    """Set where the task runs on the demo data instead of the real data set."""
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> "Task":

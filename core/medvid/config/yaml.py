@@ -23,8 +23,8 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from medvid.config.variables import SHORTEST, is_secret_variable
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, MedvidError
+from medvid.redaction import SHORTEST, is_secret_variable
 
 KeyPath = tuple[str | int, ...]
 
@@ -44,11 +44,19 @@ _SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with the value at a key path; `place` is ``file:line:column``, or the override it comes from."""
+    """What is wrong with the value at a key path.
+
+    Args:
+        path: the key path.
+        message: what is wrong.
+        place: ``file:line:column``, or the override that it comes from, where that is known already.
+        cause: the error that says so, where there was one; that of a plugin is the plugin's fault, not the file's.
+    """
 
     path: KeyPath
     message: str
     place: str = ""
+    cause: MedvidError | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +82,7 @@ def parse_file(text: str, source: str) -> Document:
     ``:-`` also replaces an empty variable, as in a shell. ``$${`` stands for ``${``.
 
     Raises:
-        ConfigError: it is no YAML, or not a mapping; with line and column.
+        ConfigError: it is invalid YAML, or not a mapping; with line and column.
     """
     document = _Parser(text, source, is_file=True).parse()
     if not isinstance(document.data, dict):
@@ -86,7 +94,7 @@ def parse_value(text: str, source: str) -> Any:
     """Parse the value of an override. The environment is not read.
 
     Raises:
-        ConfigError: it is no YAML; names the source.
+        ConfigError: it is invalid YAML; names the source.
     """
     document = _Parser(text, source, is_file=False).parse()
     if document.problems:
@@ -124,11 +132,11 @@ class _Parser:
             mark = error.problem_mark or error.context_mark
             line = "".join(self.text.split("\n")[mark.line : mark.line + 1])
             raise ConfigError(
-                f"{self._position(mark.line, mark.column)}: no valid YAML: {error.problem}",
-                hint='inside of [ ] and { } quote what holds a variable: "${NAME}"' if "${" in line else "",
+                f"{self._position(mark.line, mark.column)}: invalid YAML: {error.problem}",
+                hint='inside [ ] and { } quote text with a variable: "${NAME}"' if "${" in line else "",
             ) from None
         except YAMLError as error:  # a character that YAML does not allow
-            raise ConfigError(f"{self.document.source}: no valid YAML: {' '.join(str(error).split())}") from None
+            raise ConfigError(f"{self.document.source}: invalid YAML: {' '.join(str(error).split())}") from None
         return self.document
 
     def _parse_document(self, events: Iterator[Any]) -> None:

@@ -1,7 +1,7 @@
-"""The folder of prepared cases: where it is, what is in it, who uses it, and how it shrinks. Imports nothing heavy.
+"""The folder of prepared cases: where it is, what is in it, who uses it, and how it shrinks.
 
-Entries are folders below ``volumes``; the time of such a folder is that of its last use. A process that uses entries
-names them in a file below ``leases`` and holds a lock on it, which ends with the process, however it ends.
+Entries are folders below ``volumes``; a folder's modification time is its last use. A process that uses entries names
+them in a file below ``leases`` and holds a lock on it, which ends with the process, however it ends.
 """
 
 import atexit
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from medvid.data.listing import CACHE_TAG
-from medvid.files import DRAFT, make_folder, remove_drafts, writing
+from medvid.files import make_folder, remove_drafts, set_aside, writing
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ DAY = 86400.0
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# Prepared cases of medvid; `platform cache` shows and prunes them.\n"
 )
-_OLD_DRAFTS = ".building-*"  # as earlier versions called them
-_TOUCH_AFTER = 3600.0  # seconds; the last use is known to the hour, so that reading a case is not writing each time
+_OLD_DRAFTS = ".building-*"  # the name in earlier versions
+_TOUCH_AFTER = 3600.0  # seconds; the last use is known to the hour, so that not every read of a case writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     Args:
         path: its folder.
         size: bytes.
-        used: when it was used last, in seconds since the epoch; known to the hour.
+        used: time of its last use, in seconds since the epoch; known to the hour.
     """
 
     path: Path
@@ -47,14 +47,8 @@ class Entry:
     used: float
 
 
-def default_folder() -> Path:
-    """``medvid`` in the folder XDG_CACHE_HOME, or in ~/.cache where that is not an absolute path."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.cache")) / "medvid"
-
-
 def make_cache(folder: Path) -> None:
-    """Make the folder, readable by its user only, and mark it as a cache for backups and lists of data.
+    """Make the folder, readable by its user only, and mark it as a cache, which backups and data listings skip.
 
     Raises:
         ResourceError: it cannot be written.
@@ -62,7 +56,7 @@ def make_cache(folder: Path) -> None:
     make_folder(folder, 0o700)
     tag = folder / CACHE_TAG
     if not tag.exists():
-        with contextlib.suppress(OSError), tag.open("x") as file:  # one that is complete may be read-only
+        with contextlib.suppress(OSError), tag.open("x") as file:  # a complete cache can be read-only
             file.write(_TAG)
 
 
@@ -72,10 +66,10 @@ def entry_path(folder: Path, key: str) -> Path:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """All entries, the one that was not used for the longest time first."""
+    """All entries, least recently used first."""
     found = []
     for path in folder.glob("volumes/*/*"):
-        with contextlib.suppress(OSError):  # another process may take it away meanwhile
+        with contextlib.suppress(OSError):  # another process can delete it meanwhile
             if not path.name.startswith("."):
                 size = sum(file.stat().st_size for file in path.iterdir())
                 found.append(Entry(path, size, path.stat().st_mtime))
@@ -83,7 +77,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def touch(path: Path) -> None:
-    """Take note that an entry is used now; of a cache that cannot be written to there is nothing to be noted."""
+    """Note that an entry is used now; does nothing in a cache that cannot be written to."""
     with contextlib.suppress(OSError):
         if path.stat().st_mtime < time.time() - _TOUCH_AFTER:
             os.utime(path)
@@ -98,7 +92,7 @@ def lease(folder: Path, paths: Iterable[Path]) -> None:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)  # open until the process ends
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.write(descriptor, json.dumps(sorted({entry.name for entry in paths})).encode())
-    except OSError as error:  # a cache that others made for everybody to read
+    except OSError as error:  # a read-only cache shared by others
         log.debug("entries of %s are not marked as in use: %s", folder, error)
         return
     atexit.register(_end_lease, path, os.getpid())
@@ -115,14 +109,14 @@ def in_use(folder: Path) -> set[str]:
 
 
 def tidy(folder: Path) -> None:
-    """Delete what killed processes left behind: what they were writing a day ago or earlier, and their leases."""
+    """Delete what killed processes left behind: drafts older than a day, and leases."""
     for place in (folder, *folder.glob("volumes/*")):
         remove_drafts(place, DAY)
     for path in folder.glob(_OLD_DRAFTS):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < time.time() - DAY:
                 shutil.rmtree(path)
-    with contextlib.suppress(OSError), _locked(folder):  # nobody makes a lease meanwhile
+    with contextlib.suppress(OSError), _locked(folder):  # no process makes a lease meanwhile
         for path in folder.glob("leases/*.json"):
             with contextlib.suppress(OSError), path.open() as file:
                 if not _is_held(file):
@@ -132,16 +126,16 @@ def tidy(folder: Path) -> None:
 def prune(
     folder: Path, *, older_than: float | None = None, to_size: int | None = None, dry_run: bool = False
 ) -> list[Entry]:
-    """Delete entries, those first that were not used for the longest time; never one that is in use or being built.
+    """Delete entries, least recently used first; never one that is in use or being built.
 
     Args:
         folder: the cache.
         older_than: seconds; entries that were used since then are kept.
-        to_size: bytes; entries are deleted until no more than this is left. Without both, all are.
-        dry_run: only say which.
+        to_size: bytes; entries are deleted until no more than this is left. Without either limit, all are.
+        dry_run: only return which would be deleted.
 
     Returns:
-        The entries that are deleted.
+        The deleted entries.
 
     Raises:
         ResourceError: the folder cannot be written to.
@@ -152,8 +146,8 @@ def prune(
         chosen = list(_choose(entries(folder), in_use(folder), older_than, to_size))
         if dry_run:
             return chosen
-        # Out of the way while nobody can begin to use them; deleting takes longer.
-        drafts = [_set_aside(folder, entry.path) for entry in chosen]
+        # Renamed while no process can start to use them; deleting takes longer.
+        drafts = [set_aside(entry.path, folder) for entry in chosen]
     for draft in drafts:
         shutil.rmtree(draft, ignore_errors=True)
     tidy(folder)
@@ -161,7 +155,7 @@ def prune(
 
 
 def _end_lease(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # and not a copy of that process
+    if os.getpid() == owner:  # not a fork of that process
         with contextlib.suppress(OSError):
             path.unlink()
 
@@ -176,16 +170,9 @@ def _choose(found: list[Entry], used: set[str], older_than: float | None, to_siz
             yield entry
 
 
-def _set_aside(folder: Path, path: Path) -> Path:
-    draft = folder / f".{path.name}-{secrets.token_hex(8)}{DRAFT}"
-    with contextlib.suppress(FileNotFoundError):
-        path.rename(draft)
-    return draft
-
-
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time says what it uses, or takes away what nobody uses."""
+    """Lock: one process at a time says what it uses, or deletes what no process uses."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What files held when they were checked, so that a later run notices those that changed. Imports nothing heavy.
+"""Records what files held when they were checked, so that a later run notices changes.
 
 One file per data set, in the cache: a size, a time of change and a hash of the content for each path.
 """
@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from medvid.data.listing import listed
+from medvid.digests import digest_of
 from medvid.errors import DataError
 from medvid.files import make_folder, read_json, write_json
+from medvid.sentences import listed
 
 Progress = Callable[[int, int], None]
 
@@ -21,18 +22,18 @@ _HINT = "check them again with platform data check, or restore them"
 
 
 class CheckedFiles:
-    """What is noted of the files of a data set.
+    """The recorded state of a data set's files.
 
     Args:
         cache: folder of the cache.
         root: the data set's folder.
 
     Raises:
-        DataError: the notes are damaged.
+        DataError: the record is damaged.
     """
 
     def __init__(self, cache: Path, root: Path) -> None:
-        name = hashlib.blake2b(os.fsencode(root.resolve()), digest_size=8).hexdigest()
+        name = digest_of(os.fsencode(root.resolve()), 8)
         self.path = cache.expanduser() / "checked" / f"{name}.json"
         self._root = root.absolute()
         self._files: dict[str, tuple[int, int, str]] = {
@@ -40,11 +41,11 @@ class CheckedFiles:
         }
 
     def note(self, paths: Sequence[str], progress: Progress) -> None:
-        """Hash files and write down what they hold; what is noted of others is kept.
+        """Hash files and record what they hold; records of other files are kept.
 
         Args:
             paths: the files.
-            progress: told how many are hashed, out of how many.
+            progress: called with the number of files hashed and the total.
 
         Raises:
             ResourceError: it cannot be written.
@@ -57,24 +58,24 @@ class CheckedFiles:
         write_json(self.path, {"root": str(self._root), "files": self._files})
 
     def verify(self, paths: Sequence[str], *, content: bool, progress: Progress) -> None:
-        """Make sure that files are what they were when they were checked.
+        """Make sure that files are unchanged since they were checked.
 
-        Those of another size or time are hashed; one that was merely copied or touched is the same.
+        Files of another size or time are hashed; one that was merely copied or touched counts as unchanged.
 
         Args:
             paths: the files.
-            content: hash all of them, and refuse those that never were checked.
-            progress: told how many are hashed, out of how many.
+            content: hash all of them, and refuse files that were never checked.
+            progress: called with the number of files hashed and the total.
 
         Raises:
-            DataError: naming the files that changed, or of which nothing is noted.
+            DataError: naming the files that changed or were never checked.
         """
         paths = _absolute(paths)
         known = [path for path in paths if path in self._files]
         if content and len(known) < len(paths):
             missing = self._names([path for path in paths if path not in self._files])
             raise DataError(
-                f"{len(missing)} of {len(paths)} files were never checked, so nothing tells whether they changed: "
+                f"{len(missing)} of {len(paths)} files were never checked, so changes to them cannot be detected: "
                 f"{listed(missing)}",
                 hint="check them with platform data check, or leave out dataset.verify_content",
             )
@@ -94,7 +95,7 @@ def _absolute(paths: Sequence[str]) -> list[str]:
 
 
 def _hashes(paths: Sequence[str], progress: Progress) -> list[tuple[str, str]]:
-    """The hash of each file's content; empty where it cannot be read."""
+    """The hash of each file's content; empty for a file that cannot be read."""
     hashes: list[tuple[str, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for path, digest in zip(paths, pool.map(_hash, paths), strict=True):

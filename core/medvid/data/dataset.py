@@ -1,4 +1,4 @@
-"""The contract of a data set: an index of cases, prepared once, sampled for training, opened for evaluation."""
+"""The contract of a data set: an index of cases, prepared once, drawn from for training, opened for evaluation."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -7,20 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from medvid.config.options import DatasetOptions
+from medvid.data.batch import Batch
 from medvid.data.grid import Grid
-from medvid.data.listing import listed
-from medvid.data.processes import in_processes
-from medvid.data.sample import Batch
+from medvid.data.placement import Placement
+from medvid.data.problems import say_together
+from medvid.data.transform import Transform
 from medvid.errors import DataError, MedvidError
+from medvid.parallel import map_in_processes
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.plugin.specs import Layout
+from medvid.plugin.specs import Axes
 from medvid.scarcity import as_resource_error
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,6 @@ SPLITS = ("train", "validation", "test")
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while work advances."""
-
-
-Placement = Literal["spread", "segments"]
-"""Where n clips lie in the time T that a clip can start in: ``spread`` from its start to its end, a single one in the
-middle; ``segments``: clip i at i / n of it, so a single one at the start, as TimeSformer's authors have it."""
 
 
 class Case(Protocol):
@@ -48,11 +45,11 @@ class Case(Protocol):
 
 
 class SegmentationCase(Case, Protocol):
-    """A case whose prediction is a label map on the grid of its file."""
+    """A case whose prediction is a class, or labels, for each voxel on the grid of its file."""
 
     @property
-    def layout(self) -> Layout:
-        """The meaning of the prepared axes, which a model of images need not share.
+    def axes(self) -> Axes:
+        """The meaning of the prepared axes, which can differ from the model's.
 
         ``"volume"`` has a physical size and anatomical axes; a stack of images without them is an ``"image"`` with its
         slices on a third axis.
@@ -63,33 +60,57 @@ class SegmentationCase(Case, Protocol):
     def grid(self) -> Grid: ...
 
     def native_input(self) -> np.ndarray:
-        """What figures show, in the file's own units: the first channel, or (*native_shape, 3) red, green and blue."""
+        """The array that figures show, in the file's units: the first channel, or (*native_shape, 3) for RGB."""
         ...
 
     @property
     def display_window(self) -> tuple[float, float] | None:
-        """The values of `native_input` that figures draw black and white; None leaves it to what is there."""
+        """The values of `native_input` that figures draw as black and white; None: taken from the data."""
         ...
 
     def native_truth(self) -> np.ndarray:
-        """Label ids (uint8) on the file's own grid, shape ``grid.native_shape``."""
+        """The annotation on the file's own grid.
+
+        Class ids of shape ``grid.native_shape``: uint8, or int16 where some may be `UNKNOWN`. Of labels 1 where they
+        are and 0 elsewhere, ``(L, *grid.native_shape)``: uint8, or int8 where some may be `UNKNOWN`.
+        """
         ...
 
     def prepared_truth(self) -> np.ndarray:
-        """Label ids (uint8) on the prepared grid, shape ``grid.prepared_shape``."""
+        """The annotation on the prepared grid, ``grid.prepared_shape``; axes and types as of `native_truth`."""
         ...
 
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
-        """Write a label map of shape ``grid.native_shape`` as a file of the data set's format; return its path."""
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        """Write a prediction below folder, in the data set's format.
+
+        Args:
+            labels: uint8, with the shape of `native_truth`.
+            folder: where; it exists.
+
+        Returns:
+            The files: one label map, or one for each label where they may overlap.
+        """
+        ...
+
+    def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        """Write the probability of each label below folder, named after the case.
+
+        Args:
+            probabilities: (L, *grid.native_shape) uint8, in steps of 1 / 255; perhaps on the disk, so not to be copied.
+            folder: where; it exists.
+
+        Returns:
+            The files.
+        """
         ...
 
 
-class ClassificationCase(Case, Protocol):
-    """A case with one label as a whole."""
+class ViewedCase(Case, Protocol):
+    """A case that is annotated as a whole, and inferred from views of it."""
 
     @property
-    def label(self) -> int | None:
-        """Id of its label; None where it is not known."""
+    def target(self) -> Tensor | None:
+        """Its class (), labels (L,) or values (V,), as in `medvid.plugin.info`; None for a case without annotation."""
         ...
 
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
@@ -103,7 +124,7 @@ class ClassificationCase(Case, Protocol):
         ...
 
     def thumbnails(self, count: int) -> np.ndarray:
-        """At most `count` pictures (count, H, W, 3) uint8, spread evenly over the case, for people to look at."""
+        """At most `count` pictures (count, H, W, 3) uint8 for display, spread evenly over the case."""
         ...
 
 
@@ -114,21 +135,23 @@ class Dataset(ABC):
     `medvid.errors.DataError`, naming case and file.
 
     Args:
-        options: the validated options; no file is read, as new files can be predicted where the data set is not.
+        options: the validated options; no file is read, since new files can be predicted without the data set at hand.
     """
 
     options: DatasetOptions
     deep_check: ClassVar[str] = ""
-    """What `check` does besides if it is to be deep, in a few words; empty if nothing."""
+    """What a deep `check` does in addition, in a few words; empty if nothing."""
     check_here: ClassVar[float] = 2.0
-    """Seconds in which `check` opens cases in this process, before it starts others; 0 where a decoder may hang."""
+    """Seconds for which `check` opens cases in this process before it starts others; 0 where a decoder can hang."""
+    transforms: Sequence[Transform] = ()
+    """Random changes that `draw` applies to its examples, in this order; given by who trains, as the options ask."""
 
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options
 
     @cached_property
     def input_info(self) -> InputInfo:
-        """What training batches look like."""
+        """Shape and channels of training batches."""
         return self.options.input_info()
 
     @cached_property
@@ -141,12 +164,12 @@ class Dataset(ABC):
         """Ids of the cases of ``"train"``, ``"validation"`` or ``"test"``, in a fixed order.
 
         Raises:
-            medvid.errors.DataError: there is no such split, or files are missing (all of them are listed).
+            medvid.errors.DataError: the split does not exist, or files are missing (all of them are listed).
         """
 
     @property
     def splits(self) -> Mapping[str, tuple[str, ...]]:
-        """Ids of the cases of every split that there is, whether their files are there or not.
+        """Ids of the cases of every split, whether or not their files exist.
 
         Raises:
             medvid.errors.DataError: the data set cannot be indexed.
@@ -162,92 +185,97 @@ class Dataset(ABC):
         workers: int = 1,
         seconds: float | None = None,
     ) -> dict[str, DataError]:
-        """Open cases as a run would, and say what is wrong with them. Writes nothing, not even to a cache.
+        """Open cases as a run would, and report what is wrong with them. Writes nothing, not even to a cache.
 
         Args:
             cases: ids.
-            progress: told how many were opened, out of how many.
+            progress: called with the number of cases opened and the total.
             deep: see `deep_check`.
             workers: processes; 1: only this one.
-            seconds: time after which no further case is opened; None: all are.
+            seconds: time after which no further case is opened; None: no limit.
 
         Returns:
-            What is wrong, by case, for those where something is, in their order.
+            What is wrong, by case, for the cases with a problem, in their order.
 
         Raises:
             medvid.errors.ResourceError: memory ran out, or a process died.
         """
-        opened = in_processes(
+        opened = map_in_processes(
             partial(_find_problem, self, deep), cases, workers, here=self.check_here, seconds=seconds, setup=_one_thread
         )
         errors: dict[str, DataError] = {}
-        notes: dict[str, list[str]] = {}
+        notes: dict[str, Sequence[str]] = {}
         progress(0, len(cases))
         for done, (case, finding) in enumerate(opened, start=1):
-            for note in finding.notes:
-                notes.setdefault(note, []).append(case)
+            notes[case] = finding.notes
             if finding.error:
                 errors[case] = finding.error
             progress(done, len(cases))
-        for note, named in notes.items():
-            which = f"case {named[0]}" if len(named) == 1 else f"{len(named)} cases ({listed(named)})"
-            log.warning("%s: %s", which, note)
+        for note in say_together(notes):
+            log.warning(note)
         return {case: errors[case] for case in cases if case in errors}
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:  # noqa: B027 (for subclasses)
-        """Note what the files of cases hold that were checked, if a run does not read all of them before it trains.
+        """Record what the files of checked cases hold, if a run does not read all of them before it trains.
 
         Args:
-            cases: ids of those in which nothing is wrong.
-            progress: told how many are noted, out of how many.
+            cases: ids of cases without problems.
+            progress: called with the number of cases recorded and the total.
         """
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (for subclasses)
         """Open the files of one case, for `check`; nothing is written.
 
         Returns:
-            What is odd about it and yet no error.
+            What is odd about it but not an error.
 
         Raises:
             medvid.errors.DataError: what is wrong with it.
         """
-        opened = self.case(case)
+        opened = self.open_case(case)
         opened.input()
-        if self.target_info.task == "segmentation" and case not in self.splits.get("test", ()):
+        if self.target_info.where == "voxel" and case not in self.splits.get("test", ()):
             cast(SegmentationCase, opened).native_truth()
         return ()
 
     def describe(self, cases: Sequence[str]) -> Mapping[str, Any]:  # noqa: ARG002 (for subclasses)
-        """What a later evaluation or prediction has to know of the training cases, where these may not be at hand.
+        """What a later evaluation or prediction has to know about the training cases, which may not be at hand then.
 
         Args:
             cases: prepared ones.
 
         Returns:
-            A few JSON values, which the run keeps and gives to `remember`.
+            A few JSON values, which the run keeps and passes to `remember`.
         """
         return {}
 
     def remember(self, description: Mapping[str, Any]) -> None:  # noqa: B027 (nothing to remember by default)
-        """Take what `describe` said of the training cases of a run; empty for a run that kept nothing."""
+        """Take what `describe` returned for the training cases of a run; empty for a run that kept nothing."""
+
+    def hide_patients(self) -> None:  # noqa: B027 (most write nothing of the kind)
+        """Write no names of patients into files from now on; called for runs with pseudonyms. Default: does nothing.
+
+        Raises:
+            medvid.errors.ConfigError: the options ask for files that have them.
+        """
 
     @abstractmethod
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
-        """Check the cases' files and build what is missing or outdated in the cache; may use several processes."""
+        """Check the cases' files and build missing or outdated cache entries; can use several processes."""
 
     @abstractmethod
     def digest(self, cases: Sequence[str]) -> str:
         """A hash (32 hex digits) of the content of these cases, for the record of a run."""
 
     def fingerprint(self, case: str) -> str:  # noqa: ARG002 (for subclasses)
-        """A hash of a prepared case's input alone, whatever its name and label: copies are found by it.
+        """A hash of a prepared case's input alone, without its name and label, by which copies are found.
 
-        Default: empty, which says that copies cannot be told.
+        Default: empty, which means that copies cannot be detected.
         """
         return ""
 
     def labelled(self) -> tuple[str, ...]:
-        """Ids of all cases that have labels, whatever split they are in; default: the cases of all splits.
+        """Ids of all cases that have labels, in any split; default: the cases of all splits.
 
         Raises:
             medvid.errors.DataError: the data set cannot be indexed.
@@ -255,35 +283,35 @@ class Dataset(ABC):
         return tuple(dict.fromkeys(case for cases in self.splits.values() for case in cases))
 
     def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:  # noqa: B027 (for subclasses)
-        """Take these for the splits, whatever options and folder say now: they are those that a run remembers.
+        """Use the splits that a run remembers, whatever options and folder say now.
 
-        Default: nothing, for data sets in which no method depends on another case than it is given.
+        Default: does nothing, for data sets in which no method depends on any other case.
         """
 
     @abstractmethod
-    def sample(self, case: str, seed: int) -> Batch:
-        """Training examples of one prepared case; the same seed gives the same examples in any process."""
+    def draw(self, case: str, seed: int) -> Batch:
+        """Training examples of one prepared case, changed by `transforms`; a seed gives the same in any process."""
 
     @abstractmethod
-    def case(self, case: str) -> Case:
+    def open_case(self, case: str) -> Case:
         """A prepared case for evaluation."""
 
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         """New files (or folders of them) that belong to no split and need no labels, for prediction.
 
-        They are read when something is asked of a case, so that one that is broken does not keep the others from it.
+        They are read when a case is used, so that one broken file does not stop the others.
         """
 
 
 def sources_of(case: Case) -> tuple[Path, ...]:
-    """The files that a new case is read from, where it says so by an attribute `sources`."""
+    """The files that a new case is read from, if it has an attribute `sources`."""
     return tuple(getattr(case, "sources", ()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What a process sends of a case that it opened."""
+    """What a process sends back about a case that it opened."""
 
     error: DataError | None = None
     notes: Sequence[str] = ()
@@ -296,7 +324,7 @@ def _find_problem(dataset: Dataset, deep: bool, case: str) -> _Finding:
         return _Finding(error)
     except MedvidError:
         raise
-    except Exception as error:  # of whatever library reads the files: the other cases are opened all the same
+    except Exception as error:  # from any library that reads files; the other cases are still opened
         if scarce := as_resource_error(error):
             raise scarce from error
         return _Finding(DataError(f"case {case}: {type(error).__name__}: {error}"))

@@ -2,15 +2,13 @@
 
 import fcntl
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from medvid.errors import DataError
-from medvid.files import make_folder, writing
+from medvid.files import make_folder, replaced_folder, writing
 
 MARKER = "generated.json"
 """Written last: a folder that has it is complete."""
@@ -20,8 +18,8 @@ def generate_once(folder: Path, description: Mapping[str, Any], write: Callable[
     """Fill a folder, unless it already holds just what is described.
 
     Args:
-        folder: the folder to make; what was generated there by another description is replaced.
-        description: of the generator and its options, as JSON values.
+        folder: the folder to make; data generated there from another description is replaced.
+        description: the generator and its options, as JSON values.
         write: fills an empty folder.
 
     Raises:
@@ -33,20 +31,17 @@ def generate_once(folder: Path, description: Mapping[str, Any], write: Callable[
         if _holds(folder, description):
             return
         if folder.exists() and not (folder / MARKER).exists():
-            raise DataError(f"{folder} exists and holds no generated data", hint="delete it, or choose another folder")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            write(temporary)
-            (temporary / MARKER).write_text(json.dumps(description, indent=1), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            raise DataError(
+                f"{folder} exists and was not made by the generator", hint="delete it, or choose another folder"
+            )
+        with replaced_folder(folder, 0o700) as draft:
+            write(draft)
+            (draft / MARKER).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time look at the folder and fill it; the others wait and find it filled."""
+    """Let one process at a time check the folder and fill it; the others wait and find it filled."""
     with folder.with_name(f".{folder.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

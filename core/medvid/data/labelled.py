@@ -1,9 +1,8 @@
-"""A data set of classification whose cases are one array and one label each, small enough to be read whole."""
+"""A data set whose cases are one array and one answer each, small enough to be read whole."""
 
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,42 +10,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medvid.data.dataset import Dataset, Placement, Progress
-from medvid.data.problems import raise_together
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.placement import Placement
+from medvid.data.problems import open_all
+from medvid.data.targets import Answer, case_target, unknown_target
+from medvid.data.transform import apply
+from medvid.digests import digest_of
 from medvid.errors import DataError
-from medvid.machine import usable_cores
-from medvid.plugin.specs import Layout
+from medvid.plugin.specs import Axes
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledCase:
-    """A case in memory, of the size that the model takes, see `medvid.data.dataset.ClassificationCase`.
+    """A case in memory, of the size that the model takes, see `medvid.data.dataset.ViewedCase`.
 
     Args:
         id: its name.
         prepared: input (C, *S).
-        label: id of its label; None where it is not known.
-        layout: of the input.
+        target: its class (), labels (L,) or values (V,); None for a new file.
+        axes: of the input.
     """
 
     id: str
     prepared: Tensor
-    label: int | None
-    layout: Layout
+    target: Tensor | None
+    axes: Axes
 
     def input(self) -> Tensor:
         """The prepared input (C, *S)."""
         return self.prepared
 
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:  # noqa: ARG002 (nothing lies outside of it)
-        """The same view again and again, (clips * crops, C, *S)."""
-        return self.prepared.expand((clips if self.layout == "video" else 1) * crops, *self.prepared.shape)
+        """The one view, repeated, (clips * crops, C, *S)."""
+        return self.prepared.expand((clips if self.axes == "video" else 1) * crops, *self.prepared.shape)
 
     def thumbnails(self, count: int) -> np.ndarray:
         """Gray pictures (at most `count`, H, W, 3) of the first channel, from its darkest to its brightest value."""
         planes = self.prepared[0]
-        if self.layout == "volume":  # (X, Y, Z): axial slices, anterior up, the patient's right on the left
+        if self.axes == "volume":  # (X, Y, Z): axial slices, anterior up, the patient's right on the left
             planes = planes.permute(2, 1, 0).flip(1, 2)
         planes = planes.reshape(-1, *planes.shape[-2:])
         chosen = planes[torch.linspace(0, len(planes) - 1, min(count, len(planes))).round().long()].float()
@@ -56,14 +58,14 @@ class LabelledCase:
 
 
 class LabelledFile:
-    """A new file, read when it is needed, see `medvid.data.dataset.ClassificationCase`.
+    """A new file, read on first use, see `medvid.data.dataset.ViewedCase`.
 
     Args:
-        path: the file, whose name is that of the case.
+        path: the file, which also names the case.
         read: reads it.
     """
 
-    label = None
+    target = None
 
     def __init__(self, path: Path, read: Callable[[Path], LabelledCase]) -> None:
         self.id = path.stem
@@ -84,79 +86,70 @@ class LabelledFile:
 
 
 class LabelledDataset(Dataset):
-    """Arrays with one label each: a subclass says which there are, in `cases`, and how one is read.
+    """Arrays with a class, labels or values each: a subclass lists them in `cases` and says how one is read.
 
     Each is read from its file whenever it is needed; there is no cache.
     """
 
     @abstractmethod
-    def read(self, case: str) -> tuple[np.ndarray, int]:
-        """One case: its array (C, *S), of the channels and size of `input_info`, and the id of its label."""
+    def read(self, case: str) -> tuple[np.ndarray, Answer]:
+        """One case: its array (C, *S), with the channels and size of `input_info`, and its answer.
+
+        The latter is `UNKNOWN`, or NaN, where it is unknown, in data sets whose targets have unknown ones.
+        """
 
     @abstractmethod
     def read_file(self, path: Path) -> np.ndarray:
         """A new file for prediction, as an array (C, *S)."""
 
-    def augment(self, input: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002 (for subclasses)
-        """Change a training example (C, *S), with random numbers of the generator alone; here: leave it."""
-        return input
-
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
-        """Read all cases once, so that what is wrong with them is found before training."""
-        errors: list[DataError] = []
-        with ThreadPoolExecutor(usable_cores() + 4) as pool:  # reading and decoding release the interpreter's lock
-            for done, error in enumerate(pool.map(self._problem, cases), start=1):
-                errors += [error] if error else []
-                progress(done, len(cases))
-        raise_together(errors)
+        """Read all cases once, so that problems are found before training."""
+        open_all(self.open_case, cases, progress)
 
     def digest(self, cases: Sequence[str]) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        for case in map(self.case, cases):
-            digest.update(f"{case.id}\0{case.label}\0".encode() + case.prepared.numpy().tobytes())
+        for case in map(self.open_case, cases):
+            digest.update(f"{case.id}\0{_told(case.target)}\0".encode() + case.prepared.numpy().tobytes())
         return digest.hexdigest()
 
     def fingerprint(self, case: str) -> str:
-        return hashlib.blake2b(self.case(case).prepared.numpy().tobytes(), digest_size=16).hexdigest()
+        return digest_of(self.open_case(case).prepared.numpy().tobytes())
 
     def labelled(self) -> tuple[str, ...]:
         """All cases: each has a label."""
         return super().labelled()
 
-    def sample(self, case: str, seed: int) -> Batch:
-        read, generator = self.case(case), torch.Generator().manual_seed(seed)
-        return Batch(self.augment(read.prepared, generator)[None], torch.tensor([read.label]), (case,))
+    def draw(self, case: str, seed: int) -> Batch:
+        read = self.open_case(case)
+        target = unknown_target(self.target_info) if read.target is None else read.target
+        batch = Batch(read.prepared[None], target[None], (case,))
+        return apply(self.transforms, batch, torch.Generator().manual_seed(seed))
 
-    def case(self, case: str) -> LabelledCase:
-        array, label = self.read(case)
-        if not 0 <= label < (count := len(self.target_info.labels)):
-            raise DataError(f"case {case} has label {label}; {count} labels are declared, 0 to {count - 1}")
-        return self._case(case, array, label)
+    def open_case(self, case: str) -> LabelledCase:
+        array, answer = self.read(case)
+        return self._case(case, array, case_target(answer, self.target_info, case))
 
     def open(self, paths: Sequence[Path]) -> Iterator[LabelledFile]:
         names = [path.stem for path in paths]
         if same := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(
-                f"several files are called {', '.join(same)}, and so would their predictions",
-                hint="predict them one after the other, into different folders",
+                f"several files are called {', '.join(same)}; their predictions would overwrite each other",
+                hint="predict them separately, into different folders",
             )
         return (LabelledFile(path, self._read_new) for path in paths)
 
     def _read_new(self, path: Path) -> LabelledCase:
         return self._case(path.stem, self.read_file(path), None)
 
-    def _case(self, name: str, array: np.ndarray, label: int | None) -> LabelledCase:
+    def _case(self, name: str, array: np.ndarray, target: Tensor | None) -> LabelledCase:
         info = self.input_info
         if array.shape != (wanted := (info.channels, *info.size)):
             raise DataError(f"case {name} has shape {array.shape}, not {wanted}")
         prepared = torch.from_numpy(np.array(array, np.float32, order="C"))
         if not prepared.isfinite().all():
             raise DataError(f"case {name} has values that are NaN or infinite")
-        return LabelledCase(name, prepared, label, info.layout)
+        return LabelledCase(name, prepared, target, info.axes)
 
-    def _problem(self, case: str) -> DataError | None:
-        try:
-            self.case(case)
-        except DataError as error:
-            return error
-        return None
+
+def _told(target: Tensor | None) -> str:
+    return "" if target is None else str(target.tolist())

@@ -1,4 +1,4 @@
-"""Accounting for every file of a data set: each is used, refused by name, or named as left out. Imports nothing heavy.
+"""Accounting for every file of a data set: each is used, refused by name, or named as left out.
 
 A data set lists what lies in its folder with `find_files`, decides what it uses, has that checked by `check_usable` and
 `by_name`, and logs the lines of `name_left_out` for the rest.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from medvid.data.output import PICTURES
 from medvid.errors import DataError
+from medvid.sentences import listed, shown_name
 
 CACHE_TAG = "CACHEDIR.TAG"
 """Marks a folder as a cache (bford.info/cachedir): backups leave it out, and so do lists of data."""
@@ -19,21 +20,30 @@ CACHE_TAG = "CACHEDIR.TAG"
 OTHER_MASKS = {"mask", "masks", "seg", "segmentations", "predictions"}
 """Folders of masks, besides those that a data set reads."""
 
-_SHOWN = 10
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _DOCUMENTS = {"readme", "license", "licence", "copying", "changelog", "citation"}
 _TEXTS = (".json", ".txt", ".md", ".rst", ".pdf", ".html", ".htm", ".yaml", ".yml", ".toml", ".log")
 
 
-def find_files(folder: Path, *, recursive: bool = True) -> tuple[Path, ...]:
-    """Everything below a folder that is not a folder, in a fixed order.
+def check_folder(root: Path) -> None:
+    """Refuse a data set's folder that is not one.
 
-    What `is_harmless`, hidden folders and caches are left out. Links are followed; a folder that is reached in two ways
-    is listed once. Broken links, pipes and the like are listed as well, see `check_usable`.
+    Raises:
+        DataError: it does not exist, or is a file.
+    """
+    if not root.is_dir():
+        raise DataError(f"the data set's folder {root} does not exist", hint="set dataset.root")
+
+
+def find_files(folder: Path, *, recursive: bool = True) -> tuple[Path, ...]:
+    """All non-folders below a folder, in a fixed order.
+
+    Files that are `is_harmless`, hidden folders and caches are left out. Links are followed; a folder that is reached
+    in two ways is listed once. Broken links, pipes and the like are listed as well, see `check_usable`.
 
     Args:
-        folder: where to look; nothing is found where it does not exist.
-        recursive: whether folders in it are looked into.
+        folder: where to look; one that does not exist is empty.
+        recursive: also look into the folders in it.
 
     Raises:
         DataError: a folder cannot be read.
@@ -43,22 +53,40 @@ def find_files(folder: Path, *, recursive: bool = True) -> tuple[Path, ...]:
     except OSError as error:
         raise DataError(
             f"the folder {shown_name(error.filename)} cannot be read: {error.strerror}",
-            hint="see to its permissions, or take it out of the data set's folder",
+            hint="change its permissions, or move it out of the data set's folder",
         ) from error
 
 
+def files_below(path: Path) -> tuple[Path, ...]:
+    """The files of a folder, as `find_files`; of a file itself alone."""
+    return find_files(path) if path.is_dir() else (path,)
+
+
+def find_folders(folder: Path) -> tuple[Path, ...]:
+    """The folders in a folder, by name, without hidden ones; empty for one that does not exist.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise DataError(f"the folder {shown_name(folder)} cannot be read: {error.strerror}") from error
+    return tuple(path for path in found if path.is_dir() and not _is_hidden(path.name))
+
+
 def is_harmless(path: Path) -> bool:
-    """Whether nobody can mean a file as data: hidden, litter of an operating system, a document or text."""
+    """Whether a file cannot be meant as data: hidden, left by an operating system, a document or text."""
     name = path.name.casefold()
     return _is_hidden(name) or name in _LITTER | _DOCUMENTS or name.endswith(_TEXTS)
 
 
 def check_usable(root: Path, files: Iterable[Path]) -> None:
-    """Refuse files that cannot be read whatever they hold: missing, broken links, folders, pipes, unprintable names.
+    """Refuse files that cannot be read at all: missing, broken links, folders, pipes, unprintable names.
 
     Args:
-        root: the data set's folder, which names are relative to.
-        files: those that are meant to be used.
+        root: the data set's folder, to which names are relative.
+        files: the files to be used.
 
     Raises:
         DataError: naming them, by reason.
@@ -80,13 +108,13 @@ def check_usable(root: Path, files: Iterable[Path]) -> None:
 def name_left_out(
     root: Path, files: Iterable[Path], used: Iterable[Path], reason: Callable[[Path], str]
 ) -> tuple[str, ...]:
-    """What to tell about files that are not used: a line per reason, with at most ten names and the number of others.
+    """Report files that are not used: a line per reason, with at most ten names and the number of others.
 
     Args:
-        root: the data set's folder, which names are relative to.
+        root: the data set's folder, to which names are relative.
         files: all of them, see `find_files`.
-        used: those that are used, under this or another name (a link).
-        reason: why a file is left out, to go behind "left out, "; may raise a DataError for one that must not be.
+        used: the files in use, under this or another name (a link).
+        reason: why a file is left out, the text after "left out, "; can raise a DataError for one that must not be.
     """
     known = {identity(path) for path in used}
     reasons: dict[str, list[Path]] = {}
@@ -99,14 +127,14 @@ def name_left_out(
 
 
 def by_name(named: Iterable[tuple[str, Path]], what: str, hint: str) -> dict[str, Path]:
-    """Files by name, in their order, where no two are called alike, not even but for capitals or the form of accents.
+    """Files by name, in their order; names that differ only in capitals or the form of accents clash.
 
-    Names become those of cases and so of files that are written, also on disks that do not tell such names apart.
+    Names become the names of cases and so of output files, also on disks that do not distinguish such names.
 
     Args:
         named: (name, file).
         what: what they are, e.g. "images".
-        hint: what to do about two of one name.
+        hint: what to do about two with the same name.
 
     Returns:
         Files by their name in Unicode's composed form (NFC).
@@ -119,12 +147,12 @@ def by_name(named: Iterable[tuple[str, Path]], what: str, hint: str) -> dict[str
         groups.setdefault(name_key(name), []).append((name, path))
     if clashes := [group for group in groups.values() if len(group) > 1]:
         names = listed([" and ".join(shown_name(path) for _, path in group) for group in clashes])
-        raise DataError(f"{what} of one name: {names}", hint=hint)
+        raise DataError(f"{what} with the same name: {names}", hint=hint)
     return {unicodedata.normalize("NFC", name): path for ((name, path),) in groups.values()}
 
 
 def told_apart(named: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Names of files, with the folders below the one that all are in before them, where two have the same name.
+    """Names of files; if two have the same name, prefixed with their folders below the folder common to all.
 
     Args:
         named: (name, file).
@@ -136,15 +164,15 @@ def told_apart(named: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def check_no_masks(folder: Path, files: Iterable[Path], names: Container[str]) -> None:
-    """Refuse to take for scans what lies in folders of masks below one that is searched.
+    """Refuse a search that would take masks for scans, because it finds files in folders of masks.
 
     Args:
-        folder: the one that was given.
+        folder: the folder that was searched.
         files: found in it and below it.
-        names: of folders of masks, in small letters.
+        names: of folders of masks, in lower case.
 
     Raises:
-        DataError: there are such folders, by their names or by the pictures that predictions have beside them.
+        DataError: there are such folders, by their names or by the pictures that medvid writes beside predictions.
     """
     below = sorted({file.relative_to(folder).parent for file in files} - {Path()})
     masks = [
@@ -154,22 +182,22 @@ def check_no_masks(folder: Path, files: Iterable[Path], names: Container[str]) -
     ]
     if masks:
         raise DataError(
-            f"{folder} has folders of masks, as their names or the {PICTURES} in them say: {listed(masks)}",
-            hint="give the folders of images, one by one",
+            f"{folder} contains folders of masks, judging by their names or the {PICTURES} in them: {listed(masks)}",
+            hint="pass the folders of images one by one",
         )
 
 
 def name_key(name: str) -> str:
-    """What is equal for names that some disks do not tell apart: in capitals or in the form of accents."""
+    """A key that is equal for names that some disks do not distinguish: by capitals or the form of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def find_spelled(path: Path, known: dict[Path, dict[str, Path]] | None = None) -> Path:
-    """The file that a list means whose accents have another form (NFC, NFD) than on disk; else the path as it is.
+    """The file on disk whose name has the same accents in another form (NFC, NFD); else the path unchanged.
 
     Args:
-        path: as the list has it.
-        known: folders that were read before; give the same for all files of a list, and each is read once.
+        path: as written in the list.
+        known: folders that were read before; pass the same dict for all files of a list, so that each is read once.
     """
     if path.exists():
         return path
@@ -181,24 +209,12 @@ def find_spelled(path: Path, known: dict[Path, dict[str, Path]] | None = None) -
 
 
 def identity(path: Path) -> Hashable:
-    """What is equal for a file under several names: links, hard or symbolic, and other spellings of its path."""
+    """A key that is equal for a file under several names: links, hard or symbolic, and other spellings of its path."""
     try:
         status = path.stat()
     except OSError:
         return path.absolute()
     return status.st_dev, status.st_ino
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: at most ten, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(shown_name(name) for name in names[:_SHOWN]) + more
-
-
-def shown_name(name: str | Path) -> str:
-    """A name that can be printed and logged, whatever bytes it has on disk."""
-    escaped = (c if unicodedata.category(c) not in {"Cc", "Cs"} else ascii(c)[1:-1] for c in str(name))
-    return "".join(escaped)
 
 
 def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
@@ -220,7 +236,7 @@ def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator
 
 
 def _composed_names(folder: Path) -> dict[str, Path]:
-    """What is in a folder, by name in composed form; empty where it cannot be read."""
+    """The entries of a folder, by name in composed form; empty if it cannot be read."""
     try:
         return {unicodedata.normalize("NFC", path.name): path for path in folder.iterdir()}
     except OSError:
@@ -244,7 +260,7 @@ def _problem(path: Path) -> str:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return "links that lead nowhere" if path.is_symlink() else f"{error.strerror}".lower()
+        return "broken links" if path.is_symlink() else f"{error.strerror}".lower()
     return "" if stat.S_ISREG(mode) else "folders" if stat.S_ISDIR(mode) else "not regular files"
 
 

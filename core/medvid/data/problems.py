@@ -1,10 +1,11 @@
-"""Reporting what is wrong or odd with many cases at once. Imports nothing heavy."""
+"""Reporting problems of many cases at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from medvid.errors import DataError
-
-_SHOWN = 10
+from medvid.machine import usable_cores
+from medvid.sentences import in_lines, listed
 
 
 def raise_together(errors: Sequence[DataError], what: str = "cases cannot be used") -> None:
@@ -12,7 +13,7 @@ def raise_together(errors: Sequence[DataError], what: str = "cases cannot be use
 
     Args:
         errors: in order.
-        what: what they come to, behind their number.
+        what: the text after their number.
 
     Raises:
         DataError: the only error, or one that lists the first ten.
@@ -20,13 +21,38 @@ def raise_together(errors: Sequence[DataError], what: str = "cases cannot be use
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        lines = "".join(f"\n  {error}" for error in errors[:_SHOWN])
-        more = f"\n  and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-        raise DataError(f"{len(errors)} {what}:{lines}{more}", hint=errors[0].hint)
+        raise DataError(f"{len(errors)} {what}:{in_lines(errors)}", hint=errors[0].hint)
+
+
+def open_all(open_case: Callable[[str], object], cases: Sequence[str], progress: Callable[[int, int], None]) -> None:
+    """Open all cases once, in threads, so that what is wrong with any is found before training.
+
+    Args:
+        open_case: reads one; raises DataError.
+        cases: ids.
+        progress: called with the number of cases opened and the total.
+
+    Raises:
+        DataError: as `raise_together`.
+    """
+
+    def problem(case: str) -> DataError | None:
+        try:
+            open_case(case)
+        except DataError as error:
+            return error
+        return None
+
+    errors: list[DataError] = []
+    with ThreadPoolExecutor(usable_cores() + 4) as pool:  # reading and decoding release the interpreter's lock
+        for done, error in enumerate(pool.map(problem, cases), start=1):
+            errors += [error] if error else []
+            progress(done, len(cases))
+    raise_together(errors)
 
 
 def say_together(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Say what is odd about several cases, the same of all of them in one line.
+    """Log what is odd about several cases, one line per oddity.
 
     Args:
         notes: of each case.
@@ -39,7 +65,4 @@ def say_together(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _name(cases: Sequence[str]) -> str:
-    if len(cases) == 1:
-        return f"case {cases[0]}"
-    more = ", ..." if len(cases) > _SHOWN else ""
-    return f"{len(cases)} cases ({', '.join(cases[:_SHOWN])}{more})"
+    return f"case {cases[0]}" if len(cases) == 1 else f"{len(cases)} cases ({listed(cases)})"

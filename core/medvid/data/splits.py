@@ -1,56 +1,81 @@
-"""Which cases are trained on and which are held out. Imports nothing heavy."""
+"""Which cases are trained on and which are held out: one policy for all data sets."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from unicodedata import normalize
 
-from medvid.data.listing import listed
+from pydantic import Field, field_validator
+
+from medvid.config.options import Options
 from medvid.errors import DataError
 from medvid.seeding import derive_seed
+from medvid.sentences import listed
 
 if TYPE_CHECKING:
     from medvid.data.dataset import Dataset
 
-_SHOWN = 10
+log = logging.getLogger(__name__)
+
+Splits = Mapping[str, tuple[str, ...]]
+"""Ids of the cases of each split: train, validation, test."""
+
+
+class SplitOptions(Options):
+    """Training cases and held-out cases."""
+
+    train: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Ids of the training cases: file names without their ending."""
+    validation: tuple[str, ...] | None = None
+    """Ids of the cases by which weights are chosen; default: as the folder says; an empty list: none."""
+    test: tuple[str, ...] | None = None
+    """Ids of the test cases; default: as the folder says; an empty list: none."""
+
+    @field_validator("*")
+    @classmethod
+    def _composed(cls, ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Accents in the form used in ids, whatever the form in the task file."""
+        return None if ids is None else tuple(normalize("NFC", case) for case in ids)
 
 
 def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...]]:
-    """The cases that a run trains on and those that it evaluates, by split.
+    """The cases that a run trains on and the cases that it evaluates, by split.
 
     Args:
         dataset: the data set.
         evaluated: the split of the task's evaluation block.
 
     Raises:
-        DataError: there is no such split, or nothing in it, or what is to be evaluated has no labels.
+        DataError: a split does not exist or is empty, or cases to evaluate have no labels.
     """
     cases: dict[str, tuple[str, ...]] = {}
     for split in dict.fromkeys(("train", evaluated)):
         try:
             cases[split] = dataset.cases(split)
         except DataError as error:
-            error.hint = error.hint or "name one that there is: --set evaluation.split=test"
+            error.hint = error.hint or "name an existing one: --set evaluation.split=test"
             raise
         if not cases[split]:
             raise DataError(
                 f"the split {split!r} of the data set in {dataset.options.root} has no cases",
-                hint="look at its lists or folders, and at dataset.validation_fraction where a share is held out",
+                hint="check its lists or folders, and dataset.validation_fraction if a share is held out",
             )
     labelled = set(dataset.labelled())
     if bare := [case for case in cases[evaluated] if case not in labelled]:
         raise DataError(
-            f"{len(bare)} of {len(cases[evaluated])} cases of the split {evaluated!r} cannot be scored, as the data "
-            f"set has no labels for them: {', '.join(bare[:_SHOWN])}",
+            f"{len(bare)} of {len(cases[evaluated])} cases of the split {evaluated!r} cannot be scored, because the "
+            f"data set has no labels for them: {listed(bare)}",
             hint="add their labels, or evaluate another split: --set evaluation.split=validation",
         )
     return cases
 
 
 def check_truth(dataset: "Dataset", cases: Sequence[str]) -> None:
-    """Make sure that prepared cases can be scored, as far as their data set has not said so: read their labels.
+    """Make sure that prepared cases can be scored: read their labels, unless their data set said which have one.
 
     Args:
-        dataset: the data set; where it does not tell which cases have labels, all are looked at, else the first.
+        dataset: the data set; if it does not say which cases have labels, all are read, else the first.
         cases: ids.
 
     Raises:
@@ -62,20 +87,79 @@ def check_truth(dataset: "Dataset", cases: Sequence[str]) -> None:
         if base.__name__ != "Dataset"
     )
     for name in cases[:1] if tells else cases:
-        case: Any = dataset.case(name)
-        if dataset.target_info.task == "segmentation":
+        case: Any = dataset.open_case(name)
+        if dataset.target_info.where == "voxel":
             case.native_truth()
-        elif case.label is None:
-            raise DataError(f"case {name} has no label", hint="evaluation needs one for each case")
+        elif case.target is None and not dataset.target_info.has_unknown:
+            raise DataError(f"case {name} has no label", hint="evaluation needs a label for each case")
+
+
+def choose_splits(asked: SplitOptions | None, declared: Splits, complete: Callable[[], Splits]) -> Splits:
+    """The cases of each split: from the task, else the folder, else the data set's own division.
+
+    This is decided split by split, in all data sets, so a folder's test cases stay if a task divides only the others.
+
+    Args:
+        asked: the task's `split`.
+        declared: the splits of lists or folders.
+        complete: splits that the data set adds, or replaces, if the task names no cases.
+    """
+    if asked is None:
+        return {**declared, **complete()}
+    named = {name: ids for name, ids in asked if ids is not None}
+    for note in name_replaced(declared, named):
+        log.warning(note)
+    return {name: ids for name, ids in {**declared, **named}.items() if ids}
+
+
+def check_splits(splits: Splits, asked: SplitOptions | None, cases: Sequence[str], labelled: Collection[str]) -> None:
+    """Refuse unusable splits, and log which cases are in none.
+
+    Args:
+        splits: see `choose_splits`.
+        asked: the task's `split`, which can hold out exactly the training cases, to see if they can be fitted.
+        cases: all cases.
+        labelled: the cases with labels.
+
+    Raises:
+        DataError: a split names cases that do not exist or have no labels, names one twice, or training cases are held
+            out.
+    """
+    check_known(splits, cases)
+    check_repeated(splits)
+    for name in ("train", "validation"):
+        if bare := [case for case in splits.get(name, ()) if case not in labelled]:
+            raise DataError(f"split {name} has {len(bare)} cases without labels: {listed(bare)}")
+    held_out = {case for name, ids in splits.items() if name != "train" for case in ids}
+    if shared := [case for case in splits.get("train", ()) if case in held_out]:
+        if asked is None or len(shared) < len(splits["train"]):
+            raise DataError(
+                f"{len(shared)} cases are both trained on and held out: {listed(shared)}",
+                hint="name the cases of each split; dataset.split.test: [] drops the folder's test cases",
+            )
+        log.warning("the task holds out training cases: figures show fit, not generalisation")
+    for note in name_unused(splits, cases):
+        log.warning(note)
+
+
+def cases_of_split(splits: Splits, split: str, root: Path) -> tuple[str, ...]:
+    """The cases of a split of the data set in `root`.
+
+    Raises:
+        DataError: the split does not exist.
+    """
+    if split not in splits:
+        raise DataError(f"the data set in {root} has no split {split!r}; it has {', '.join(splits)}")
+    return splits[split]
 
 
 def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tuple[str, ...]]:
-    """Split cases into train and validation by a hash of their names: a new case moves no other one.
+    """Split cases into train and validation by a hash of their names, so that a new case moves no other one.
 
     Args:
         cases: the ids.
         fraction: share of the cases to validate on, at least one; 0: train on all.
-        seed: any other one gives another split.
+        seed: another seed gives another split.
 
     Raises:
         DataError: there is only one case.
@@ -84,8 +168,8 @@ def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tupl
         return {"train": tuple(cases)}
     if len(cases) < 2:
         raise DataError(
-            f"there are {len(cases)} cases, at least 2 are needed to hold one out",
-            hint="to see how well a single case can be fitted, ask for it: "
+            f"at least 2 cases are required to hold one out, found {len(cases)}",
+            hint="to see how well a single case can be fitted, say so: "
             f"dataset.split: {{train: [{', '.join(cases)}], validation: [{', '.join(cases)}]}}",
         )
     ranked = sorted(cases, key=lambda case: derive_seed(seed, "split", case))
@@ -97,7 +181,7 @@ def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tupl
 
 
 def check_known(splits: Mapping[str, Sequence[str]], cases: Sequence[str]) -> None:
-    """Refuse splits that name cases which are not there.
+    """Refuse splits that name cases which do not exist.
 
     Raises:
         DataError: naming them.
@@ -105,8 +189,8 @@ def check_known(splits: Mapping[str, Sequence[str]], cases: Sequence[str]) -> No
     for name, ids in splits.items():
         if unknown := sorted(set(ids) - set(cases)):
             raise DataError(
-                f"split {name} names {len(unknown)} cases that are not there: {', '.join(unknown[:_SHOWN])}",
-                hint=f"cases are called e.g. {', '.join(list(cases)[:3])}",
+                f"split {name} names {len(unknown)} cases that do not exist: {listed(unknown)}",
+                hint=f"existing cases are e.g. {', '.join(list(cases)[:3])}",
             )
 
 
@@ -123,41 +207,17 @@ def check_repeated(splits: Mapping[str, Sequence[str]]) -> None:
 
 
 def name_unused(splits: Mapping[str, Sequence[str]], cases: Sequence[str]) -> tuple[str, ...]:
-    """What to say about cases that are in no split."""
+    """A note on cases that are in no split."""
     used = {case for ids in splits.values() for case in ids}
     unused = [case for case in cases if case not in used]
-    return (f"in no split, and so not used: {listed(unused)}",) if unused else ()
+    return (f"cases in no split are not used: {listed(unused)}",) if unused else ()
 
 
 def name_replaced(declared: Mapping[str, Sequence[str]], asked: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What to say about splits that the task asks for where the folder declares others."""
+    """A note on splits of the folder that the task's own replace."""
     known = {name: ids for name, ids in declared.items() if name != "train" or "validation" in declared}
     replaced = [name for name, ids in asked.items() if name in known and set(known[name]) != set(ids)]
-    return (f"the task replaces splits that the data set declares: {listed(replaced)}",) if replaced else ()
-
-
-def by_number(cases: Sequence[str]) -> dict[int, str]:
-    """Cases by the number at the end of their names; those without one are left out.
-
-    Raises:
-        DataError: two have the same number.
-    """
-    numbers: dict[int, str] = {}
-    for case in cases:
-        if match := re.search(r"\d+$", case):
-            other = numbers.setdefault(int(match[0]), case)
-            if other != case:
-                raise DataError(
-                    f"{other} and {case} have the same number, so the published split names both",
-                    hint="name your own: dataset.split: {train: [...], validation: [...]}",
-                )
-    return numbers
-
-
-def held_out_in_training(splits: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Cases that are both trained on and held out."""
-    held_out = {case for name, ids in splits.items() if name != "train" for case in ids}
-    return tuple(case for case in splits.get("train", ()) if case in held_out)
+    return (f"the task replaces splits declared by the data set: {listed(replaced)}",) if replaced else ()
 
 
 def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]) -> tuple[str, ...]:
@@ -165,10 +225,10 @@ def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]
 
     Args:
         splits: the ids.
-        content: a hash of the image by case; cases without one are not looked at.
+        content: a hash of the image by case; cases without one are ignored.
 
     Returns:
-        What to say about copies that are on the same side, and so count twice.
+        A note on copies within a split, which count several times.
 
     Raises:
         DataError: naming the pairs.
@@ -178,11 +238,11 @@ def check_copies(splits: Mapping[str, Sequence[str]], content: Mapping[str, str]
     copies = [f"{case} = {trained[value]}" for case, value in content.items() if case not in train and value in trained]
     if copies:
         raise DataError(
-            f"{len(copies)} held-out cases are copies of training cases: {', '.join(copies[:_SHOWN])}",
+            f"{len(copies)} held-out cases are copies of training cases: {listed(copies)}",
             hint="take them out of one of the splits",
         )
     groups: dict[str, list[str]] = {}
     for case, value in content.items():
         groups.setdefault(value, []).append(case)
     same = [" = ".join(cases) for cases in groups.values() if len(cases) > 1]
-    return (f"copies of one image, which count as often as there are: {listed(same)}",) if same else ()
+    return (f"copies of one image, each of which counts: {listed(same)}",) if same else ()

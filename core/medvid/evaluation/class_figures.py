@@ -17,7 +17,7 @@ def draw_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[st
 
     Args:
         truth: label ids (N,).
-        predicted: likewise.
+        predicted: the predicted one.
         labels: names of the labels.
         path: the .png to write.
     """

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure  # not pyplot, which keeps global state
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from medvid.data.palette import label_colour
-from medvid.evaluation.views import Plane, View
+from medvid.data.images.palette import label_colour
+from medvid.evaluation.pictures import Picture, Plane
+from medvid.plugin.info import UNKNOWN
 
 FILL = 0.3
 """Opacity of a label's area; its outline is opaque."""
@@ -26,32 +27,35 @@ COLUMN = 3.2
 ERRORS = {"missed": "#0072b2", "false": "#d55e00", "another label": "#f0e442"}
 """Where the truth alone has a label, where the prediction alone has one, and where they have different ones."""
 
+UNANNOTATED = "#808080"
+"""Where nobody annotated."""
+
 _OUTLINE = [withStroke(linewidth=2, foreground="black")]  # so that letters can be read on white bone
 
 
-def draw(view: View, labels: Sequence[str], path: Path, reason: str = "") -> Path:
+def draw(picture: Picture, labels: Sequence[str], path: Path, reason: str = "") -> Path:
     """Draw truth, prediction and errors, and slices across it; without truth the image and the prediction.
 
     Args:
-        view: the slices.
+        picture: the slices.
         labels: name of each label id.
         path: the .png to write.
         reason: why this case is shown, for the title.
     """
-    rows = ("image", "prediction") if view.planes[0].truth is None else ("truth", "prediction", "errors")
-    figure, panels = _arrange(view.planes, len(rows))
+    rows = ("image", "prediction") if picture.planes[0].truth is None else ("truth", "prediction", "errors")
+    figure, panels = _arrange(picture.planes, len(rows))
     for line, row in zip(panels, rows, strict=True):
         line[0].set_ylabel(row)
-        for panel, plane in zip(line, view.planes, strict=True):
-            _draw_slice(panel, plane, view.window)
+        for panel, plane in zip(line, picture.planes, strict=True):
+            _draw_slice(panel, plane, picture.window)
             if row == "errors":
                 _draw_errors(panel, plane)
             elif row != "image":
                 _draw_labels(panel, plane.prediction if row == "prediction" else plane.truth)
-    for panel, plane in zip(panels[0], view.planes, strict=True):
+    for panel, plane in zip(panels[0], picture.planes, strict=True):
         if plane.index is not None:
             panel.set_title(f"{plane.name or 'slice'} {plane.index}", fontsize="medium")
-    _annotate(figure, view, labels, reason)
+    _annotate(figure, picture, labels, reason)
     figure.savefig(path, bbox_inches="tight")
     return path
 
@@ -102,6 +106,7 @@ def _draw_labels(panel: Axes, label_map: np.ndarray | None) -> None:
     height, width = label_map.shape
     limits = panel.get_xlim(), panel.get_ylim()
     fill = np.zeros((height, width, 4))
+    fill[label_map == UNKNOWN] = (*to_rgb(UNANNOTATED), ERROR_FILL)
     for label in _present(label_map):
         mask = label_map == label
         fill[mask] = (*_colour(label), FILL)
@@ -119,37 +124,39 @@ def _draw_errors(panel: Axes, plane: Plane) -> None:
     panel.imshow(fill, aspect=panel.get_aspect(), interpolation="nearest")
 
 
-def _annotate(figure: Figure, view: View, labels: Sequence[str], reason: str) -> None:
-    score = "" if math.isnan(view.mean_dice) else f": mean Dice {view.mean_dice:.3f}"
-    figure.suptitle(f"{view.case}{score}{f' ({reason})' if reason else ''}")
-    _add_legends(figure, view, labels)
-    scale = "" if view.colour else f"gray scale {gray_scale(view.window)}"
-    convention = "radiological convention (patient's right on the left); " if view.planes[0].marks else ""
+def _annotate(figure: Figure, picture: Picture, labels: Sequence[str], reason: str) -> None:
+    score = "" if math.isnan(picture.mean_dice) else f": mean Dice {picture.mean_dice:.3f}"
+    figure.suptitle(f"{picture.case}{score}{f' ({reason})' if reason else ''}")
+    _add_legends(figure, picture, labels)
+    scale = "" if picture.colour else f"gray scale {gray_scale(picture.window)}"
+    convention = "radiological convention (patient's right on the left); " if picture.planes[0].marks else ""
     figure.supxlabel(convention + scale, fontsize="small")
 
 
-def _add_legends(figure: Figure, view: View, labels: Sequence[str]) -> None:
-    maps = [array for plane in view.planes for array in (plane.prediction, plane.truth) if array is not None]
+def _add_legends(figure: Figure, picture: Picture, labels: Sequence[str]) -> None:
+    maps = [array for plane in picture.planes for array in (plane.prediction, plane.truth) if array is not None]
     present = sorted(set().union(*map(_present, maps)))
-    handles = [Patch(color=_colour(label), label=_legend(view, labels, label)) for label in present]
+    handles = [Patch(color=_colour(label), label=_legend(picture, labels, label)) for label in present]
+    if any((array == UNKNOWN).any() for array in maps):
+        handles.append(Patch(color=UNANNOTATED, label="not annotated"))
     if handles:
-        title = "Dice of the case" if view.dice else None
+        title = "Dice of the case" if picture.dice else None
         figure.legend(handles=handles, loc="outside right upper", frameon=False, title=title)
-    if view.planes[0].truth is not None:
-        found = [any(mask.any() for mask in masks) for masks in zip(*map(find_errors, view.planes), strict=True)]
+    if picture.planes[0].truth is not None:
+        found = [any(mask.any() for mask in masks) for masks in zip(*map(find_errors, picture.planes), strict=True)]
         kinds = zip(ERRORS.items(), found, strict=True)
         marked = [Patch(color=colour, label=name) for (name, colour), occurs in kinds if occurs]
         title = "errors" if marked else "no errors"
         figure.legend(handles=marked, loc="outside right lower", frameon=False, title=title)
 
 
-def _legend(view: View, labels: Sequence[str], label: int) -> str:
-    scored = bool(view.dice) and not math.isnan(view.dice[label])
-    return f"{labels[label]}  {view.dice[label]:.2f}" if scored else labels[label]
+def _legend(picture: Picture, labels: Sequence[str], label: int) -> str:
+    scored = bool(picture.dice) and not math.isnan(picture.dice[label])
+    return f"{labels[label]}  {picture.dice[label]:.2f}" if scored else labels[label]
 
 
 def _present(label_map: np.ndarray) -> set[int]:
-    return set(np.unique(label_map).tolist()) - {0}
+    return {label for label in np.unique(label_map).tolist() if label > 0}
 
 
 def _colour(label: int) -> tuple[float, float, float]:

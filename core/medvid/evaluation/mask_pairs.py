@@ -1,13 +1,14 @@
-"""Which mask is compared with which: by name, every file accounted for. Imports nothing heavy."""
+"""Which mask is compared with which: by name, every file accounted for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medvid.data.image_index import SUFFIXES, mask_pattern
-from medvid.data.listing import by_name, check_usable, find_files, listed, name_left_out
-from medvid.data.volume_files import is_volume, stem
+from medvid.data.images.index import SUFFIXES, mask_pattern
+from medvid.data.listing import by_name, check_usable, find_files, name_left_out
+from medvid.data.volumes.formats.choice import Formats
 from medvid.errors import ConfigError, DataError
+from medvid.sentences import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +19,19 @@ class MaskPair:
         case: its name, that of the truth's file.
         prediction: the file that is scored.
         truth: the file that it is compared with.
+        is_volume: whether they are volumes; else images.
         further: images that hold further parts of the truth.
     """
 
     case: str
     prediction: Path
     truth: Path
+    is_volume: bool = False
     further: tuple[Path, ...] = ()
-
-    @property
-    def is_volume(self) -> bool:
-        """Whether they are NIfTI files; else images."""
-        return is_volume(self.truth)
 
 
 def pair_masks(
-    predictions: Path, truth: Path, *, suffix: str = "", common: bool = False
+    predictions: Path, truth: Path, formats: Formats, *, suffix: str = "", common: bool = False
 ) -> tuple[list[MaskPair], list[str]]:
     """Match two folders of masks, or two files.
 
@@ -43,6 +41,7 @@ def pair_masks(
     Args:
         predictions: folder or file.
         truth: folder or file.
+        formats: those of volumes.
         suffix: what the names of the truth's files have at their end beyond those of the cases, e.g. ``_anno``;
             images with a number behind it are further parts of the truth, as in BUSI's ``_mask_1``.
         common: score what both have, and say what one of them lacks; else that is refused.
@@ -62,13 +61,14 @@ def pair_masks(
     if predictions.is_dir() != truth.is_dir():
         raise ConfigError("give two folders or two files", hint="platform score PREDICTIONS TRUTH")
     if truth.is_file():
-        pair = MaskPair(_name(truth), predictions, truth)
-        _check_kind(pair)
+        pair = MaskPair(_name(truth, formats), predictions, truth, _is_volume(truth, formats))
+        _check_kind(pair, formats)
         return [pair], []
-    theirs, further, left_out = _masks(truth, suffix)
-    ours, _, also_left_out = _masks(predictions, "", volumes=is_volume(next(iter(theirs.values()))))
+    theirs, further, left_out = _masks(truth, suffix, formats)
+    volumes = _is_volume(next(iter(theirs.values())), formats)
+    ours, _, also_left_out = _masks(predictions, "", formats, volumes=volumes)
     pairs, notes = _match(ours, theirs, predictions, truth, common, [*also_left_out, *left_out])
-    pairs = [replace(pair, further=further.get(pair.case, ())) for pair in pairs]
+    pairs = [replace(pair, is_volume=volumes, further=further.get(pair.case, ())) for pair in pairs]
     united = [pair.case for pair in pairs if pair.further]
     return pairs, [*notes, *([f"the true masks of a case are united: {listed(united)}"] if united else [])]
 
@@ -113,20 +113,22 @@ def _names_of_truth(name: str) -> tuple[str, ...]:
 
 
 def _masks(
-    folder: Path, suffix: str, volumes: bool | None = None
+    folder: Path, suffix: str, formats: Formats, volumes: bool | None = None
 ) -> tuple[dict[str, Path], dict[str, tuple[Path, ...]], tuple[str, ...]]:
     """The masks of a folder by name, further parts of them, and what to say of its other files."""
     files = find_files(folder)
     here = [path for path in files if path.parent == folder]
     if volumes is None:
-        volumes = any(map(is_volume, here))
-    masks = [path for path in here if (is_volume(path) if volumes else path.suffix.lower() in SUFFIXES)]
-    named = [path for path in masks if _name(path).endswith(suffix)]
+        volumes = any(_is_volume(path, formats) for path in here)
+    masks = [path for path in here if (_is_volume(path, formats) if volumes else path.suffix.lower() in SUFFIXES)]
+    named = [path for path in masks if _name(path, formats).endswith(suffix)]
     if not named:
-        kind = "NIfTI files" if volumes else f"images ({', '.join(SUFFIXES)})"
+        kind = f"volumes ({formats.names})" if volumes else f"images ({', '.join(SUFFIXES)})"
         raise DataError(f"{folder} holds no {kind}" + (f" whose names end in {suffix}" if suffix else ""))
     check_usable(folder, named)
-    found = by_name(((_name(path).removesuffix(suffix), path) for path in named), "masks", "take all but one out")
+    found = by_name(
+        ((_name(path, formats).removesuffix(suffix), path) for path in named), "masks", "take all but one out"
+    )
     further: dict[str, tuple[Path, ...]] = {}
     for path in masks if suffix and not volumes else ():
         part = mask_pattern(suffix).fullmatch(path.stem)
@@ -149,11 +151,16 @@ def _reason(folder: Path, masks: Iterable[Path]) -> Callable[[Path], str]:
     return reason
 
 
-def _name(path: Path) -> str:
-    return stem(path) if is_volume(path) else path.stem
+def _name(path: Path, formats: Formats) -> str:
+    return formats.stem(path) if _is_volume(path, formats) else path.stem
 
 
-def _check_kind(pair: MaskPair) -> None:
+def _is_volume(path: Path, formats: Formats) -> bool:
+    """Whether it is named like a volume, and not like an image."""
+    return formats.is_volume(path) and path.suffix.lower() not in SUFFIXES
+
+
+def _check_kind(pair: MaskPair, formats: Formats) -> None:
     for path in (pair.prediction, pair.truth):
-        if is_volume(path) != pair.is_volume or not (is_volume(path) or path.suffix.lower() in SUFFIXES):
-            raise DataError(f"{path} is not a mask of the kind that is compared: both NIfTI, or both images")
+        if not (_is_volume(path, formats) if pair.is_volume else path.suffix.lower() in SUFFIXES):
+            raise DataError(f"{path} is not a mask of the kind that is compared: both volumes, or both images")

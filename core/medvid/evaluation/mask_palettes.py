@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medvid.data.image_case import Findings
-from medvid.data.image_findings import check_palettes
-from medvid.data.mask_files import Colour, Mask
-from medvid.data.palette import png_palette
+from medvid.data.images.case import Findings
+from medvid.data.images.findings import check_palettes
+from medvid.data.images.masks import Colour, Mask
+from medvid.data.images.palette import png_palette
 from medvid.errors import DataError
 from medvid.evaluation.mask_pairs import MaskPair
 

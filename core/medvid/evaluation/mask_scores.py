@@ -1,28 +1,31 @@
 """Masks scored against masks, whoever made them: the figures of the closing evaluation without a model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from medvid.config.images import ImageDatasetOptions
-from medvid.data import nifti
 from medvid.data.dataset import SegmentationCase
-from medvid.data.description import BACKGROUND, same_label
 from medvid.data.grid import Grid
-from medvid.data.mask_files import Mask, read_mask
+from medvid.data.images.masks import Mask, read_mask
+from medvid.data.images.options import ImageDatasetOptions
 from medvid.data.problems import raise_together
+from medvid.data.volumes import reading
+from medvid.data.volumes.formats.choice import Formats, shipped_formats
+from medvid.data.volumes.labels import BACKGROUND, LabelScheme, same_label
+from medvid.data.volumes.truth import truth_of
 from medvid.errors import ConfigError, DataError
-from medvid.evaluation.aggregate import METRICS, headline, mean, per_label, state_notes, undefined_notes
-from medvid.evaluation.label_table import HEADINGS, label_table
+from medvid.evaluation.evaluator import Summary
 from medvid.evaluation.mask_pairs import MaskPair
 from medvid.evaluation.mask_palettes import MaskPalettes
-from medvid.evaluation.protocols import PROTOCOLS, Protocol
-from medvid.models.head import Summary
+from medvid.evaluation.metrics.aggregate import headline, mean, per_label, state_notes, undefined_notes, unknown_notes
+from medvid.evaluation.metrics.figure import Figure, definitions, occurring
+from medvid.evaluation.metrics.label_table import label_table
+from medvid.evaluation.protocols import LabelMapProtocol
 from medvid.plugin.events import Table
-from medvid.plugin.specs import Layout
+from medvid.plugin.specs import Axes
 
 _HINT = (
     "say how masks are read: --mask-values binary (white is foreground), nonzero (all that is not black is), or "
@@ -38,7 +41,7 @@ class MaskCase:
     """A case of which only the true mask is known; what a protocol asks of `medvid.data.dataset.SegmentationCase`."""
 
     id: str
-    layout: Layout
+    axes: Axes
     grid: Grid
     truth: np.ndarray
 
@@ -52,32 +55,34 @@ class MaskScores:
     """How masks are read and scored.
 
     Args:
-        labels: names by id, the background first.
-        protocol: one of `PROTOCOLS` that scores on the grid of files.
-        tolerance: of the surface Dice, in mm, or pixels.
-        mask_values: how masks that are images are read, see `medvid.config.images`; default: binary for two labels,
+        scheme: what the ids in masks stand for; in images classes alone.
+        protocol: the figures, on the grid of files.
+        name: of the protocol.
+        mask_values: how masks that are images are read, see `ImageDatasetOptions`; default: binary for two labels,
             else indexed.
+        formats: what volumes are read by; default: those that medvid ships.
 
     Raises:
         ConfigError: the protocol scores on a model's grid.
     """
 
-    labels: tuple[str, ...]
-    protocol: str = "medvid"
-    tolerance: float = 2.0
+    scheme: LabelScheme
+    protocol: LabelMapProtocol
+    name: str = "medvid"
     mask_values: str | None = None
+    formats: Formats = field(default_factory=shipped_formats)
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS or self._protocol.grid != "native":
-            known = ", ".join(name for name, protocol in PROTOCOLS.items() if protocol.grid == "native")
+        if self.protocol.grid != "native":
             raise ConfigError(
-                f"masks cannot be scored by the protocol {self.protocol!r}: it is not one on the grid of files",
-                hint=f"give one of: {known}; others score on the grid of a model, by platform evaluate",
+                f"masks cannot be scored by the protocol {self.name!r}: it is not one on the grid of files",
+                hint="give another one, such as medvid; this one scores on the grid of a model, by platform evaluate",
             )
 
     @property
-    def _protocol(self) -> Protocol:
-        return PROTOCOLS[self.protocol]
+    def labels(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.scheme.names
 
     def rows(self, pairs: Sequence[MaskPair], progress: Callable[[int, int], None]) -> list[dict[str, Any]]:
         """Score all pairs: a row per case and label, as in an evaluation.
@@ -96,38 +101,42 @@ class MaskScores:
                 errors.append(error)
             else:
                 if not errors:
-                    rows += self._protocol.rows(
-                        cast(SegmentationCase, case), prediction, self.labels, tolerance=self.tolerance
-                    )
+                    rows += self.protocol.rows(cast(SegmentationCase, case), prediction, self.labels, final=True)
             progress(done, len(pairs))
         raise_together([*errors, *palettes.errors()], f"of {len(pairs)} cases cannot be scored")
         return rows
 
     def summarise(self, rows: Sequence[dict[str, Any]]) -> Summary:
         """Figures, table and what has to be said of them, as of an evaluation."""
-        summaries = per_label(rows)
+        shown = occurring(self.protocol.figures, rows[0])
+        summaries = per_label(rows, [figure.column for figure in shown])
         figures = headline(summaries)
-        first = self.labels[0]
+        first = BACKGROUND if self.scheme.regions else self.labels[0]
         left_out = BACKGROUND if same_label(first) == BACKGROUND else f"{first!r} (id 0) taken for the background and"
-        protocol = f" (figures of protocol {self.protocol})" if self.protocol != "medvid" else ""
+        protocol = f" (figures of protocol {self.name})" if self.name != "medvid" else ""
         notes = [
             f"masks are compared on the grid of their files{protocol}; means are over cases, then over labels, "
             f"{left_out} left out",
-            *(self._protocol.definitions[1:] if any(name.startswith("hd95") for name in figures) else ()),
-            *([f"the tolerance of the surface Dice is {self.tolerance:g}"] if "surface_dice" in figures else []),
-            *state_notes(summaries, self._protocol.empty),
+            *definitions(shown),
+            *state_notes(summaries, self.protocol.empty),
             *undefined_notes(figures),
+            *unknown_notes(rows),
         ]
-        return Summary(metrics=figures, table=label_table(summaries), notes=tuple(notes))
+        return Summary(metrics=figures, table=label_table(summaries, shown), notes=tuple(notes))
 
     def _volumes(self, pair: MaskPair) -> tuple[MaskCase, np.ndarray]:
-        truth = nifti.read_labels(pair.truth, pair.case, len(self.labels))
-        read = nifti.read_labels(pair.prediction, pair.case, len(self.labels))
+        scheme, names = self.scheme, self.scheme.names_of_ids
+        truth = reading.read_labels(self.formats, pair.truth, pair.case, scheme.ids, names)
+        read = reading.read_labels(
+            self.formats, pair.prediction, pair.case, scheme.known, names[: scheme.known], truth.geometry
+        )
         try:
-            prediction = nifti.align(truth, read, pair.case, "prediction")
+            prediction = reading.align(truth, read, pair.case, "prediction")
         except DataError as error:
             raise DataError(f"{str(error).replace('image', 'truth')} ({pair.prediction})", hint=error.hint) from None
-        return MaskCase(pair.case, "volume", _grid(truth.data.shape, truth.spacing), truth.data), prediction.data
+        grid, answered = _grid(truth.data.shape, truth.geometry.spacing), replace(scheme, ignore=None)
+        case = MaskCase(pair.case, "volume", grid, truth_of(truth.data, scheme))
+        return case, truth_of(prediction.data, answered)
 
     def _images(self, pair: MaskPair, palettes: MaskPalettes) -> tuple[MaskCase, np.ndarray]:
         values = self.mask_values or ("binary" if len(self.labels) == 2 else "indexed")
@@ -161,20 +170,20 @@ def same_files(pairs: Sequence[MaskPair]) -> str:
     return f"{len(same)} of {len(pairs)} predictions are byte for byte the files of the truth" if same else ""
 
 
-def case_table(rows: Sequence[dict[str, Any]]) -> Table:
+def case_table(rows: Sequence[dict[str, Any]], protocol: LabelMapProtocol) -> Table:
     """The mean over labels of each figure, case by case, the lowest Dice first; at most `SHOWN_CASES`."""
     by_case: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_case.setdefault(row["case"], []).append(row)
-    metrics = [metric for metric in METRICS if metric in rows[0]]
-    figures = {case: [mean(row[metric] for row in own) for metric in metrics] for case, own in by_case.items()}
+    shown = occurring(protocol.figures, rows[0])
+    figures = {case: [mean(row[figure.column] for row in own) for figure in shown] for case, own in by_case.items()}
     ranked = sorted(figures, key=lambda case: (figures[case][0], case))[:SHOWN_CASES]
-    texts = [tuple("-" if np.isnan(value) else f"{value:.3f}" for value in figures[case]) for case in ranked]
+    texts = [tuple(map(Figure.text, shown, figures[case])) for case in ranked]
     more = f"{len(figures)} cases" + (", the lowest are shown" if len(figures) > SHOWN_CASES else "")
     return (
-        ("case", *(HEADINGS[metric] for metric in metrics)),
+        ("case", *(figure.heading for figure in shown)),
         *((case, *text) for case, text in zip(ranked, texts, strict=True)),
-        (more, *[""] * len(metrics)),
+        (more, *[""] * len(shown)),
     )
 
 

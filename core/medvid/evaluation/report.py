@@ -1,4 +1,4 @@
-"""Evaluation results for people: a CSV file of all cases, and tables. Imports nothing heavy."""
+"""Evaluation results for people: a CSV file of all cases, and tables."""
 
 import csv
 import math

@@ -1,7 +1,8 @@
-"""From streamed scores on the prepared grid to a label map, on that grid or on the grid of the file."""
+"""From streamed scores on the prepared grid to a class, or labels, per voxel, on that grid or on that of the file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,10 @@ from torch import Tensor
 from medvid.data.grid import Grid
 
 Decision = Callable[[Tensor], Tensor]
-"""Maps scores (labels, ...) to label ids (...)."""
+"""Maps scores (labels, ...) to label ids (...), uint8; or, of labels that may overlap, to 0 and 1 (labels, ...)."""
 
+AT_ONCE = 1 << 28
+"""Bytes of scores of the native planes that a GPU labels at once."""
 EDGE = 1e-3
 """Slack, in voxels, for centres that lie on the outer face of the prepared volume but for the affine's rounding."""
 
@@ -22,19 +25,19 @@ def best_label(scores: Tensor) -> Tensor:
 
     On the CPU, max is several times faster than argmax.
     """
-    return scores.max(dim=0).indices.to(_label_type(len(scores)))
+    return scores.max(dim=0).indices.to(torch.uint8)
 
 
-def thresholded(scores: Tensor) -> Tensor:
-    """Label 1 where its logit is at least 0.5, whatever that of the background is, as MedT's code decides."""
-    return (scores[1] >= 0.5).to(torch.uint8)
+def likely_labels(scores: Tensor) -> Tensor:
+    """Each label whose score (labels, ...) is above 0, so its probability above a half."""
+    return (scores > 0).to(torch.uint8)
 
 
 class PreparedLabels:
-    """The label of each voxel of the prepared grid. Keeps labels only: one byte per voxel.
+    """The label of each voxel of the prepared grid. Keeps labels only: a byte per voxel, and label that may overlap.
 
     Args:
-        decide: maps scores (labels, ...) to label ids (...).
+        decide: see `Decision`.
     """
 
     def __init__(self, decide: Decision = best_label) -> None:
@@ -45,15 +48,20 @@ class PreparedLabels:
         """Take the next slab of scores (labels, *plane, depth)."""
         self._slabs.append(self._decide(slab))
 
+    def to_host(self) -> None:
+        """Wait for all slabs, and have their labels on the host."""
+        self._slabs = [torch.cat(self._slabs, dim=-1).cpu()]
+
     def labels(self) -> np.ndarray:
-        """The label map of all slabs, on the host."""
-        return torch.cat(self._slabs, dim=-1).cpu().numpy()
+        """The label map of all slabs."""
+        self.to_host()
+        return self._slabs[0].numpy()
 
 
 class NearestLabels(PreparedLabels):
     """On the file's own grid, the label of the prepared voxel that is nearest; outside of the prepared volume, 0.
 
-    Where the grid is that of scipy's `zoom`, this is its order 0, with which TransUNet's test script resizes back.
+    Where the grid is that of scipy's `zoom`, this is its order 0.
     """
 
     def __init__(self, grid: Grid, decide: Decision = best_label) -> None:
@@ -61,7 +69,7 @@ class NearestLabels(PreparedLabels):
         self._grid = grid
 
     def labels(self) -> np.ndarray:
-        """The label map of shape ``grid.native_shape``, on the host."""
+        """The label map of shape ``grid.native_shape``."""
         bordered = np.pad(super().labels(), (0, 1))  # index -1 is background
         nearest = np.ix_(*(_nearest(self._grid, axis) for axis in range(bordered.ndim)))
         return np.ascontiguousarray(bordered[nearest].transpose(np.argsort(self._grid.axes)))
@@ -75,8 +83,10 @@ class NativeLabels:
     lies outside of the prepared (cropped) volume is background; within half a voxel of its outermost centres, the
     outermost score counts.
 
-    Besides the slab that is being added, it holds the native label map (one byte per voxel), one prepared plane of
-    scores and, for a moment, three native planes of scores; never a volume of them.
+    Besides the slab that is being added, it holds the native labels (one byte per voxel, and per label that may
+    overlap), one prepared plane of scores and, for a moment, three times the scores of the native planes that are
+    labelled at once: never a volume of them. On a CPU it is one plane, which caches hold best; elsewhere as many as
+    `AT_ONCE` bytes hold, at least one.
     """
 
     def __init__(self, grid: Grid, decide: Decision = best_label) -> None:
@@ -92,28 +102,74 @@ class NativeLabels:
         """Take the next slab of scores (labels, *plane, depth)."""
         if self._labels is None:
             self._in_plane = [taps.to(slab.device) for taps in self._in_plane]
-            self._labels = torch.zeros(self._shape, dtype=_label_type(len(slab)), device=slab.device)
-        for plane in slab.unbind(dim=-1):
-            self._label_between(plane if self._previous is None else self._previous, plane)
-            self._previous = plane
-            self._planes += 1
-        self._previous = slab[..., -1].clone()  # a view would keep the whole slab alive
+            self._across = self._across.to(slab.device)
+            self._labels = self._new(slab)
+        depth, at_once = slab.shape[-1], self._planes_at_once(slab)
+        previous = slab[..., :1] if self._previous is None else self._previous
+        for native in self._between(0, 1, at_once):
+            self._label(native, previous, slab[..., :1])
+        for native in self._between(1, depth, at_once):
+            self._label(native, *self._neighbours(native, slab))
+        self._previous = slab[..., -1:].clone()  # a view would keep the whole slab alive
+        self._planes += depth
+
+    def to_host(self) -> None:
+        """Wait for all slabs, and have their labels on the host."""
+        assert self._labels is not None, "no slab was added"
+        self._labels = self._labels.cpu()
 
     def labels(self) -> np.ndarray:
-        """The label map of shape ``grid.native_shape``, on the host."""
-        assert self._labels is not None, "no slab was added"
-        native = self._labels.permute(*np.argsort(self._axes).tolist())
-        return native.contiguous().cpu().numpy()
+        """The label map of shape ``grid.native_shape``; of labels that may overlap, with them on an axis before."""
+        self.to_host()
+        return self._in_order().contiguous().numpy()
 
-    def _label_between(self, lower: Tensor, upper: Tensor) -> None:
-        """Label the native planes after lower, up to and with upper: two neighbouring prepared planes of scores."""
+    def _in_order(self) -> Tensor:
+        """A view with the axes of the file."""
+        assert self._labels is not None, "no slab was added"
+        first = self._labels.ndim - len(self._axes)
+        order = (*range(first), *(first + np.argsort(self._axes)).tolist())
+        return self._labels.permute(order)
+
+    def _new(self, slab: Tensor) -> Tensor:
+        """The native labels before any is decided, and so those outside of the prepared volume: background."""
+        overlapping = self._decide(slab[..., :1]).shape[: -len(self._shape)]
+        return torch.zeros((*overlapping, *self._shape), dtype=torch.uint8, device=slab.device)
+
+    def _planes_at_once(self, slab: Tensor) -> int:
+        if slab.device.type == "cpu":
+            return 1
+        return max(1, AT_ONCE // (4 * len(slab) * math.prod(self._shape[:-1])))
+
+    def _between(self, first: int, stop: int, at_once: int) -> Iterator[slice]:
+        """The native planes that lie between prepared planes of this slab: behind first - 1, up to stop - 1.
+
+        Yields:
+            Positions among the taps, which go up or down along the file: so they are neighbours.
+        """
+        known = self._across.known
+        found = np.flatnonzero((known >= self._planes + first) & (known < self._planes + stop))
+        for start in range(0, len(found), at_once):
+            part = found[start : start + at_once]
+            yield slice(int(part[0]), int(part[-1]) + 1)
+
+    def _neighbours(self, native: slice, slab: Tensor) -> tuple[Tensor, Tensor]:
+        """The prepared planes of a slab before and at native planes."""
+        upper = self._across.known[native] - self._planes
+        if len(upper) == 1:  # a view
+            return slab[..., upper[0] - 1 : upper[0]], slab[..., upper[0] : upper[0] + 1]
+        indices = self._across.upper[native] - self._planes
+        return slab.index_select(-1, indices - 1), slab.index_select(-1, indices)
+
+    def _label(self, native: slice, lower: Tensor, upper: Tensor) -> None:
+        """Label native planes, from the scores of the prepared planes before and at them (labels, *plane, planes)."""
         assert self._labels is not None
-        region = tuple(slice(taps.start, taps.start + len(taps.upper)) for taps in self._in_plane)
-        for index in torch.nonzero(self._across.upper == self._planes).flatten().tolist():
-            scores = torch.lerp(lower, upper, float(self._across.fraction[index]))
-            for axis, taps in enumerate(self._in_plane, start=1):
-                scores = taps.interpolate(scores, axis)
-            self._labels[(*region, self._across.start + index)] = self._decide(scores)
+        region = tuple(slice(taps.start, taps.start + len(taps.known)) for taps in self._in_plane)
+        scores = torch.lerp(lower, upper, self._across.fraction[native])
+        for axis, taps in enumerate(self._in_plane, start=1):
+            scores = taps.interpolate(scores, axis)
+        start = self._across.start
+        planes = slice(start + native.start, start + native.stop)
+        self._labels[(Ellipsis, *region, planes)] = self._decide(scores)  # type: ignore[index] # torch's stub
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +180,13 @@ class _Taps:
         start: first native index inside of the prepared volume.
         upper: per native index, the prepared index at or just after it.
         fraction: weight of ``upper``, in (0, 1]; the rest goes to the index before.
+        known: ``upper``, for the host.
     """
 
     start: int
     upper: Tensor
     fraction: Tensor
+    known: np.ndarray
 
     @classmethod
     def along(cls, grid: Grid, axis: int) -> Self:
@@ -137,14 +195,17 @@ class _Taps:
         inside = np.flatnonzero(is_inside)
         coordinates = coordinates[inside].clip(0, grid.prepared_shape[axis] - 1)
         upper = np.ceil(coordinates)
+        known = upper.astype(np.int64)
         return cls(
             start=int(inside[0]) if len(inside) else 0,
-            upper=torch.from_numpy(upper.astype(np.int64)),
+            upper=torch.from_numpy(known),
             fraction=torch.from_numpy((1 - (upper - coordinates)).astype(np.float32)),
+            known=known,
         )
 
     def to(self, device: torch.device) -> Self:
-        return type(self)(self.start, self.upper.to(device), self.fraction.to(device))
+        upper, fraction = (one.to(device, non_blocking=True) for one in (self.upper, self.fraction))
+        return replace(self, upper=upper, fraction=fraction)
 
     def interpolate(self, scores: Tensor, axis: int) -> Tensor:
         """Resample one axis of the scores."""
@@ -163,7 +224,3 @@ def _nearest(grid: Grid, axis: int) -> np.ndarray:
     """Of each native index along a prepared axis, the nearest prepared index; -1 outside of the prepared volume."""
     coordinates, inside = _coordinates(grid, axis)
     return np.where(inside, np.floor(coordinates + 0.5).clip(0, grid.prepared_shape[axis] - 1), -1).astype(np.intp)
-
-
-def _label_type(labels: int) -> torch.dtype:
-    return torch.uint8 if labels <= 256 else torch.uint16

@@ -1,4 +1,4 @@
-"""What all classification heads share: the loss, mixing of training batches, and the inference procedure."""
+"""What all heads for classes and labels of cases share: mixing of training batches."""
 
 from abc import ABC
 
@@ -6,46 +6,38 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medvid.config.classification import ClassificationHeadOptions
-from medvid.config.evaluation import ClassificationEvaluationOptions
-from medvid.data.sample import Batch
-from medvid.errors import ConfigError
-from medvid.models.head import Evaluator, Head
+from medvid.data.batch import Batch
+from medvid.models.head import Head
 from medvid.models.mixing import blend, partners, paste
-from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.models.options import ClassificationHeadOptions
+from medvid.plugin.info import UNKNOWN, TargetInfo
 
 
 class ClassificationHead(Head, ABC):
-    """Base of all heads that give one label to an input; a subclass adds the network that maps features to logits.
+    """Base of all heads that give a class, or any of several labels, to an input as a whole.
+
+    A subclass adds the network that maps features to logits.
 
     Args:
         options: the head's options.
-        target_info: the labels to tell apart.
-
-    Raises:
-        ConfigError: there is not one class weight per label.
+        target_info: the classes to distinguish, or the labels to find.
     """
 
     def __init__(self, options: ClassificationHeadOptions, target_info: TargetInfo) -> None:
         super().__init__()
         self.options = options
-        self.num_labels = len(target_info.labels)
-        weights = options.loss.class_weights
-        if weights is not None and len(weights) != self.num_labels:
-            raise ConfigError(
-                f"head.loss.class_weights has {len(weights)} weights, the data set {self.num_labels} labels"
-            )
-        self.class_weights: Tensor | None
-        self.register_buffer("class_weights", None if weights is None else torch.tensor(weights), persistent=False)
+        self.num_labels = len(target_info.names)
+        self.what, self.has_unknown = target_info.what, target_info.has_unknown
 
     def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mix the examples of a training batch, as the options ask for, see `MixOptions`.
 
         Args:
-            batch: with input (B, C, *S) and label ids (B,); examples of a single case are not mixed.
+            batch: with input (B, C, *S), and class ids (B,) or labels (B, L); examples of a single case are not mixed.
 
         Returns:
-            Input (B, C, *S), and target: (B, labels) probabilities where mixed, else as given.
+            Input (B, C, *S), and target: (B, classes) or (B, L) probabilities where mixed, else as given. A label that
+            is unknown in one of two examples is unknown in their mixture.
         """
         options = self.options.mix
         kinds = [(kind, alpha) for kind, alpha in ((blend, options.mixup), (paste, options.cutmix)) if alpha]
@@ -53,35 +45,18 @@ class ClassificationHead(Head, ABC):
             return batch.input, batch.target
         kind, alpha = kinds[-1] if torch.rand(()) < options.switch_probability else kinds[0]
         share = float(torch.distributions.Beta(alpha, alpha).sample())
-        partner = torch.tensor(partners(batch.cases)).to(batch.target.device, non_blocking=True)
+        # Not pinned, its copy to a GPU could wait for all that the GPU has to do.
+        order = torch.tensor(partners(batch.cases), pin_memory=batch.target.is_cuda)
+        partner = order.to(batch.target.device, non_blocking=True)
         mixed, share = kind(batch.input, partner, share)
-        labels = functional.one_hot(batch.target, self.num_labels).to(mixed.dtype)
+        if self.what == "labels":
+            unknown = (batch.target < 0) | (batch.target[partner] < 0)
+            return mixed, torch.lerp(batch.target[partner], batch.target, share).masked_fill(unknown, UNKNOWN)
+        labels = self._probabilities(batch.target).to(mixed.dtype)
         return mixed, torch.lerp(labels[partner], labels, share)
 
-    def loss(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Cross entropy, in float32 or better, divided by the sum of the examples' class weights.
-
-        That of a mixed example is the mean of its labels' weights by its probabilities. (torch takes 1 instead, and so
-        another loss for label ids than for the probabilities that say the same.)
-
-        Args:
-            output: logits (B, labels).
-            target: label ids (B,), or probabilities (B, labels).
-        """
-        dtype = torch.promote_types(output.dtype, torch.float32)
-        weights = None if self.class_weights is None else self.class_weights.to(dtype)
-        total = functional.cross_entropy(
-            output.to(dtype), target, weights, reduction="sum", label_smoothing=self.options.loss.label_smoothing
-        )
-        if weights is None:
-            return {"loss": total / len(target)}
-        weight = (weights[target] if target.ndim == 1 else target.to(dtype) @ weights).sum()
-        return {"loss": total / weight, "weight": weight}
-
-    def evaluator(
-        self, options: ClassificationEvaluationOptions, input_info: InputInfo, target_info: TargetInfo
-    ) -> Evaluator:
-        """Multi-view inference, scored per case."""
-        from medvid.evaluation.classification import ClassificationEvaluator
-
-        return ClassificationEvaluator(options, input_info, target_info)
+    def _probabilities(self, target: Tensor) -> Tensor:
+        """(B, labels) of label ids (B,); all 0 where the label is unknown."""
+        if not self.has_unknown:
+            return functional.one_hot(target, self.num_labels)
+        return functional.one_hot(target.clamp_min(0), self.num_labels) * (target >= 0).unsqueeze(1)

@@ -1,6 +1,6 @@
 """Which tensors are finite: no figure, no prediction and no checkpoint comes from one that is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -13,9 +13,3 @@ def names_of_non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
         return []
     finite = torch.stack([torch.isfinite(tensor).all() for tensor in floating.values()]).tolist()
     return [name for name, is_finite in zip(floating, finite, strict=True) if not is_finite]
-
-
-def abridged(names: Sequence[str], shown: int = 3) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -33,8 +33,7 @@ class Attention(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each B, heads, N, D / heads
         dropout = self.dropout if self.training else 0.0
         x = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        out: Tensor = self.proj(x.transpose(1, 2).flatten(2))
-        return functional.dropout(out, dropout)
+        return functional.dropout(self.proj(x.transpose(1, 2).flatten(2)), dropout)
 
 
 class MLP(nn.Module):
@@ -43,7 +42,7 @@ class MLP(nn.Module):
     Args:
         dim: width of a token.
         mlp_dim: width between the layers.
-        out_dim: width of the result, where it is another one than `dim`.
+        out_dim: width of the result, if it differs from `dim`.
         dropout: drop probability after each layer.
         gelu: exact, or approximated.
     """
@@ -59,8 +58,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) to (..., out_dim)."""
-        out: Tensor = self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x), approximate=self.gelu))))
-        return out
+        return self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x), approximate=self.gelu))))
 
 
 class Block(nn.Module):
@@ -72,7 +70,7 @@ class Block(nn.Module):
         num_heads: attention heads.
         qkv_bias: add a bias to queries, keys and values.
         dropout: drop probability of the output of every layer.
-        attention_dropout: that of the attention's weights and output, where it is another one.
+        attention_dropout: that of the attention's weights and output, if it differs.
         drop_path: probability of skipping a residual branch for an example (Huang et al., ECCV 2016).
         eps: added to the variance by the norms.
         gelu: exact, or approximated.
@@ -103,8 +101,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N, D)."""
         x = x + self.drop_path(self.attn(self.norm1(x)))
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

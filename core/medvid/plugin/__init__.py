@@ -3,18 +3,38 @@
 from medvid.plugin.events import Evaluation, RunInfo, RunResult
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec
+from medvid.plugin.specs import (
+    BackboneSpec,
+    Build,
+    BuildAll,
+    ComponentSpec,
+    DatasetSpec,
+    Example,
+    FormatSpec,
+    HeadSpec,
+    LossSpec,
+    OptimizerSpec,
+    ProtocolSpec,
+    TransformSpec,
+)
 
 __all__ = [
     "BackboneSpec",
+    "Build",
+    "BuildAll",
     "ComponentSpec",
     "DatasetSpec",
     "Evaluation",
     "Example",
+    "FormatSpec",
     "HeadSpec",
     "InputInfo",
+    "LossSpec",
+    "OptimizerSpec",
+    "ProtocolSpec",
     "RunInfo",
     "RunResult",
     "TargetInfo",
+    "TransformSpec",
     "hookimpl",
 ]

@@ -1,6 +1,6 @@
 """plugins.toml, the allow-list: which installed distributions, besides medvid itself, may be imported as plugins.
 
-It fails closed: without a readable file only the builtin plugins are loaded. It is no sandbox: a listed plugin runs
+It fails closed: without a readable file only the builtin plugins are loaded. It is not a sandbox: a listed plugin runs
 with the user's rights.
 """
 
@@ -32,7 +32,7 @@ def _version_range(value: str) -> str:
     try:
         SpecifierSet(value)
     except InvalidSpecifier as error:
-        raise ValueError(f"{value!r} is no version range, e.g. '>=1.2,<2'") from error
+        raise ValueError(f"{value!r} is not a version range, e.g. '>=1.2,<2'") from error
     return value
 
 
@@ -44,7 +44,7 @@ class AllowedPlugin(_Table):
     """One entry: a distribution, and the entry point of it that may be loaded.
 
     `record_sha256` is the hash of the distribution's installed RECORD file, which holds the hashes of all its files.
-    `editable` stands in its place for a plugin that is being written, whose files change.
+    `editable` replaces it for a plugin in development, whose files change.
     """
 
     distribution: str

@@ -20,7 +20,7 @@ Status = Literal["builtin", "enabled", "disabled", "broken", "refused", "missing
 
 @dataclass(frozen=True, slots=True)
 class PluginStatus:
-    """A plugin and what became of it.
+    """A plugin and its status.
 
     Args:
         name: of its entry point; with the distribution its identity.
@@ -141,12 +141,12 @@ def _mismatch(installed: Installed, entry: AllowedPlugin) -> str:
     if entry.editable:
         return "" if installed.editable else f"it was allowed as editable, but is installed from a package; {allow}"
     if installed.record_sha256 not in (None, entry.record_sha256):
-        return f"the installed files are not those that were allowed, the hash of RECORD differs; {allow}"
+        return f"the installed files differ from the allowed ones, the hash of RECORD differs; {allow}"
     return _unverifiable(installed)
 
 
 def _unverifiable(installed: Installed) -> str:
-    """Why its files cannot be told to be those that were installed; empty if they are."""
+    """Why its files cannot be verified as the installed ones; empty if they can."""
     if not installed.record:
         return NO_RECORD
     changed = installed.changed_file

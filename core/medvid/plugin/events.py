@@ -1,4 +1,4 @@
-"""What lifecycle hooks are told about a run: plain, frozen values that keep nothing alive on a device."""
+"""The information that lifecycle hooks get about a run: plain, frozen values that keep nothing alive on a device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class RunInfo:
         folder: the run folder.
         config: the resolved task as plain JSON values; the folder of the data set may be an absolute path in it.
         seed: the seed every random number of the run is derived from.
-        sample: True where the run uses a generated sample instead of the real data set.
-        start_step: 0, or the step that a resumed run goes on from.
+        demo: True where the run uses demo data instead of the real data set.
+        start_step: 0, or the step from which a resumed run continues.
         steps: the optimizer step at which training ends.
-        device: what it runs on, e.g. ``"2 x NVIDIA A100 (bf16-mixed)"``.
-        plugins: version per distribution that has a part in the run, by a component or by observing it.
+        device: what it runs on, e.g. ``"2 x NVIDIA A100, bf16"``.
+        plugins: version per distribution that the run uses, by a component or by an observer.
         environment: versions, git commit and machine, as written to environment.json.
         datasets: per split, its name, the number of cases and a digest of their content.
         unverified: those of the distributions that are editable: no hash tells which code of theirs was run.
@@ -36,7 +36,7 @@ class RunInfo:
     folder: Path
     config: Mapping[str, Any]
     seed: int
-    sample: bool
+    demo: bool
     start_step: int
     steps: int
     device: str
@@ -81,7 +81,6 @@ class RunResult:
         metrics: the closing evaluation's headline figures.
         best: the checkpoint with the best validation figure, if any.
         last: the newest checkpoint, if any.
-        artifacts: further files worth keeping with the run.
     """
 
     status: RunStatus
@@ -89,4 +88,3 @@ class RunResult:
     metrics: Mapping[str, float]
     best: Path | None = None
     last: Path | None = None
-    artifacts: tuple[Path, ...] = ()

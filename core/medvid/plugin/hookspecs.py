@@ -72,7 +72,7 @@ def medvid_checkpoint_saved(run: "RunInfo", path: Path, step: int, is_best: bool
 
 @hookspec
 def medvid_evaluated(run: "RunInfo", evaluation: "Evaluation") -> None:
-    """A split was evaluated; ``evaluation.final`` tells the closing evaluation from those during training."""
+    """A split was evaluated; ``evaluation.final`` is True for the closing evaluation, False during training."""
 
 
 @hookspec
@@ -82,7 +82,7 @@ def medvid_run_finished(run: "RunInfo", result: "RunResult") -> None:
 
 @hookspec
 def medvid_run_failed(run: "RunInfo", result: "RunResult", error: BaseException) -> None:
-    """The run ended by an error or a signal (``result.status`` tells which). The error is reported by the core.
+    """The run ended with an error or a signal (see ``result.status``). The core reports the error.
 
-    One that ended before `medvid_run_started` has no folder, or has the one that it was to go on with as it was.
+    A run that ended before `medvid_run_started` has no folder, or an unchanged one if it was to be resumed.
     """

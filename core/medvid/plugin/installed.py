@@ -145,7 +145,7 @@ def plugin_distributions() -> Iterator[Installed]:
 
 
 def version_fits(version: str, allowed: str) -> bool:
-    """Whether a version is within a range such as ``>=1,<2``; one that is no version is in none."""
+    """Whether a version is within a range such as ``>=1,<2``; an invalid version is in none."""
     try:
         return SpecifierSet(allowed).contains(version, prereleases=True)
     except InvalidVersion:

@@ -1,11 +1,11 @@
-"""Imports one plugin's light module in isolation: whatever it does wrong is recorded, and the others go on."""
+"""Imports one plugin's light module in isolation: its faults are recorded, and the others continue."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -13,8 +13,9 @@ from medvid.errors import PluginError
 from medvid.plugin import hookspecs
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.guard import guarded_import
+from medvid.plugin.kinds import KINDS
 from medvid.plugin.settings import ENVIRONMENT
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, HeadSpec
+from medvid.plugin.specs import ComponentSpec
 from medvid.similar import suggest
 
 logger = logging.getLogger("medvid")
@@ -22,7 +23,6 @@ logger = logging.getLogger("medvid")
 HookCall = Callable[..., Any]
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("medvid_"))
-_SPECS = (BackboneSpec, HeadSpec, DatasetSpec)
 _MACHINERY = (
     "importlib",
     "importlib_metadata",  # takes the place of importlib.metadata once MLflow has imported it
@@ -32,6 +32,7 @@ _MACHINERY = (
     "medvid.plugin",
     "medvid.config.explain",
     "medvid.config.load",
+    "medvid.config.named",
 )
 
 
@@ -80,7 +81,7 @@ def _register(manager: pluggy.PluginManager, module: object, label: str) -> tupl
     except pluggy.PluginValidationError:
         raise PluginError(_unknown_hook(manager, module)) from None
     if not manager.get_hookcallers(module):
-        raise PluginError("it implements no hook: no function of it is marked with @hookimpl")
+        raise PluginError("it implements no hook: none of its functions is marked with @hookimpl")
     results = [call() for name, call in hook_callers(manager, "medvid_components") if name == label]
     if [] in results:  # pluggy leaves None out
         raise PluginError("medvid_components returned nothing; yield the specs, or return a list of them")
@@ -101,9 +102,9 @@ def _iterate(result: object) -> Iterable[object]:
 
 
 def _checked(spec: object) -> ComponentSpec:
-    if not isinstance(spec, _SPECS):
-        raise PluginError(f"medvid_components gave {spec!r}, not the spec of a backbone, head or data set")
-    return spec
+    if not isinstance(spec, tuple(kind.spec for kind in KINDS.values())):
+        raise PluginError(f"medvid_components returned {spec!r}, which is not the spec of a component")
+    return cast(ComponentSpec, spec)
 
 
 def _own_frame(trace: TracebackType | None) -> str:

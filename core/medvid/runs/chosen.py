@@ -1,4 +1,4 @@
-"""Which cases `platform evaluate` scores: those that the run held out, or all labelled ones of another folder."""
+"""The cases that `platform evaluate` scores: the run's held-out cases, or all labelled cases of another folder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medvid.data.dataset import Dataset, Progress
-from medvid.data.listing import listed
 from medvid.errors import DataError
 from medvid.runs.origin import Known, Origin, check_cases, known_cases, membership_note, trained_note
+from medvid.sentences import listed
 
 EXTERNAL = "external"
-"""What stands for the name of a split where the cases are of another folder than the run's."""
+"""The split name for cases of a folder other than the run's."""
 
 Trained = Literal["refuse", "leave-out", "score"]
-"""What to do with cases of another folder that the run was trained on."""
+"""What to do with training cases of the run in another folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Chosen:
     """The cases of an evaluation, prepared.
 
     Args:
-        split: the split that they are, or `EXTERNAL`.
+        split: their split, or `EXTERNAL`.
         cases: ids.
         digest: of their content.
-        notes: what has to be said of them.
+        notes: what users have to know about them.
     """
 
     split: str
@@ -35,16 +35,16 @@ class Chosen:
 
 
 def own_cases(dataset: Dataset, origin: Origin, split: str, progress: Progress) -> Chosen:
-    """The cases of a split as the run remembers them, whatever its folder would be split into now.
+    """The cases of a split as the run remembers them, however its folder would be split now.
 
     Args:
         dataset: of the run.
-        origin: what the run began with.
+        origin: the state at the start of the run.
         split: one of its splits.
-        progress: told while cases are prepared.
+        progress: called while cases are prepared.
 
     Raises:
-        DataError: there is no such split, or its cases are not what they were when the run began, or have no labels.
+        DataError: the split does not exist, or its cases changed since the run started, or have no labels.
     """
     remembered = origin.splits.get(split)
     notes = (
@@ -58,7 +58,7 @@ def own_cases(dataset: Dataset, origin: Origin, split: str, progress: Progress) 
     )
     if bare := sorted(set(cases).difference(dataset.labelled())):
         raise DataError(
-            f"{len(bare)} of {len(cases)} cases of the split {split!r} are gone, or have no labels: {listed(bare)}",
+            f"{len(bare)} of {len(cases)} cases of the split {split!r} are gone or have no labels: {listed(bare)}",
             hint=hint,
         )
     dataset.prepare(cases, progress)
@@ -68,28 +68,28 @@ def own_cases(dataset: Dataset, origin: Origin, split: str, progress: Progress) 
 
 
 def external_cases(dataset: Dataset, origin: Origin | None, trained: Trained, progress: Progress) -> Chosen:
-    """All labelled cases of a folder that is not the run's.
+    """All labelled cases of a folder other than the run's.
 
     Args:
         dataset: of that folder.
-        origin: what the run began with; None for a run that does not know.
-        trained: what to do with cases that the run was trained on, which are told by their content.
-        progress: told while cases are prepared.
+        origin: the state at the start of the run; None for a run without this record.
+        trained: what to do with training cases, which are recognised by their content.
+        progress: called while cases are prepared.
 
     Raises:
-        DataError: no case has labels; or some were trained on, and these are not wanted.
+        DataError: no case has labels; or there are training cases, and these are refused.
     """
     cases = dataset.labelled()
     dataset.fix_splits({EXTERNAL: cases})
     dataset.prepare(cases, progress)
     known = known_cases(dataset, cases)
     if origin is None or not origin.trained or not all(each.content for each in known.values()):
-        return _chosen(dataset, EXTERNAL, known, ("whether cases were trained on cannot be told",))
+        return _chosen(dataset, EXTERNAL, known, ("whether some of these are training cases is unknown",))
     seen = [case for case, each in known.items() if each.content in origin.trained]
     if seen and trained == "refuse":
         pairs = [f"{case} = {origin.trained[known[case].content]}" for case in seen]
         raise DataError(
-            f"{len(seen)} of {len(cases)} cases in {dataset.options.root} are copies of those that the run was trained "
+            f"{len(seen)} of {len(cases)} cases in {dataset.options.root} are copies of cases that the run was trained "
             f"on: {listed(pairs)}",
             hint="take them out, or say what to do with them: --trained leave-out, or --trained score",
         )
@@ -103,8 +103,8 @@ def external_cases(dataset: Dataset, origin: Origin | None, trained: Trained, pr
 def _chosen(dataset: Dataset, split: str, known: dict[str, Known], notes: Sequence[str]) -> Chosen:
     if not known:
         raise DataError(
-            f"there is nothing to score: {dataset.options.root} has no labelled case that the run was not trained on",
-            hint="give a folder with label maps (or class labels) in a layout that the data set reads",
+            f"nothing to score: {dataset.options.root} has no labelled case apart from training cases of the run",
+            hint="pass a folder with label maps (or class labels) in a layout that the data set reads",
         )
     counts = Counter(each.content for each in known.values() if each.content)
     copies = [case for case, each in known.items() if counts[each.content] > 1]

@@ -6,11 +6,11 @@ from pathlib import Path
 from torch import nn
 
 from medvid.data.dataset import Progress
-from medvid.evaluation.aggregate import undefined_notes
+from medvid.evaluation.cases import evaluate_cases
+from medvid.evaluation.metrics.aggregate import undefined_notes
 from medvid.evaluation.report import write_cases
 from medvid.plugin.events import Evaluation
 from medvid.runs.session import Session
-from medvid.training.evaluate import evaluate_cases
 
 
 def close_evaluation(
@@ -37,23 +37,19 @@ def close_evaluation(
         split: what the cases are called; default: the split of the task's evaluation block.
     """
     rows = evaluate_cases(
-        session.fabric,
+        session.evaluation,
         model,
-        session.evaluator,
-        session.dataset,
         cases,
         final=True,
         folder=folder,
-        workers=session.task.train.workers,
-        timeout=session.task.train.load_timeout,
         progress=progress,
         interrupted=interrupted,
     )
-    summary = session.evaluator.summarise(rows)
+    summary = session.evaluator.scorer.summarise(rows)
     figures: list[Path] = []
     if session.fabric.is_global_zero:
         write_cases(rows, folder / "cases.csv")
-        figures = session.evaluator.figures(rows, folder)
+        figures = session.evaluator.scorer.figures(rows, folder)
     return Evaluation(
         split=split or session.task.evaluation.split,
         step=step,

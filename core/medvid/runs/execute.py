@@ -1,86 +1,86 @@
 """`platform run`: check, build, train, evaluate, report."""
 
 import logging
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from logging.handlers import MemoryHandler
-from typing import cast
 
-import torch
+from torch import Tensor
 
-from medvid.config.compatibility import check_compatible, check_weights_exist
-from medvid.config.load import dump_task, with_absolute_paths
+from medvid.config.checked import CheckedTask
+from medvid.config.early import check_again
+from medvid.config.load import dump_task
 from medvid.config.task import Task
-from medvid.data.sample import Batch
+from medvid.data.loading.balance import draw_weights, effect, read_targets
+from medvid.data.loading.batches import training_batches
+from medvid.data.loading.transfer import on_device
+from medvid.data.loading.unreadable import UnreadableCases
 from medvid.data.splits import cases_of_run, check_truth
-from medvid.errors import DataError, Interrupted
+from medvid.data.transforms.build import build_transforms
+from medvid.devices.determinism import indeterminism_named
+from medvid.devices.precision import cudnn_note, precision_of
+from medvid.devices.waiting import from_first, wait_for_all
+from medvid.errors import Interrupted
+from medvid.evaluation.cases import evaluate_cases
 from medvid.files import read_json, remove_drafts, write_json
 from medvid.models.build import load_published_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
-from medvid.runs.folder import RunFolder, keep_log, log_to, read_metrics, rewind_metrics
+from medvid.runs.environment import check_plugins
+from medvid.runs.failures import failures_reported_by_first
+from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
 from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
-from medvid.runs.processes import first_speaks
 from medvid.runs.pseudonyms import check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
-from medvid.runs.session import Session, generate_sample, open_session
+from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
+from medvid.runs.session import Session, launch_session
 from medvid.runs.space import check_space
 from medvid.scarcity import scarcity_named
-from medvid.tracking.environment import check_plugins, compare_environments
-from medvid.training.batches import training_batches
 from medvid.training.checkpoint import (
     checkpoint_path,
-    checkpoint_step,
-    checkpoints,
-    is_intact,
     load_weights,
     newest_intact,
     tidy_checkpoints,
 )
-from medvid.training.evaluate import evaluate_cases
-from medvid.training.loop import Trainer, TrainingProgress
-from medvid.training.signals import StopSignal
-from medvid.training.unreadable import UnreadableCases
+from medvid.training.footprint import log_memory
+from medvid.training.loop import Trainer
+from medvid.training.replicas import leave_out_unused, missing_gradients_named
+from medvid.training.stopping import StopRequest
 
 logger = logging.getLogger("medvid")
 
 
-def run_task(task: Task, host: Host, original: str) -> RunFolder:
+def run_task(checked: CheckedTask, original: str) -> RunFolder:
     """Run a task in a new run folder, which is made when everything up to the first step has passed.
 
     Args:
-        task: resolved.
-        host: the plugins.
+        checked: the task, see `medvid.config.early.check_run`.
         original: text of the task file.
 
     Raises:
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
-    task = with_absolute_paths(task)
+    task = checked.task
     with pseudonyms_of(task) as pseudonyms, keep_log() as log:
-        generate_sample(task, host)
-        task = task.model_copy(update={"dataset": task.dataset.filled()})
-        for note in check_compatible(task, host):
+        for note in checked.notes:
             logger.info(note)
-        check_weights_exist(task.backbone)
-        session = open_session(task, host, pseudonyms=pseudonyms)
-        label = f"{task.backbone.name}-s{task.seed}" + ("-sample" if task.sample else "")
-        folder = session.fabric.broadcast(RunFolder.propose(task.output, task.name, label))
+        session = launch_session(checked, pseudonyms)
+        label = f"{task.backbone.name}-s{task.seed}" + ("-demo" if task.demo else "")
+        folder = from_first(RunFolder.propose(task.output, task.name, label))
         _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
     return folder
 
 
 def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> RunFolder:
-    """Go on with a run from its newest intact checkpoint, to the same result as if it had never stopped.
+    """Continue a run from its newest intact checkpoint, to the same result as if it had never stopped.
 
     What is refused leaves the folder as it was, byte for byte.
 
     Args:
         folder: of the run.
-        task: as the run began with it, see `medvid.runs.origin.check_task`.
+        task: as the run began with it, see `medvid.runs.origin.check_unchanged`.
         host: the plugins.
         origin: what the run began with.
 
@@ -89,8 +89,7 @@ def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> Run
     """
     with pseudonyms_of(task) as pseudonyms, keep_log() as log:
         check_key(pseudonyms, origin.pseudonyms)
-        generate_sample(task, host)
-        session = open_session(task, host, pseudonyms=pseudonyms)
+        session = launch_session(check_again(task, host), pseudonyms)
         with folder.lock() if session.fabric.is_global_zero else nullcontext():
             cases = {split: origin.cases(split) for split in dict.fromkeys(("train", task.evaluation.split))}
             if note := membership_note(session.dataset, origin, cases):
@@ -106,7 +105,7 @@ class _Execution:
     Args:
         session: the task with its devices, data set and model.
         folder: of the run; not made yet for a new one, locked for one that is resumed.
-        cases: ids of those that are trained on and evaluated, by split.
+        cases: ids of the training and evaluated cases, by split.
         origin: what a resumed run began with; None for a new one.
     """
 
@@ -121,9 +120,10 @@ class _Execution:
         self.task, self.fabric = session.task, session.fabric
         self.origin, self.is_new = origin, origin is None
         self.checkpoint = None if self.is_new else newest_intact(folder.checkpoints)
-        self.stop = StopSignal()
+        self.stop = StopRequest(folder.path, self.task.train.steps, is_new=self.is_new)
         self.report = Report(session, folder, describe_run(session, folder, self.checkpoint))
         self.notes: list[str] = []
+        self.weights: Tensor | None = None  # of the training cases, for balanced drawing
 
     def run(self, log: MemoryHandler, original: str = "") -> None:
         """Make everything ready, then begin: until then the folder is neither made nor changed.
@@ -138,13 +138,14 @@ class _Execution:
             try:
                 with (
                     self.stop,
-                    first_speaks(self.fabric, self.folder),
+                    failures_reported_by_first(self.fabric, self.folder),
                     scarcity_named(),
+                    indeterminism_named(),
                     self.session.hidden_errors(),
                 ):
                     self._prepare()
                     trainer = self._build()
-                    self._stop_if_asked(None)
+                    self.stop.stop_if_asked()
                     self._check_space(trainer)
                     self._begin(trainer, original)
                     kept.enter_context(self._recorded(log))
@@ -161,7 +162,7 @@ class _Execution:
     def _prepare(self) -> None:
         """Prepare the data, and make sure that a resumed run sees the data it began with."""
         dataset = self.session.dataset
-        read_json(self.folder.unreadable(self.fabric.global_rank))  # which training goes on with: is it damaged?
+        read_json(self.folder.unreadable(self.fabric.global_rank))  # training continues with it: is it damaged?
         if self.fabric.is_global_zero:
             both = tuple(dict.fromkeys(case for cases in self.cases.values() for case in cases))
             if self.origin:
@@ -182,76 +183,68 @@ class _Execution:
                     for split, cases in self.cases.items()
                 }
             )
-        self.fabric.barrier()
+        wait_for_all()
+        if self.task.train.balance:
+            self._balance()
+
+    def _balance(self) -> None:
+        """Weigh the training cases, and say what that does."""
+        info = self.session.dataset.target_info
+        targets = read_targets(self.session.dataset, self.cases["train"])
+        self.weights = draw_weights(targets, info)
+        if self.fabric.is_global_zero:
+            logger.info(effect(targets, self.weights, info))
 
     def _build(self) -> Trainer:
-        task, model = self.task, self.session.model
-        for imported in [] if self.checkpoint else load_published_weights(model, task, self.session.host):
+        task, model, checked = self.task, self.session.model, self.session.checked
+        for imported in [] if self.checkpoint else load_published_weights(model, checked):
             logger.info("%s", imported)
-        axes = len(self.session.dataset.input_info.size)
-        trainer = Trainer(self.fabric, model, task.train, task.seed, axes)
+        if note := cudnn_note(model, self.fabric):
+            logger.warning(note)
+        leave_out_unused(self.fabric, model, checked.input_info, checked.target_info)
+        if self.fabric.device.type == "cuda":  # elsewhere a step would tell as soon
+            log_memory(checked, model, self.fabric)
+        axes = len(checked.input_info.size)
+        changes = build_transforms(task.dataset, checked.host, "batch")
+        trainer = Trainer(self.fabric, model, task.train, task.seed, axes, checked.host.build, changes)
         if self.checkpoint:
-            trainer.restore(self.checkpoint)
-            logger.info("going on from %s", self.checkpoint.name)
-            self._replace_lost_best(trainer.progress)
+            trainer.restore(self.checkpoint, is_verified=True)
+            logger.info("continuing from %s", self.checkpoint.name)
+            if self.fabric.device.type == "cuda" and not task.train.deterministic:
+                logger.warning("train.deterministic is false: results may differ from an uninterrupted run")
+            monitor = self.session.evaluator.scorer.monitor
+            if note := replace_lost_best(self.folder, trainer.progress, task.evaluation.split, monitor):
+                logger.warning(note)
+                self.notes.append(note)
         return trainer
 
-    def _replace_lost_best(self, progress: TrainingProgress) -> None:
-        """Where the best checkpoint is damaged, let the best of those that are intact take its place, and say so."""
-        lost = progress.best_step
-        if lost is None or is_intact(checkpoint_path(self.folder.checkpoints, lost)):
-            return
-        split, monitor = self.task.evaluation.split, self.session.evaluator.monitor
-        values = {
-            record["step"]: record["values"].get(monitor)
-            for record in read_metrics(self.folder.metrics)
-            if record["split"] == split and record["step"] <= progress.step
-        }
-        intact = [checkpoint_step(path) for path in checkpoints(self.folder.checkpoints) if is_intact(path)]
-        left = [(values[step], step) for step in intact if values.get(step) is not None]
-        progress.best_value, progress.best_step = max(left, default=(None, None))
-        instead = f"step {progress.best_step} takes its place" if left else "one to come takes its place"
-        self.notes.append(
-            f"the best checkpoint, of step {lost}, is damaged and lost: the best of the others, {instead}"
-        )
-        logger.warning(self.notes[-1])
-
     def _check_space(self, trainer: Trainer) -> None:
-        """Refuse a run that the disk has no room for, before there is a folder of it."""
+        """Refuse a run that does not fit on the disk, before its folder is made."""
         if self.fabric.is_global_zero:
             evaluated = self.cases[self.task.evaluation.split]
             check_space(self.folder.path, self.task, trainer.model, self.session.dataset, evaluated)
-        self.fabric.barrier()
+        wait_for_all()
 
     def _begin(self, trainer: Trainer, original: str) -> None:
         """Make the run's folder, or change that of a resumed one for the first time."""
         if self.fabric.is_global_zero:
             if self.is_new and self.origin:
                 self.folder.create(original, dump_task(self.task))
-                replace(self.origin, task=read_task(self.folder.resolved)).write(self.folder.origin)
+                replace(self.origin, task=read_task(self.folder.resolved), precision=precision_of(self.fabric)).write(
+                    self.folder.origin
+                )
             else:
                 remove_drafts(self.folder.path)
                 tidy_checkpoints(self.folder.checkpoints)
-                self._compare_environment()
+                info = self.report.info
+                report_other_software(self.folder, info.environment, info.start_step)
+                report_other_precision(self.origin.precision if self.origin else "", precision_of(self.fabric))
                 rewind_metrics(self.folder.metrics, trainer.progress.step)
             if self.session.pseudonyms:
                 self.session.pseudonyms.write_table(self.folder.path)
             write_json(self.folder.data, self.report.info.datasets)
             write_json(self.folder.environment, self.report.info.environment)
-        self.fabric.barrier()
-
-    def _compare_environment(self) -> None:
-        """Tell in what a resumed run goes on with other software, and keep beside it what the run began with."""
-        path = self.folder.environment
-        try:
-            began = read_json(path)
-        except DataError as error:
-            logger.warning("%s; whether the run goes on with the software that it began with is not known", error)
-            return
-        if began and (differences := compare_environments(began, self.report.info.environment)):
-            for line in differences:
-                logger.warning("%s: the rest need not have the bits of an uninterrupted run", line)
-            write_json(path.with_stem(f"{path.stem}-until-{self.report.info.start_step}"), began)
+        wait_for_all()
 
     @contextmanager
     def _recorded(self, log: MemoryHandler) -> Iterator[None]:
@@ -274,69 +267,46 @@ class _Execution:
             stop=options.steps * options.accumulate,
             rank=self.fabric.global_rank,
             world_size=self.fabric.world_size,
-            workers=options.workers,
-            timeout=options.load_timeout,
-            pin_memory=self.fabric.device.type == "cuda",
+            loading=self.session.loading,
             unreadable=UnreadableCases(
                 self.folder.unreadable(self.fabric.global_rank), len(self.cases["train"]), options.max_unreadable
             ),
+            weights=self.weights,
         )
         self.report.progress("train")(progress.step, options.steps)
-        with closing(batches):  # also where an error is kept that would keep the loader processes alive
-            self._alternate(trainer, batches)
+        ready = on_device(batches, self.fabric.device, trainer.memory_format)
+        # Closed also where an error is kept, which would keep the processes alive.
+        with missing_gradients_named(), closing(batches), closing(ready):
+            trainer.train(
+                ready,
+                every=self.task.evaluation.every,
+                validate=lambda: self._validate(trainer),
+                folder=self.folder.checkpoints,
+                observer=self.report,
+                stop=self.stop,
+                unsaved=bool(self.notes),  # of a best checkpoint that was lost, and is another one now
+            )
 
-    def _alternate(self, trainer: Trainer, batches: Iterator[Batch]) -> None:
-        """Train up to the next boundary, validate, save, and so on to the end."""
-        options, progress = self.task.train, trainer.progress
-        changed = bool(self.notes)  # of a best checkpoint that was lost, and is another one now
-        while True:
-            if self._validation_due(progress):
-                self._validate(trainer)
-                changed = True
-            if changed:
-                trainer.save(self.folder.checkpoints, self.report)
-            self._stop_if_asked(progress.step)
-            if progress.step == options.steps:
-                return
-            trainer.fit(batches, self._next_boundary(progress.step), self.report, self._agreed_signal)
-            changed = True
-
-    def _next_boundary(self, step: int) -> int:
-        """The next step at which something has to be saved or validated."""
-        options, every = self.task.train, self.task.evaluation.every
-        periods = [period for period in (every, options.checkpoint_every) if period]
-        return min([options.steps, *(step - step % period + period for period in periods)])
-
-    def _validation_due(self, progress: TrainingProgress) -> bool:
-        every = self.task.evaluation.every
-        if not every or progress.step in (0, progress.validated_step):
-            return False
-        return progress.step % every == 0 or progress.step == self.task.train.steps
-
-    def _validate(self, trainer: Trainer) -> None:
-        """Score the validation cases; a signal in the midst of it leaves it to be done again on resuming."""
+    def _validate(self, trainer: Trainer) -> float | None:
+        """The figure of the validation cases by which the best weights are chosen; None if a signal came meanwhile."""
         split, step = self.task.evaluation.split, trainer.progress.step
         with trainer.averaged():
             rows = evaluate_cases(
-                self.fabric,
+                self.session.evaluation,
                 trainer.model,
-                self.session.evaluator,
-                self.session.dataset,
                 self.cases[split],
                 final=False,
                 folder=self.folder.path,
-                workers=self.task.train.workers,
-                timeout=self.task.train.load_timeout,
                 progress=self.report.progress("evaluate"),
-                interrupted=self._received,
+                interrupted=self.stop.is_received,
             )
-        if self._agreed_signal():
-            return
-        summary = self.session.evaluator.summarise(rows)
-        trainer.observe_validation(summary.metrics[self.session.evaluator.monitor])
+        if self.stop.agreed():
+            return None
+        summary = self.session.evaluator.scorer.summarise(rows)
         self.report.validated(
             Evaluation(split=split, step=step, final=False, metrics=summary.metrics, rows=tuple(rows))
         )
+        return summary.metrics[self.session.evaluator.scorer.monitor]
 
     def _close(self, trainer: Trainer) -> Evaluation:
         """Evaluate the chosen weights in full and write the report."""
@@ -350,9 +320,9 @@ class _Execution:
             self.cases[self.task.evaluation.split],
             self.folder.path,
             self.report.progress("evaluate"),
-            self._received,
+            self.stop.is_received,
         )
-        self._stop_if_asked(trainer.progress.step)
+        self.stop.stop_if_asked(trainer.progress.step)
         closing = replace(closing, notes=(*closing.notes, *self.notes, *self._trained_note()))
         self.report.evaluated(closing)
         return closing
@@ -363,31 +333,3 @@ class _Execution:
             return []
         note = trained_note(self.origin.splits[self.task.evaluation.split], self.origin)
         return [note] if note else []
-
-    def _received(self) -> bool:
-        return self.stop.received != 0
-
-    def _agreed_signal(self) -> int:
-        """The signal by which any process was asked to stop, or 0; all processes ask together, and get one answer."""
-        received = self.stop.received
-        if self.fabric.world_size > 1:
-            asked = torch.tensor(received, device=self.fabric.device)
-            received = int(cast(torch.Tensor, self.fabric.all_reduce(asked, reduce_op="max")))
-        return received
-
-    def _stop_if_asked(self, step: int | None) -> None:
-        """Stop if a signal asked for it; `step` is the last that is saved, None before the first one of this execution.
-
-        Raises:
-            Interrupted: how to go on.
-        """
-        number = self._agreed_signal()
-        if not number:
-            return
-        goes_on = step is not None or not self.is_new
-        saved = "before anything was trained" if step is None else f"step {step} of {self.task.train.steps} is saved"
-        raise Interrupted(
-            f"stopped by {signal.Signals(number).name}{' ' if step is None else '; '}{saved}",
-            signal_number=number,
-            hint=f"go on with: platform run --resume {self.folder.path}" if goes_on else "",
-        )

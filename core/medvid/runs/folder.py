@@ -22,15 +22,15 @@ PRIVATE = 0o700
 """Permissions of a run folder."""
 
 DAY = 86400.0
-"""Seconds after which a draft that others may be writing is taken to be left behind by a kill."""
+"""Seconds after which a draft counts as left behind by a kill, not in use by another process."""
 
 _CHECK = ', "crc": '
-"""What stands before the checksum at the end of a line of metrics.jsonl."""
+"""The text before the checksum at the end of a line of metrics.jsonl."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Names of what a run folder holds.
+    """The files of a run folder.
 
     Args:
         path: the folder, ``runs/<task>/<run>``.
@@ -40,11 +40,11 @@ class RunFolder:
 
     @classmethod
     def propose(cls, output: Path, task: str, label: str) -> "RunFolder":
-        """A folder ``<output>/<task>/<label>-<date>-<time>-<4 hex digits>``, which is not made yet."""
+        """A folder ``<output>/<task>/<label>-<date>-<time>-<4 hex digits>``, which does not exist yet."""
         return cls((output / task / f"{label}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}").absolute())
 
     def create(self, original: str, resolved: str) -> None:
-        """Make the folder, at once with the task files in it; for its owner only, as it will hold slices of patients.
+        """Make the folder together with the task files; for its owner only, since it will hold slices of patients.
 
         Args:
             original: text of the task file as the user wrote it.
@@ -56,8 +56,8 @@ class RunFolder:
         make_folder(self.path.parent)
         remove_drafts(self.path.parent, DAY)
         with replace_folder(self.path, PRIVATE) as draft:
-            draft.chmod(PRIVATE)  # whatever the umask
-            write_text(draft / self.original.name, original, 0o600)  # it may name cases
+            draft.chmod(PRIVATE)  # independent of the umask
+            write_text(draft / self.original.name, original, 0o600)  # it can name cases
             write_text(draft / self.resolved.name, resolved, 0o600)
             (draft / self.lock_file.name).touch()
 
@@ -66,13 +66,13 @@ class RunFolder:
         """An existing run folder.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: it is not a run folder.
         """
         folder = cls(path.absolute())
         if not folder.resolved.is_file():
             raise ConfigError(
                 f"{path} is not a run folder: it has no {folder.resolved.name}",
-                hint="give the folder that `platform run` printed, runs/<task>/<run>",
+                hint="pass the folder that `platform run` printed, runs/<task>/<run>",
             )
         return folder
 
@@ -92,12 +92,12 @@ class RunFolder:
 
     @property
     def origin(self) -> Path:
-        """What the run began with, see `medvid.runs.origin`; names cases, so it stays in the folder."""
+        """The state at the start of the run, see `medvid.runs.origin`; names cases, so it stays in the folder."""
         return self.path / "origin.json"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object per line: step, split, time, values. The truth that trackers mirror."""
+        """One JSON object per line: step, split, time, values. The source for trackers."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -115,15 +115,15 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """Number of cases and digest of each split, without names: what trackers are told."""
+        """Number of cases and digest of each split, without names, for trackers."""
         return self.path / "data.json"
 
     def unreadable(self, rank: int) -> Path:
-        """The training cases that a process could not read, with the reasons; not there if there are none."""
-        return self.path / (f"data_report-{rank}.json" if rank else "data_report.json")
+        """The training cases that a process could not read, with the reasons; does not exist if there are none."""
+        return self.path / (f"unreadable-{rank}.json" if rank else "unreadable.json")
 
     def failure(self, rank: int) -> Path:
-        """Why a process other than the first failed, for the first to tell; beside the folder, which may come later."""
+        """Why another process failed, for the first one to report; beside the folder, which can come later."""
         return self.path.with_name(f".{self.name}-failure-{rank}.json")
 
     @property
@@ -142,18 +142,18 @@ class RunFolder:
 
     @property
     def lock_file(self) -> Path:
-        """Says who holds the lock."""
+        """Names the holder of the lock."""
         return self.path / ".lock"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes out. The lock is the operating system's, so it ends with this process.
 
-        What the file held before is put back, so that a run that is refused leaves the folder as it was.
+        The file's previous content is restored, so that a refused run leaves the folder unchanged.
 
         Raises:
             LockedError: another process works in this folder.
-            ResourceError: the folder may not be written.
+            ResourceError: the folder is not writable.
         """
         with writing(self.lock_file):
             file = self.lock_file.open("a+", encoding="utf-8", errors="replace")
@@ -161,7 +161,7 @@ class RunFolder:
             file.seek(0)
             before = file.read()
             try:
-                # A record lock, as flock would be inherited by loader workers, who outlive a killed run by seconds.
+                # A record lock: loader workers, which outlive a killed run by seconds, would inherit flock.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 raise LockedError(
@@ -177,7 +177,7 @@ class RunFolder:
 
 @contextmanager
 def keep_log() -> Iterator[MemoryHandler]:
-    """Within the block, what medvid logs is also kept, until there is a file for `log_to` to write it to."""
+    """Within the block, log records are also kept, until there is a file for `log_to` to write them to."""
     kept = MemoryHandler(capacity=1000, flushLevel=logging.CRITICAL + 1)
     logger = logging.getLogger("medvid")
     logger.addHandler(kept)
@@ -189,7 +189,7 @@ def keep_log() -> Iterator[MemoryHandler]:
 
 @contextmanager
 def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
-    """Within the block, what medvid logs is also written to a file, with tracebacks; before it, what was kept."""
+    """Within the block, log records are also written to a file, with tracebacks, after the records kept before."""
     logger = logging.getLogger("medvid")
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -206,9 +206,9 @@ def log_to(path: Path, kept: MemoryHandler) -> Iterator[None]:
 
 
 def append_metrics(path: Path, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Append one line to metrics.jsonl, with a checksum, as a figure that was damaged still is a figure.
+    """Append one line to metrics.jsonl, with a checksum, since a damaged figure still looks like one.
 
-    A figure that is not defined is null.
+    An undefined figure is null.
     """
     record = {"step": step, "split": split, "time": round(time.time(), 3), "values": dict(values)}
     text = json_text(record)
@@ -230,12 +230,12 @@ def parse_metrics(line: bytes) -> dict[str, Any] | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of metrics.jsonl; damaged lines are named in the log, and a last one that a kill cut short is not."""
+    """The records of metrics.jsonl; damaged lines are logged, except a last one that a kill cut short."""
     return [record for _, record in _read_lines(path)]
 
 
 def rewind_metrics(path: Path, step: int) -> None:
-    """Drop the records behind a step, which a resumed run will write again, and damaged lines."""
+    """Drop the records after a step, which a resumed run will write again, and damaged lines."""
     kept = b"".join(line for line, record in _read_lines(path) if record["step"] <= step)
     if path.exists() and kept != path.read_bytes():
         write_bytes(path, kept)
@@ -248,7 +248,7 @@ def _read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
         if record := parse_metrics(line):
             yield line + b"\n", record
         else:
-            logging.getLogger("medvid").warning("%s:%d is damaged, and left out", path, number)
+            logging.getLogger("medvid").warning("%s:%d is damaged and left out", path, number)
 
 
 def _rewrite(file: TextIO, text: str) -> None:

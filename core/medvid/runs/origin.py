@@ -1,7 +1,7 @@
-"""What a run began with: its options, its plugins and, case by case, its splits. Resuming and evaluating go by it.
+"""The state at the start of a run: options, plugins and, case by case, splits. Resuming and evaluating rely on it.
 
-A folder of data changes: new patients come, and a hold-out that is drawn anew lets a case that was trained on be scored
-as held out. So a run remembers its cases by name and content, and anything else than those is refused or said.
+A data folder changes: new patients come, and a hold-out that is drawn again could score a training case as held out.
+So a run remembers its cases by name and content, and any difference is refused or reported.
 """
 
 import hashlib
@@ -16,26 +16,27 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from medvid.config.task import Task
 from medvid.data.dataset import Dataset
-from medvid.data.listing import listed
 from medvid.errors import ConfigError, DataError
 from medvid.files import read_json, write_json
 from medvid.runs.folder import RunFolder
+from medvid.sentences import listed
 
 MAY_DIFFER = ("output", "dataset.root", "dataset.cache", "train.workers", "train.load_timeout")
-"""Options that nothing in a run's numbers depends on: its data are known by their content, wherever they lie."""
+"""Options on which no number of a run depends: its data are known by their content, wherever they lie."""
 
 
-_THREADS = 8  # reading pieces of many files waits for the disk or the network
+_THREADS = 8  # they wait for the disk or the network
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a run knows of a case.
+    """A run's record of a case.
 
     Args:
         digest: of its name, input and label, see `Dataset.digest`.
-        content: of its input alone, see `Dataset.fingerprint`; empty where that is not known.
+        content: of its input alone, see `Dataset.fingerprint`; empty if unknown.
     """
 
     digest: str
@@ -44,14 +45,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a run began with.
+    """The state at the start of a run.
 
     Args:
         task: the content of resolved.yaml.
         plugins: version by distribution.
         splits: the cases of each split, in their order.
         description: of the training cases, see `Dataset.describe`.
-        pseudonyms: check value of the key of the pseudonyms that cases are named by; empty where these are their ids.
+        pseudonyms: check value of the key of the cases' pseudonyms; empty if cases have their ids.
+        precision: the one in use, which `train.precision: auto` leaves open; empty for a run made before this was kept.
     """
 
     task: Mapping[str, Any]
@@ -59,6 +61,7 @@ class Origin:
     splits: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
     pseudonyms: str = ""
+    precision: str = ""
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -66,7 +69,7 @@ class Origin:
 
     @property
     def trained(self) -> Mapping[str, str]:
-        """The training cases by their content; those whose content is not known are left out."""
+        """The training cases by their content; without those of unknown content."""
         return {known.content: case for case, known in self.splits["train"].items() if known.content}
 
     def write(self, path: Path) -> None:
@@ -76,7 +79,7 @@ class Origin:
 
 
 def read_origin(folder: RunFolder) -> Origin | None:
-    """What a run began with; None for one that was made before this was kept.
+    """The state at the start of a run; None for a run made before this was kept.
 
     Raises:
         DataError: the file was damaged.
@@ -87,14 +90,14 @@ def read_origin(folder: RunFolder) -> Origin | None:
     checksum = content.pop("sha256", None)
     if checksum != _checksum(content):
         raise DataError(
-            f"{folder.origin} was changed after it was written, and with it what the run knows of its cases",
-            hint="restore it from a copy of the run; without it the run cannot tell which cases it was trained on",
+            f"{folder.origin}, the run's record of its cases, was changed after it was written",
+            hint="restore it from a copy of the run; without it the training cases are unknown",
         )
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    description, pseudonyms = content.get("description", {}), content.get("pseudonyms", "")
-    return Origin(content["task"], content["plugins"], splits, description, pseudonyms)
+    kept_since = {name: content[name] for name in ("description", "pseudonyms", "precision") if name in content}
+    return Origin(content["task"], content["plugins"], splits, **kept_since)
 
 
 def read_task(path: Path) -> dict[str, Any]:
@@ -112,11 +115,25 @@ def read_task(path: Path) -> dict[str, Any]:
     return dict(json.loads(json.dumps(content, default=str)))
 
 
-def check_task(folder: RunFolder, origin: Origin) -> list[str]:
-    """Compare a run's resolved.yaml with what the run began with.
+def check_version(folder: RunFolder) -> None:
+    """Refuse a run of an earlier version, whose options are called and mean something else now.
+
+    Raises:
+        ConfigError: with what to do.
+    """
+    if "sample" in read_task(folder.resolved):
+        raise ConfigError(
+            f"{folder.path} was made by an earlier version of medvid, whose runs this one cannot use",
+            hint=f"use it with the versions in {folder.environment}; or start a new run from {folder.original}, in "
+            "which platform check names what to rename",
+        )
+
+
+def check_unchanged(folder: RunFolder, origin: Origin) -> list[str]:
+    """Compare a run's resolved.yaml with the task at its start.
 
     Returns:
-        What was changed of `MAY_DIFFER`, a line for each.
+        The changes of `MAY_DIFFER`, a line for each.
 
     Raises:
         ConfigError: anything else was changed; with keys and both values.
@@ -127,7 +144,7 @@ def check_task(folder: RunFolder, origin: Origin) -> list[str]:
     }
     if refused := [line for key, line in changed.items() if key not in MAY_DIFFER]:
         raise ConfigError(
-            f"{folder.resolved} was changed after the run began: {'; '.join(refused)}",
+            f"{folder.resolved} was changed after the run started: {'; '.join(refused)}",
             hint=f"change it back, or start a new run with it: platform run {folder.resolved}",
         )
     return list(changed.values())
@@ -143,7 +160,7 @@ def flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def known_cases(dataset: Dataset, cases: Iterable[str]) -> dict[str, Known]:
-    """What there is to know of cases that are prepared."""
+    """The records of prepared cases."""
     cases = tuple(cases)
     with ThreadPoolExecutor(_THREADS) as pool:
         contents = pool.map(dataset.fingerprint, cases)
@@ -151,11 +168,11 @@ def known_cases(dataset: Dataset, cases: Iterable[str]) -> dict[str, Known]:
 
 
 def known_splits(dataset: Dataset, used: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Known]]:
-    """The cases of all splits; of one that the run does not use only if its files can be read.
+    """The cases of all splits; of unused splits only if their files can be read.
 
     Args:
         dataset: with the cases of `used` prepared.
-        used: ids of the cases that are trained on and evaluated, by split.
+        used: ids of the training and evaluated cases, by split.
     """
     splits = {split: known_cases(dataset, cases) for split, cases in used.items()}
     for split in (split for split in dataset.splits if split not in used):
@@ -165,36 +182,36 @@ def known_splits(dataset: Dataset, used: Mapping[str, Sequence[str]]) -> dict[st
 
 
 def check_cases(dataset: Dataset, known: Mapping[str, Known], hint: str) -> None:
-    """Make sure that prepared cases are what they were when the run began.
+    """Make sure that prepared cases are unchanged since the run started.
 
     Args:
         dataset: the data set.
-        known: what the run knows of the cases.
-        hint: what to do if they are not.
+        known: the run's records of the cases.
+        hint: what to do if they changed.
 
     Raises:
-        DataError: naming those that are not.
+        DataError: naming the changed cases.
     """
     if changed := [case for case, then in known.items() if dataset.digest((case,)) != then.digest]:
         raise DataError(
-            f"the data changed since the run began: {len(changed)} of {len(known)} cases have another image or label "
+            f"the data changed since the run started: {len(changed)} of {len(known)} cases have another image or label "
             f"now: {listed(changed)}",
             hint=hint,
         )
 
 
 def membership_note(dataset: Dataset, origin: Origin, splits: Iterable[str]) -> str:
-    """What has to be said where the data set's folder would give other splits now; empty where it would not.
+    """A note if the data set's folder would give other splits now; empty if not.
 
     Args:
         dataset: before `Dataset.fix_splits`.
-        origin: what the run began with.
-        splits: those that are used.
+        origin: the state at the start of the run.
+        splits: the ones in use.
     """
     try:
         now = {split: dataset.splits.get(split, ()) for split in splits}
-    except DataError as error:  # the folder does not have the cases of a published split any more, or the like
-        return f"the data set cannot be split as when the run began ({error}); the run's own cases are used"
+    except DataError as error:  # e.g. the folder no longer has all cases of a published split
+        return f"the data set cannot be split as at the start of the run ({error}); the run's own cases are used"
     parts = []
     for split, cases in now.items():
         new, gone = set(cases) - origin.splits[split].keys(), origin.splits[split].keys() - set(cases)
@@ -203,13 +220,13 @@ def membership_note(dataset: Dataset, origin: Origin, splits: Iterable[str]) -> 
     if not parts:
         return ""
     return (
-        f"the data set's folder would be split in another way now than when the run began ({'; '.join(parts)}); the "
-        "run's own split is used"
+        f"the data set's folder would be split differently now than at the start of the run ({'; '.join(parts)}); "
+        "the run's own split is used"
     )
 
 
 def trained_note(cases: Mapping[str, Known], origin: Origin) -> str:
-    """What has to be said of scored cases that were trained on, under whatever name; empty if none was."""
+    """A note on scored cases that are training cases, under any name; empty if none is."""
     trained, names = origin.trained, origin.splits["train"]
     seen = [case for case, known in cases.items() if known.content in trained or names.get(case) == known]
     if not seen:
@@ -226,8 +243,22 @@ def _differ(key: str, began: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 def _both(key: str, began: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     then, today = (json.dumps(values[key]) if key in values else "not there" for values in (began, now))
-    return f"{key} is {today} and was {then}"
+    return f"{key} is {today}, was {then}"
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def changed_options(trained: Task, evaluated: Task) -> dict[str, object]:
+    """The options in which an evaluation differs from its run, by dotted key; of the training only precision."""
+    before, after = _comparable(trained), _comparable(evaluated)
+    return {key: after.get(key) for key in after | before if before.get(key) != after.get(key)}
+
+
+def _comparable(task: Task) -> dict[str, object]:
+    """Options by dotted key; of the protocol, which may be another one, the name and what is not its default."""
+    protocol = task.evaluation.protocol.model_dump(mode="json", exclude_defaults=True)
+    named = {"train.precision": task.train.precision, "evaluation.protocol": protocol.pop("name")}
+    options = task.model_dump(mode="json", exclude={"train": True, "evaluation": {"protocol"}})
+    return named | dict(flat(options)) | dict(flat(protocol, "evaluation.protocol."))

@@ -1,7 +1,8 @@
-"""What a folder holds of predictions, and by which weights: so that predicting thousands of files can go on.
+"""The record of predictions in a folder, and of their weights, so that predicting thousands of files can be continued.
 
-Each process writes lines of its own to ``predicted.jsonl`` (``predicted-1.jsonl``, ...): the first says which weights
-and options, each further one names a case, with the files that were written for it and those that it was read from.
+Each process writes its own lines to ``predicted.jsonl`` (``predicted-1.jsonl``, ...): the first has the weights and
+options, each further one names a case, the files written for it, the files it was read from, and what was predicted
+where that is a few values.
 """
 
 import json
@@ -11,24 +12,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from medvid.data.listing import files_below
 from medvid.errors import ConfigError, DataError
+from medvid.evaluation.evaluator import Prediction
+from medvid.evaluation.report import write_cases
 from medvid.files import make_folder, write_text, writing
-from medvid.models.head import Prediction
 
 NAME = "predicted"
+TABLE = "predictions.csv"
 
 
 class Predictions:
     """The predictions in a folder.
 
     Args:
-        folder: where they are; made when the first one is added.
-        made_by: plain values that say by what they are made.
+        folder: their folder; made when the first one is added.
+        made_by: plain values that identify weights and options.
         rank: number of this process.
-        hide: what is noted of the path of a source; default: the path.
+        hide: makes the record of a source from its path; default: the path.
 
     Raises:
-        ConfigError: the folder holds predictions that were made by something else.
+        ConfigError: the folder holds predictions of other weights or options.
     """
 
     def __init__(
@@ -47,47 +51,55 @@ class Predictions:
             header, *lines = lines
             if header != self._made_by:
                 raise ConfigError(
-                    f"{folder} holds predictions that were made otherwise: {_difference(header, self._made_by)}",
-                    hint="give another folder (-o FOLDER), or delete that one",
+                    f"{folder} holds predictions of other weights or options: {_difference(header, self._made_by)}",
+                    hint="choose another folder (-o FOLDER), or delete that one",
                 )
             self._before[path] = path.stat().st_size
             self._done |= {line["case"]: line for line in lines if "error" not in line}
 
     def has(self, case: str, sources: Sequence[Path]) -> bool:
-        """Whether the prediction of a case is there, of files that have not changed since.
+        """Whether the prediction of a case exists, from files that are unchanged since.
 
         Raises:
-            ConfigError: it is that of another file.
+            ConfigError: it is the prediction of another file.
         """
         line = self._done.get(case)
         if line is None:
             return False
         if [path for path, *_ in line["sources"]] != [path for path, *_ in self._states(sources)]:
             raise ConfigError(
-                f"{self.folder} holds the prediction of another file that is called {case} too: "
+                f"{self.folder} holds the prediction of another file with the name {case}: "
                 f"{', '.join(path for path, *_ in line['sources'])}, now {', '.join(map(str, sources))}",
-                hint="give another folder (-o FOLDER)",
+                hint="choose another folder (-o FOLDER)",
             )
         return line["sources"] == self._states(sources) and all((self.folder / file).exists() for file in line["files"])
 
     def add(self, case: str, sources: Sequence[Path], prediction: Prediction) -> None:
-        """Note that a case is done and its files are written."""
+        """Record that a case is done and its files are written."""
         files = [os.path.relpath(file, self.folder) for file in prediction.files]
-        self._append({"case": case, "files": files, "sources": self._states(sources)})
+        row = {"row": dict(prediction.row)} if prediction.row else {}
+        self._append({"case": case, "files": files, "sources": self._states(sources), **row})
 
     def add_error(self, case: str, error: DataError) -> None:
-        """Note why a case could not be predicted."""
+        """Record why a case could not be predicted."""
         self._append({"case": case, "error": str(error), "hint": error.hint})
 
     def attempts(self) -> dict[str, DataError | None]:
-        """The cases that any process has worked on since this one began, with what was wrong with them."""
+        """The cases that any process has worked on since this one started, with their errors."""
         lines = [line for path in self._records() for line in _read(path, self._before.get(path, 0)) if "case" in line]
         return {
             line["case"]: DataError(line["error"], hint=line["hint"]) if "error" in line else None for line in lines
         }
 
+    def write_table(self) -> None:
+        """Write what was predicted as predictions.csv, a row per case, if it is a few values of each."""
+        lines = [line for path in self._records() for line in _read(path) if "row" in line]
+        rows = {line["case"]: {"path": next(iter(line["sources"]), [""])[0], **line["row"]} for line in lines}
+        if rows:
+            write_cases([{"case": case, **rows[case]} for case in sorted(rows)], self.folder / TABLE)
+
     def tidy(self) -> None:
-        """Take the folder away where nothing was predicted, and so nothing but records is in it."""
+        """Delete the folder if nothing was predicted, so that it holds only records."""
         records = self._records()
         if records and {*self.folder.iterdir()} == {*records}:
             for record in records:
@@ -95,9 +107,9 @@ class Predictions:
             self.folder.rmdir()
 
     def _states(self, sources: Sequence[Path]) -> list[list[Any]]:
-        """Path, size and time of files, by which a change is noticed."""
-        states = ((path.absolute(), path.stat()) for path in sources if path.exists())
-        return [[self._hide(str(path)), state.st_size, state.st_mtime_ns] for path, state in states]
+        """Path, size and time of files, by which changes are noticed; of a folder, those of all its files together."""
+        found = {path: [file.stat() for file in files_below(path)] for path in sources if path.exists()}
+        return [[self._hide(str(path.absolute())), *_state(states)] for path, states in found.items() if states]
 
     def _records(self) -> list[Path]:
         return sorted(self.folder.glob(f"{NAME}.jsonl")) + sorted(self.folder.glob(f"{NAME}-*.jsonl"))
@@ -112,8 +124,13 @@ class Predictions:
             file.write(json.dumps(line) + "\n")
 
 
+def _state(states: Sequence[os.stat_result]) -> tuple[int, int]:
+    """Size and time of files together."""
+    return sum(one.st_size for one in states), max(one.st_mtime_ns for one in states)
+
+
 def _read(path: Path, start: int = 0) -> list[dict[str, Any]]:
-    """The values of a record from a byte on, without lines that a kill cut short."""
+    """The values of a record from a byte offset, without lines that a kill cut short."""
     values = []
     with path.open("rb") as file:
         file.seek(start)

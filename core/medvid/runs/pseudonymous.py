@@ -1,4 +1,4 @@
-"""A data set whose cases are named by pseudonyms, whatever data set it is; the one place where ids come in."""
+"""Any data set, with pseudonyms as names of its cases; the one place where ids become pseudonyms."""
 
 import shutil
 import tempfile
@@ -11,20 +11,20 @@ from typing import Any
 
 from torch import Tensor
 
+from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress, sources_of
-from medvid.data.sample import Batch
 from medvid.errors import DataError
 from medvid.evaluation.report import file_name
-from medvid.files import DRAFT
+from medvid.files import DRAFT, make_folder
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.runs.pseudonyms import Pseudonyms, active, use_in_this_process
 
 
 class PseudonymousDataset(Dataset):
-    """As another data set, to which whoever uses this one speaks in pseudonyms. Its errors tell pseudonyms too.
+    """Another data set, whose cases are addressed by pseudonyms. Its errors show pseudonyms too.
 
-    Random numbers are drawn from what the training loop calls a case, and that is its pseudonym: a run with pseudonyms
-    is another one than without, and with another key, though as reproducible.
+    Random numbers derive from the name of a case in the training loop, which is its pseudonym: a run with pseudonyms
+    differs from one without, or with another key, but is equally reproducible.
 
     Args:
         inner: the data set.
@@ -34,6 +34,7 @@ class PseudonymousDataset(Dataset):
     def __init__(self, inner: Dataset, pseudonyms: Pseudonyms) -> None:
         super().__init__(inner.options)
         self.inner, self._pseudonyms = inner, pseudonyms
+        inner.hide_patients()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
@@ -108,14 +109,14 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             self.inner.fix_splits({split: self._ids(cases) for split, cases in splits.items()})
 
-    def sample(self, case: str, seed: int) -> Batch:
+    def draw(self, case: str, seed: int) -> Batch:
         with self._pseudonyms.errors():
-            batch = self.inner.sample(self._id(case), seed)
+            batch = self.inner.draw(self._id(case), seed)
             return replace(batch, cases=self._named(batch.cases))
 
-    def case(self, case: str) -> Case:
+    def open_case(self, case: str) -> Case:
         with self._pseudonyms.errors():
-            return PseudonymousCase(self.inner.case(self._id(case)), case, self._pseudonyms)
+            return PseudonymousCase(self.inner.open_case(self._id(case)), case, self._pseudonyms)
 
     def open(self, paths: Sequence[Path]) -> Iterator[Case]:
         with self._pseudonyms.errors():
@@ -129,7 +130,7 @@ class PseudonymousDataset(Dataset):
         return tuple(map(self._id, names))
 
     def _id(self, name: str) -> str:
-        """The id of a case; the pseudonym itself for one that the data set does not have, as it will say."""
+        """The id of a case; the pseudonym itself for an unknown case, which the data set will then refuse."""
         if (case := self._pseudonyms.case(name)) is None:
             with suppress(DataError):
                 self._named(self.inner.labelled())
@@ -140,7 +141,7 @@ class PseudonymousDataset(Dataset):
 
 
 class PseudonymousCase:
-    """A case that is called by its pseudonym, also in the names of the files that it writes.
+    """A case named by its pseudonym, also in the names of the files that it writes.
 
     Args:
         inner: the case.
@@ -152,25 +153,43 @@ class PseudonymousCase:
         self.inner, self.id, self._pseudonyms = inner, name, pseudonyms
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross from loader processes without the names of all others."""
+        """Pickle without the names of all other cases."""
         return _received, (self.inner, self.id)
+
+    @property
+    def patient(self) -> str:
+        """A pseudonym of whose it is; empty where nothing says so."""
+        patient = getattr(self.inner, "patient", "")
+        return self._pseudonyms.of(patient) if patient else ""
 
     def input(self) -> Tensor:
         """The prepared input (C, *S)."""
         with self._pseudonyms.errors():
             return self.inner.input()
 
-    def write(self, labels: Any, folder: Path) -> Path:
+    def write(self, labels: Any, folder: Path) -> tuple[Path, ...]:
         """As `medvid.data.dataset.SegmentationCase.write`, under the pseudonym."""
+        return self._renaming("write", labels, folder)
+
+    def write_probabilities(self, probabilities: Any, folder: Path) -> tuple[Path, ...]:
+        """As `medvid.data.dataset.SegmentationCase.write_probabilities`, under the pseudonym."""
+        return self._renaming("write_probabilities", probabilities, folder)
+
+    def _renaming(self, method: str, array: Any, folder: Path) -> tuple[Path, ...]:
         draft = Path(tempfile.mkdtemp(prefix=".", suffix=DRAFT, dir=folder))
         try:
             with self._pseudonyms.errors():
-                written: Path = self.inner.write(labels, draft)  # type: ignore[attr-defined] # of cases that write
-                for path in [path for path in draft.rglob("*") if path.is_file()]:
-                    path.replace(folder / self._renamed(str(path.relative_to(draft))))
-                return folder / self._renamed(str(written.relative_to(draft)))
+                written: tuple[Path, ...] = getattr(self.inner, method)(array, draft)
+                moved = {path: self._moved(path, draft, folder) for path in draft.rglob("*") if path.is_file()}
+                for path, place in moved.items():
+                    make_folder(place.parent)
+                    path.replace(place)
+                return tuple(moved[path] for path in written)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+    def _moved(self, path: Path, draft: Path, folder: Path) -> Path:
+        return folder / self._renamed(str(path.relative_to(draft)))
 
     def _renamed(self, name: str) -> str:
         for own in (self.inner.id, file_name(self.inner.id)):

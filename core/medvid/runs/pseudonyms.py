@@ -1,7 +1,7 @@
-"""Names of cases, files and folders of patients, and the keyed pseudonyms that stand for them outside of the data.
+"""Names of cases, files and folders of patients, and the keyed pseudonyms that replace them outside the data.
 
-A pseudonym is an HMAC-SHA256 of a name, under a key that belongs to the site: the same case has the same one in all
-runs of a site, and nobody without the key can try names out. Imports nothing heavy.
+A pseudonym is an HMAC-SHA256 of a name, with a key that belongs to the site: a case has the same one in all runs of a
+site, and nobody without the key can test guesses of names.
 """
 
 import csv
@@ -31,7 +31,7 @@ PRIVATE = "private"
 
 _SHORTEST_KEY = 16
 _SHORT = 4
-"""Characters; a shorter name is a word like others, and stands for a case only behind ``case`` or in a path."""
+"""Characters; a shorter name could be any word, and means a case only after ``case`` or in a path."""
 _ENDING = re.compile(r"(?:\.nii)?\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _CHANNEL = re.compile(r"_\d{4}$")
 _LISTS = {".json", ".csv", ".tsv", ".txt"}
@@ -45,14 +45,14 @@ _LAYOUT = {
     *("train_npz", "test_vol_h5", "lists", "data", "mask", "image", "gt", "Images", "Masks", "Labels"),
     *("dataset", "dataset_0", "datalist", "metadata", "classes", "README", "LICENSE", "splits_final"),
 }
-"""Folders and lists that are called so in published layouts."""
+"""Names of folders and lists in published layouts."""
 
 
 def site_key() -> bytes:
-    """The site's key: of the environment, else of its file, which is made on first use.
+    """The site's key: from the environment, else from its file, which is made on first use.
 
     Raises:
-        ConfigError: it is too short to be one, or cannot be read.
+        ConfigError: it is too short or cannot be read.
         ResourceError: the file cannot be written.
     """
     if (given := os.environ.get(KEY_VARIABLE)) is not None:
@@ -72,14 +72,14 @@ def _checked(text: str, source: str) -> bytes:
     key = text.strip()
     if len(key) < _SHORTEST_KEY:
         raise ConfigError(
-            f"the key of pseudonyms in {source} has {len(key)} characters, fewer than {_SHORTEST_KEY}",
+            f"the key of pseudonyms in {source} has {len(key)} characters, the minimum is {_SHORTEST_KEY}",
             hint='make one: python -c "import secrets; print(secrets.token_hex(32))"',
         )
     return key.encode()
 
 
 class Pseudonyms:
-    """Gives names pseudonyms, and replaces in texts those that it has learnt.
+    """Makes pseudonyms for names, and replaces known names in texts.
 
     Args:
         key: the site's.
@@ -89,8 +89,8 @@ class Pseudonyms:
         self._key = key
         self._cases: dict[str, str] = {}  # id by pseudonym
         self._paths: dict[str, set[Path]] = {}  # by name without ending
-        self._names: dict[str, str] = {}  # what a name is replaced by
-        self._places: dict[str, str] = {}  # folders as they are written
+        self._names: dict[str, str] = {}  # replacement by name
+        self._places: dict[str, str] = {}  # folders as written
         self._spared: set[str] = set()
 
     def of(self, name: str) -> str:
@@ -99,7 +99,7 @@ class Pseudonyms:
 
     @cached_property
     def check_value(self) -> str:
-        """Tells this key from others, without telling the key."""
+        """Identifies this key without revealing it."""
         return hmac.new(self._key, b"medvid: which key is this?", hashlib.sha256).hexdigest()[:16]
 
     def add_case(self, case: str, sources: Sequence[Path] = ()) -> str:
@@ -107,10 +107,10 @@ class Pseudonyms:
 
         Args:
             case: its id.
-            sources: its files; default: those of the data set that are called like it.
+            sources: its files; default: files of the data set with its name.
 
         Raises:
-            DataError: another case has the same one.
+            DataError: another case has the same pseudonym.
         """
         name = self.of(case)
         if self._cases.setdefault(name, case) != case:
@@ -123,11 +123,11 @@ class Pseudonyms:
         return name
 
     def case(self, name: str) -> str | None:
-        """The id of a case by its pseudonym; None if it is not known."""
+        """The id of a case by its pseudonym; None if unknown."""
         return self._cases.get(name)
 
     def learn_task(self, task: Task) -> None:
-        """Learn the names in the data set of a task: in its folder, its lists and its options."""
+        """Learn the names in a task's data set: in its folder, its lists and its options."""
         options = task.dataset.model_dump(exclude={"cache"})
         split = options.pop("split", None) or {}
         self._spared |= {*_texts(options), *_LAYOUT}
@@ -138,7 +138,7 @@ class Pseudonyms:
                 self.learn(place)
 
     def learn(self, place: Path) -> None:
-        """Learn the names of a file, or of a folder and all that is in it; there need not be anything."""
+        """Learn the names of a file, or of a folder and everything in it; the path need not exist."""
         if is_file := place.is_file():
             self._learn_file(place)
         for written in (place, place.absolute(), place.resolve()):
@@ -172,15 +172,15 @@ class Pseudonyms:
 
     @cached_property
     def _patterns(self) -> list[tuple[str, str, str]]:
-        """Names, the longest first, as they are sought in texts without capitals, and what they are replaced by."""
+        """Names, longest first, in lower case, and their replacements."""
         ordered = sorted(self._names.items(), key=lambda item: (-len(item[0]), item[0]))
         return [(name.casefold(), name, replacement) for name, replacement in ordered]
 
     def hide(self, text: str) -> str:
-        """The text with pseudonyms for the names of cases and files, and without the folders that they are in.
+        """The text with pseudonyms for the names of cases and files, and without their folders.
 
-        A name is replaced where neither a letter nor a digit adjoins it, in any capitals; one of less than four
-        characters only behind ``case`` and in paths.
+        A name is replaced if no letter or digit adjoins it, in upper or lower case; one with fewer than four characters
+        only after ``case`` and in paths.
         """
         for place in sorted(self._places, key=len, reverse=True):
             if place in text:
@@ -204,7 +204,7 @@ class Pseudonyms:
         return self._names.get(stem, self.of(stem)) + (ending[0] if ending else "")
 
     def hide_in(self, value: Any) -> Any:
-        """A JSON value with its texts hidden."""
+        """A JSON value with names hidden in its texts."""
         if isinstance(value, str | Path):
             return self.hide(str(value))
         if isinstance(value, Mapping):
@@ -212,7 +212,7 @@ class Pseudonyms:
         return [self.hide_in(item) for item in value] if isinstance(value, list | tuple) else value
 
     def hidden(self, error: Exception) -> Exception:
-        """The error with its texts hidden, in those that led to it too; another one where it cannot be changed."""
+        """The error with names hidden in its texts, and in those that caused it; a new one if it cannot be changed."""
         self._hide_error(error, set())
         if self.hide(str(error)) == str(error):
             return error
@@ -247,7 +247,7 @@ class Pseudonyms:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Within the block, errors tell pseudonyms."""
+        """Within the block, errors show pseudonyms."""
         try:
             yield
         except Exception as error:
@@ -257,10 +257,10 @@ class Pseudonyms:
             raise hidden from None
 
     def write_table(self, folder: Path) -> None:
-        """Write which case each pseudonym stands for, ``private/cases.csv``, readable for its owner only.
+        """Write the case of each pseudonym to ``private/cases.csv``, readable for its owner only.
 
         Args:
-            folder: of a run or of predictions; what its table has already stays in it.
+            folder: of a run or of predictions; existing entries of its table stay.
         """
         private = folder / PRIVATE
         make_folder(private, 0o700)
@@ -303,17 +303,17 @@ def active() -> Pseudonyms:
 
 
 def use_in_this_process(pseudonyms: Pseudonyms) -> None:
-    """Hide names to the end of a process that was started for a data set, unless that has inherited it."""
+    """Hide names until the end of a process started for a data set, unless it has inherited this."""
     if not _active:
         pseudonyms.__enter__()
 
 
 def _hidden_record(*args: Any, **more: Any) -> logging.LogRecord:
-    """A log record, of whatever logger, that tells pseudonyms."""
+    """A log record, from any logger, with pseudonyms."""
     record = _make_record(*args, **more)
     try:
         message = record.getMessage()
-    except Exception:  # which logging itself reports
+    except Exception:  # logging itself reports it
         message = str(record.msg)
     for pseudonyms in _active:
         message = pseudonyms.hide(message)
@@ -328,11 +328,11 @@ def _hidden_record(*args: Any, **more: Any) -> logging.LogRecord:
 
 @contextmanager
 def pseudonyms_of(task: Task, places: Iterable[Path] = ()) -> Iterator[Pseudonyms | None]:
-    """Within the block, log records and errors tell pseudonyms, if that is what a task asks for; else None.
+    """Within the block, log records and errors show pseudonyms, if the task asks for them; else None.
 
     Args:
         task: resolved.
-        places: files and folders besides the data set's whose names are to be hidden.
+        places: further files and folders whose names are hidden.
     """
     if not task.privacy.pseudonyms:
         yield None
@@ -346,10 +346,10 @@ def pseudonyms_of(task: Task, places: Iterable[Path] = ()) -> Iterator[Pseudonym
 
 
 def check_key(pseudonyms: Pseudonyms | None, began: str) -> None:
-    """Make sure that cases are called what they were called when a run began.
+    """Make sure that cases have the names that they had when a run started.
 
     Args:
-        pseudonyms: that are used now.
+        pseudonyms: the ones in use now.
         began: the check value of the run's key; empty if it has none.
 
     Raises:
@@ -358,13 +358,13 @@ def check_key(pseudonyms: Pseudonyms | None, began: str) -> None:
     now = pseudonyms.check_value if pseudonyms else ""
     if bool(now) != bool(began):
         raise ConfigError(
-            f"privacy.pseudonyms was {str(bool(began)).lower()} when the run began, and its cases are named so",
-            hint="leave it as it was, or start a new run",
+            f"privacy.pseudonyms was {str(bool(began)).lower()} when the run started, and its cases are named by that",
+            hint="do not change it, or start a new run",
         )
     if now != began:
         raise ConfigError(
-            f"the key of pseudonyms is not that of the run: its check value is {now}, and was {began}",
-            hint=f"set {KEY_VARIABLE} to the key that the run began with, or restore medvid/pseudonym.key",
+            f"the key of pseudonyms differs from the run's key: its check value is {now}, the run's is {began}",
+            hint=f"set {KEY_VARIABLE} to the run's key, or restore medvid/pseudonym.key",
         )
 
 

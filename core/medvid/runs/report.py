@@ -7,23 +7,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from medvid.config.components import components_of
 from medvid.data.dataset import Progress
 from medvid.errors import Interrupted
 from medvid.files import write_json
 from medvid.plugin.events import Evaluation, RunInfo, RunResult, RunStatus
+from medvid.runs.environment import describe_environment
 from medvid.runs.folder import RunFolder, append_metrics
 from medvid.runs.session import Session
-from medvid.tracking.environment import describe_environment
-from medvid.tracking.mlflow import run_id
 from medvid.training.checkpoint import best_step, checkpoint_path, checkpoint_step, checkpoints
 from medvid.training.device import describe_device
 
 
 def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -> RunInfo:
-    """What observers are told of a run at its start, or where it goes on from a checkpoint."""
+    """What observers are told of a run at its start, or when it continues from a checkpoint."""
     task = session.task
-    used = session.host.used_by(components_of(task, session.host))
+    used = session.checked.host.used_by(session.checked.components)
     plugins = {plugin.distribution: plugin.version for plugin in used}
     unverified = tuple(dict.fromkeys(plugin.distribution for plugin in used if plugin.editable))
     environment = describe_environment(plugins, unverified)
@@ -35,7 +33,7 @@ def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -
         folder=folder.path,
         config=task.model_dump(mode="json"),
         seed=task.seed,
-        sample=task.sample is not None,
+        demo=task.demo is not None,
         start_step=checkpoint_step(checkpoint) if checkpoint else 0,
         steps=task.train.steps,
         device=describe_device(session.fabric),
@@ -47,7 +45,7 @@ def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -
 
 
 class Report:
-    """Tells of one execution of a run; a `medvid.training.loop.TrainingObserver`.
+    """Tells of one execution of a run; a `medvid.training.progress.TrainingObserver`.
 
     Args:
         session: the task with its plugins and devices.
@@ -56,7 +54,7 @@ class Report:
     """
 
     def __init__(self, session: Session, folder: RunFolder, info: RunInfo) -> None:
-        self._task, self._host, self._speaks = session.task, session.host, session.fabric.is_global_zero
+        self._task, self._host, self._speaks = session.task, session.checked.host, session.fabric.is_global_zero
         self._folder, self.info = folder, info
         self._began = time.monotonic()
 
@@ -74,7 +72,7 @@ class Report:
         self.info = replace(self.info, datasets=datasets)
 
     def started(self) -> None:
-        """Training begins, or goes on."""
+        """Training begins or continues."""
         self._notify("medvid_run_started")
 
     def progress(self, stage: str, values: Mapping[str, float] | None = None) -> Progress:
@@ -98,7 +96,7 @@ class Report:
         self.evaluated(evaluation)
 
     def evaluated(self, evaluation: Evaluation) -> None:
-        """There is an evaluation, whose figures are on record or stand in the summary."""
+        """There is an evaluation, with its figures in the records or the summary."""
         self._notify("medvid_evaluated", evaluation=evaluation)
 
     def finished(self, evaluation: Evaluation) -> None:
@@ -134,7 +132,7 @@ class Report:
                 "status": result.status,
                 "task": self._task.name,
                 "run": self._folder.name,
-                "data": "sample" if self._task.sample else "real",
+                "data": "demo" if self._task.demo else "real",
                 "metrics": result.metrics,
                 "best": result.best and str(result.best.relative_to(self._folder.path)),
                 "last": result.last and str(result.last.relative_to(self._folder.path)),
@@ -143,7 +141,6 @@ class Report:
                 "versions": self.info.environment["versions"],
                 "plugins": dict(self.info.plugins),
                 "unverified_plugins": list(self.info.unverified),
-                "mlflow_run_id": run_id(self._folder.path),
                 **more,
             },
         )

@@ -2,18 +2,20 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import cast
 
 from lightning_fabric import Fabric
 
+from medvid.config.checked import CheckedTask
 from medvid.config.compatibility import check_split
-from medvid.config.load import data_problem
 from medvid.config.task import Task
 from medvid.data.dataset import Dataset
-from medvid.errors import DataError
-from medvid.models.build import Model, build_model
-from medvid.models.head import Evaluator
-from medvid.plugin.host import Host
+from medvid.data.loading.workers import Loading
+from medvid.data.transforms.build import build_transforms
+from medvid.evaluation.build import build_evaluator
+from medvid.evaluation.cases import EvaluationSetup
+from medvid.evaluation.evaluator import Evaluator
+from medvid.models.build import build_model
+from medvid.models.model import Model
 from medvid.runs.pseudonymous import PseudonymousDataset
 from medvid.runs.pseudonyms import Pseudonyms
 from medvid.training.launch import launch
@@ -24,59 +26,61 @@ class Session:
     """A task brought to life.
 
     Args:
-        task: resolved and checked.
-        host: the plugins.
+        checked: the task.
         fabric: launched.
         dataset: pointed at its folder, not prepared yet.
         model: freshly initialised, on the CPU.
-        evaluator: the head's inference procedure and metrics.
+        evaluator: the inference and the scorer of its target.
         pseudonyms: that the data set names its cases by, if the task asks for them.
     """
 
-    task: Task
-    host: Host
+    checked: CheckedTask
     fabric: Fabric
     dataset: Dataset
     model: Model
     evaluator: Evaluator
     pseudonyms: Pseudonyms | None = None
 
+    @property
+    def task(self) -> Task:
+        """The task's options."""
+        return self.checked.task
+
+    @property
+    def evaluation(self) -> EvaluationSetup:
+        """With what cases are evaluated."""
+        return EvaluationSetup(self.fabric, self.evaluator, self.dataset, self.loading)
+
+    @property
+    def loading(self) -> Loading:
+        """In which processes cases are read."""
+        return Loading(self.task.train.workers, self.task.train.load_timeout)
+
     def hidden_errors(self) -> AbstractContextManager[None]:
         """A block in which errors tell pseudonyms, if the task asks for them."""
         return self.pseudonyms.errors() if self.pseudonyms else nullcontext()
 
 
-def open_session(task: Task, host: Host, *, needs_data: bool = True, pseudonyms: Pseudonyms | None = None) -> Session:
-    """Start the devices, make sure that the data is there, and build the model.
+def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None) -> Session:
+    """Start the processes of the task's devices, and build data set, model and evaluator in each.
 
     Args:
-        task: resolved and checked.
-        host: the plugins.
-        needs_data: False for predicting new files, which works without the data set of the training.
+        checked: the task.
         pseudonyms: to name cases by.
 
     Raises:
         ResourceError: a device is missing.
-        DataError: the data set is missing.
+        DistributedError: other processes were started than the task asks for.
         ConfigError: the loss needs whole batches, and there are several devices.
     """
+    task = checked.task
     fabric = launch(task.train)
-    check_split(task, fabric.world_size)
-    if needs_data and (problem := data_problem(task)):
-        raise DataError(problem, hint="put the data there, or run on the generated sample: --sample")
-    spec = host.spec("dataset", task.dataset.name)
-    dataset = cast(Dataset, host.load(spec, spec.target)(task.dataset))
+    check_split(task, checked.target_info, fabric.world_size)
+    dataset: Dataset = checked.host.build(task.dataset)
+    dataset.transforms = build_transforms(task.dataset, checked.host, "case")
     if pseudonyms:
-        pseudonyms.learn_task(task)  # once more, as the sample may only just have been generated
+        pseudonyms.learn_task(task)  # once more, as the demo data may only just have been generated
         dataset = PseudonymousDataset(dataset, pseudonyms)
-    model = build_model(task, host)
-    evaluator = model.head.evaluator(task.evaluation, dataset.input_info, dataset.target_info)
-    return Session(task, host, fabric, dataset, model, evaluator, pseudonyms)
-
-
-def generate_sample(task: Task, host: Host) -> None:
-    """Generate the data where the task runs on its sample, unless it is there; several processes may do so at once."""
-    if task.sample:
-        spec = host.spec("dataset", task.dataset.name)
-        options = host.load(spec, spec.sample_config).model_validate(task.sample.generate)
-        host.load(spec, spec.sample)(task.dataset.root, options)
+    model = build_model(checked)
+    evaluator = build_evaluator(task.evaluation, checked.input_info, checked.target_info, checked.host)
+    return Session(checked, fabric, dataset, model, evaluator, pseudonyms)

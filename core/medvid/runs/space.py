@@ -1,4 +1,4 @@
-"""Whether there is room on the disk for what a run will write, asked before the first step."""
+"""Whether the disk has room for everything a run will write, checked before the first step."""
 
 import math
 from collections.abc import Sequence
@@ -7,29 +7,29 @@ from typing import cast
 
 from torch import nn
 
-from medvid.config.task import SGD, Task
+from medvid.config.task import Task
 from medvid.data.dataset import Dataset, SegmentationCase
 from medvid.errors import ResourceError
 from medvid.files import free_space
 
 _LABEL_BYTES = 1 / 16
-"""Of a compressed label map per voxel, rounded up."""
+"""Bytes per voxel of a compressed label map, rounded up."""
 _ASKED = 20
-"""Cases whose sizes stand for those of all."""
+"""Number of cases from whose sizes the total is estimated."""
 
 
 def check_space(folder: Path, task: Task, model: nn.Module, dataset: Dataset, evaluated: Sequence[str]) -> None:
-    """Refuse a run that the disk has no room for; what earlier checkpoints of it take counts as room.
+    """Refuse a run for which the disk has no room; the space of its earlier checkpoints counts as free.
 
     Args:
-        folder: where checkpoints and predictions go; need not be there yet.
+        folder: for checkpoints and predictions; need not exist yet.
         task: the run's.
-        model: what is saved.
+        model: the model to save.
         dataset: prepared.
         evaluated: the cases whose predictions are written at the end.
 
     Raises:
-        ResourceError: with what is needed and what there is.
+        ResourceError: with the needed and the free space.
     """
     size, count = checkpoint_bytes(task, model), _checkpoints_at_once(task)
     predictions = _prediction_bytes(dataset, evaluated)
@@ -39,9 +39,9 @@ def check_space(folder: Path, task: Task, model: nn.Module, dataset: Dataset, ev
         return
     raise ResourceError(
         f"{folder} has room for {_text(room)}, the run needs {_text(needed)}: {count} checkpoints of {_text(size)} at "
-        f"once (the newest {task.train.keep_checkpoints}, the best, and the one that is being written), and "
+        f"once (the newest {task.train.keep_checkpoints}, the best, and the one being written), and "
         f"{_text(predictions)} for predictions",
-        hint="make room, choose another disk (--set output=FOLDER), or keep fewer: --set train.keep_checkpoints=1",
+        hint="free space, choose another disk (--set output=FOLDER), or keep fewer: --set train.keep_checkpoints=1",
     )
 
 
@@ -49,9 +49,7 @@ def checkpoint_bytes(task: Task, model: nn.Module) -> int:
     """Bytes of one checkpoint: weights, the optimizer's state and the averaged weights."""
     weights = sum(int(tensor.nbytes) for tensor in model.state_dict().values())
     trained = sum(int(parameter.nbytes) for parameter in model.parameters() if parameter.requires_grad)
-    optimizer = task.train.optimizer
-    states = (1 if optimizer.momentum else 0) if isinstance(optimizer, SGD) else 2
-    return weights + states * trained + (weights if task.train.ema else 0)
+    return weights + task.train.optimizer.states_per_parameter() * trained + (weights if task.train.ema else 0)
 
 
 def _checkpoints_at_once(task: Task) -> int:
@@ -62,10 +60,10 @@ def _checkpoints_at_once(task: Task) -> int:
 
 
 def _prediction_bytes(dataset: Dataset, cases: Sequence[str]) -> int:
-    if dataset.target_info.task != "segmentation" or not cases:
+    if dataset.target_info.where != "voxel" or not cases:
         return 0
     asked = cases[:: -(-len(cases) // _ASKED)]
-    grids = [cast(SegmentationCase, dataset.case(case)).grid for case in asked]
+    grids = [cast(SegmentationCase, dataset.open_case(case)).grid for case in asked]
     return round(sum(math.prod(grid.native_shape) for grid in grids) * _LABEL_BYTES * len(cases) / len(asked))
 
 

@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,6 +14,7 @@ from medvid.errors import MedvidError
 from medvid.models.backbone import Backbone
 from medvid.models.features import Features
 from medvid.plugin.info import InputInfo
+from medvid.plugin.specs import BackboneSpec
 from medvid.testing import compare
 from medvid.testing.backbone_subject import BATCH, BackboneSubject
 from medvid.testing.check import CheckFailedError, NotApplicableError, expect
@@ -21,8 +23,8 @@ from medvid.testing.compare import (
     FLOAT64,
     ROUNDING,
     as_in_training_but_still,
-    check_gradients,
     expect_close,
+    expect_gradients,
     random_sum,
     tensors,
 )
@@ -30,17 +32,17 @@ from medvid.training.memory import checkpoint_layers
 from medvid.training.parts import separate_gradients
 
 
-def features(subject: BackboneSubject) -> None:
+def check_features(subject: BackboneSubject) -> None:
     """The features are those that `feature_info` declares: maps with their channels and strides, embedding."""
-    for layout in getattr(subject.spec, "layouts", ()):
+    for axes in cast(BackboneSpec, subject.spec).axes:
         expect(
-            any(example.layout == layout for example in subject.spec.examples),
-            f"there is no example for layout {layout}, which the spec names",
+            any(example.axes == axes for example in subject.spec.examples),
+            f"the spec names the axes {axes}, but has no example for them",
         )
     _check_features(subject, subject.build(), subject.input_info)
 
 
-def sizes(subject: BackboneSubject) -> None:
+def check_sizes(subject: BackboneSubject) -> None:
     """An input of another size works, or is refused by a message that names the size."""
     backbone = subject.build()
     for info in subject.other_infos():
@@ -60,14 +62,14 @@ def sizes(subject: BackboneSubject) -> None:
             _check_shapes(backbone, found, info)
 
 
-def gradients(subject: BackboneSubject) -> None:
-    """Every parameter has a part in the features, in training."""
+def check_gradients(subject: BackboneSubject) -> None:
+    """Every parameter affects the features, in training."""
     backbone = subject.build()
     as_in_training_but_still(backbone)  # a branch that is skipped by chance must not look like an unused parameter
-    check_gradients(backbone, random_sum([*tensors(backbone(subject.input())).values()]))
+    expect_gradients(backbone, random_sum([*tensors(backbone(subject.input())).values()]))
 
 
-def parts(subject: BackboneSubject) -> None:
+def check_parts(subject: BackboneSubject) -> None:
     """In training, a batch that is taken in parts has the gradient of the whole, but for norms over the batch."""
     backbone = subject.build().double()
     as_in_training_but_still(backbone)
@@ -78,14 +80,14 @@ def parts(subject: BackboneSubject) -> None:
     expect_close(found, wanted, FLOAT64, "in parts of 1 and 2 examples,")
 
 
-def input_gradient(subject: BackboneSubject) -> None:
+def check_input_gradient(subject: BackboneSubject) -> None:
     """The features depend on the input, differentiably."""
     x = subject.input().requires_grad_()
     torch.autograd.backward(random_sum([*tensors(subject.build()(x)).values()]))
     expect(x.grad is not None and bool(x.grad.any()), "the features do not depend on the input")
 
 
-def deterministic(subject: BackboneSubject) -> None:
+def check_deterministic(subject: BackboneSubject) -> None:
     """In eval mode the same input gives the same features, whatever ran before."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad():
@@ -95,7 +97,7 @@ def deterministic(subject: BackboneSubject) -> None:
         expect_close(tensors(subject.build()(x)), first, EXACT, "built again from the same seed,")
 
 
-def examples_apart(subject: BackboneSubject) -> None:
+def check_examples_apart(subject: BackboneSubject) -> None:
     """In eval mode the features of an example do not depend on the others of its batch."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad():
@@ -103,7 +105,7 @@ def examples_apart(subject: BackboneSubject) -> None:
     expect_close({name: item[:1] for name, item in together.items()}, alone, ROUNDING, "next to another example,")
 
 
-def state(subject: BackboneSubject) -> None:
+def check_state(subject: BackboneSubject) -> None:
     """The state goes to a file and back into a fresh backbone, completely."""
     backbone, x = subject.build(), subject.input()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,20 +117,20 @@ def state(subject: BackboneSubject) -> None:
         expect_close(tensors(again(x)), tensors(backbone(x)), EXACT, "with the state of another,")
 
 
-def layers(subject: BackboneSubject) -> None:
+def check_layers(subject: BackboneSubject) -> None:
     """`layers` are parts of the backbone in the order of registration; `no_weight_decay` names its tables."""
     backbone = subject.build()
     order = [id(module) for module in backbone.modules()]
     places = [order.index(id(layer)) if id(layer) in order else -1 for layer in backbone.layers]
-    expect(-1 not in places, "one of `layers` is no part of the backbone")
+    expect(-1 not in places, "one of `layers` is not part of the backbone")
     expect(places == sorted(set(places)), "`layers` are not in the order in which they are registered, each once")
     parameters = dict(backbone.named_parameters())
     for name in backbone.no_weight_decay:
-        expect(name in parameters, f"no_weight_decay names {name!r}, which is no parameter")
+        expect(name in parameters, f"no_weight_decay names {name!r}, which is not a parameter")
         expect(parameters[name].ndim > 1, f"no_weight_decay names {name!r}, which has one axis: it never decays")
 
 
-def gradient_checkpointing(subject: BackboneSubject) -> None:
+def check_gradient_checkpointing(subject: BackboneSubject) -> None:
     """Gradient checkpointing of `layers` changes no gradient."""
     plain, saving, x = subject.build().train(), subject.build().train(), subject.input()
     if not plain.layers:
@@ -138,16 +140,16 @@ def gradient_checkpointing(subject: BackboneSubject) -> None:
 
 
 BACKBONE_CHECKS = (
-    features,
-    sizes,
-    gradients,
-    parts,
-    input_gradient,
-    deterministic,
-    examples_apart,
-    state,
-    layers,
-    gradient_checkpointing,
+    check_features,
+    check_sizes,
+    check_gradients,
+    check_parts,
+    check_input_gradient,
+    check_deterministic,
+    check_examples_apart,
+    check_state,
+    check_layers,
+    check_gradient_checkpointing,
 )
 
 
@@ -214,7 +216,7 @@ def _check_shapes(backbone: Backbone, found: Features, info: InputInfo) -> None:
 
 
 def _lengths(length: int, stride: int) -> set[int]:
-    """How long a map may be: the quotient, rounded up, or down where it is no whole number."""
+    """Possible lengths of a map: the quotient, rounded up or down."""
     return {-(-length // stride), max(1, length // stride)}
 
 

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from medvid.config.examples import example_input
 from medvid.models.backbone import Backbone
-from medvid.models.build import build_backbone
 from medvid.plugin.info import InputInfo
 from medvid.plugin.specs import BackboneSpec
-from medvid.testing.check import Subject, expect
+from medvid.testing.check import Subject
 from medvid.testing.compare import perturb
 
 BATCH = 2
@@ -25,14 +24,13 @@ class BackboneSubject(Subject):
     @cached_property
     def input_info(self) -> InputInfo:
         """What the example is for."""
-        return example_input(cast(BackboneSpec, self.spec), self.example, self.example.layout)
+        return example_input(cast(BackboneSpec, self.spec), self.example, self.example.axes)
 
     def build(self, info: InputInfo | None = None, *, seed: int = 0) -> Backbone:
         """A freshly initialised backbone in eval mode, the same for the same seed; none of its parameters is zero."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = build_backbone(self.options, info or self.input_info, self.host)
-        expect(isinstance(backbone, Backbone), f"{self.spec.target} is no medvid.models.backbone.Backbone")
+            backbone: Backbone = self.make_target(info or self.input_info)
         perturb(backbone)
         return backbone.eval()
 

@@ -7,36 +7,38 @@ from typing import cast
 import numpy as np
 import torch
 
-from medvid.data.dataset import ClassificationCase, Dataset, SegmentationCase
+from medvid.data.dataset import Dataset, SegmentationCase, ViewedCase
+from medvid.data.targets import case_target
+from medvid.plugin.info import TargetInfo
 from medvid.testing.check import NotApplicableError, expect
 from medvid.testing.dataset_subject import DatasetSubject
 
 
-def evaluation(subject: DatasetSubject) -> None:
+def check_evaluation(subject: DatasetSubject) -> None:
     """A case opened for evaluation has the declared input, labels in range, and what its task needs."""
-    dataset, labels = subject.prepared(), len(subject.options.target_info().labels)
+    dataset = subject.prepared()
     for name in subject.held_out[:2]:
-        case = dataset.case(name)
+        case = dataset.open_case(name)
         expect(case.id == name, f"case {name} calls itself {case.id!r}")
         x = case.input()
         expect(x.dtype == torch.float32, f"the input of {name} is {x.dtype}, not float32")
         expect(len(x) == dataset.input_info.channels, f"the input of {name} has {len(x)} channels")
         expect(bool(torch.isfinite(x).all()), f"the input of {name} is not finite")
-        if subject.is_segmentation:
-            _check_segmentation(cast(SegmentationCase, case), tuple(x.shape[1:]), labels)
+        if subject.is_dense:
+            _check_segmentation(cast(SegmentationCase, case), tuple(x.shape[1:]), dataset.target_info)
         else:
-            _check_classification(cast(ClassificationCase, case), dataset, labels)
+            _check_viewed(cast(ViewedCase, case), dataset)
 
 
-def geometry(subject: DatasetSubject) -> None:
+def check_geometry(subject: DatasetSubject) -> None:
     """A written prediction lies on the grid of the case's file, label by label."""
-    if not subject.is_segmentation:
-        raise NotApplicableError("only segmentations are written as files with a grid")
     dataset = subject.prepared()
-    case = cast(SegmentationCase, dataset.case(subject.held_out[0]))
-    truth = case.native_truth()
+    if not subject.is_dense or dataset.target_info.what != "class":
+        raise NotApplicableError("only a class per voxel is written as a file whose parts are its labels")
+    case = cast(SegmentationCase, dataset.open_case(subject.held_out[0]))
+    truth = case.native_truth().clip(min=0).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        path = case.write(truth, Path(folder))
+        [path] = case.write(truth, Path(folder))
         expect(path.is_file() and path.parent == Path(folder), f"write did not make the file that it names: {path}")
         again = cast(SegmentationCase, next(iter(dataset.open([path]))))
         for part in ("native_shape", "native_spacing", "axes"):
@@ -50,28 +52,34 @@ def geometry(subject: DatasetSubject) -> None:
         expect(_same_parts(again.native_input(), truth), "the written labels are not where they belong")
 
 
-CASE_CHECKS = (evaluation, geometry)
+CASE_CHECKS = (check_evaluation, check_geometry)
 
 
-def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], labels: int) -> None:
-    grid = case.grid
+def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], info: TargetInfo) -> None:
+    grid, labels = case.grid, len(info.names)
     expect(prepared == grid.prepared_shape, f"the input of {case.id} is {prepared}, its grid {grid.prepared_shape}")
     for name, truth, shape in (
         ("native_truth", case.native_truth(), grid.native_shape),
         ("prepared_truth", case.prepared_truth(), grid.prepared_shape),
     ):
-        expect(truth.shape == shape, f"{name} of {case.id} is {truth.shape}, its grid {shape}")
-        expect(truth.dtype == np.uint8, f"{name} of {case.id} is {truth.dtype}, not uint8")
-        expect(int(truth.max()) < labels, f"{name} of {case.id} holds label {truth.max()} of {labels}")
+        wanted, highest = (shape, labels - 1) if info.what == "class" else ((labels, *shape), 1)
+        types = (np.uint8, np.int8, np.int16) if info.has_unknown else (np.uint8,)
+        expect(truth.shape == wanted, f"{name} of {case.id} is {truth.shape}, not {wanted} by its grid")
+        expect(
+            truth.dtype in types, f"{name} of {case.id} is {truth.dtype}, not {' or '.join(t.__name__ for t in types)}"
+        )
+        expect(int(truth.max()) <= highest, f"{name} of {case.id} holds {truth.max()}, above {highest}")
     shown = case.native_input().shape
     expect(shown[: len(grid.native_shape)] == grid.native_shape, f"native_input of {case.id} is {shown}")
 
 
-def _check_classification(case: ClassificationCase, dataset: Dataset, labels: int) -> None:
-    expect(case.label is not None and 0 <= case.label < labels, f"{case.id} has label {case.label} of {labels}")
+def _check_viewed(case: ViewedCase, dataset: Dataset) -> None:
+    expect(case.target is not None, f"{case.id} has no target")
+    assert case.target is not None, "just checked"
+    case_target(case.target.numpy(), dataset.target_info, case.id)
     info = dataset.input_info
     for clips, crops in ((1, 1), (2, 3)):
-        count = crops * (clips if info.layout == "video" else 1)
+        count = crops * (clips if info.axes == "video" else 1)
         views = case.views(clips, crops, "spread")
         expect(
             views.shape[:2] == (count, info.channels) and views.dtype == torch.float32,

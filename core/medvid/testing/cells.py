@@ -2,52 +2,84 @@
 
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
-from medvid.config.evaluation import EVALUATION_OPTIONS, SegmentationEvaluationOptions
+from medvid.config.checked import CheckedTask
+from medvid.config.evaluation import EVALUATION_OPTIONS, VoxelEvaluationOptions
 from medvid.config.examples import read_options
-from medvid.config.matrix import Cell
-from medvid.config.task import AdamW, Task, TrainOptions
+from medvid.config.matrix import Cell, matrix
+from medvid.config.options import HeadOptions
+from medvid.config.task import Task, TrainOptions
+from medvid.data.batch import Batch
+from medvid.data.loading.batches import training_batches
+from medvid.data.targets import target_dtype
+from medvid.devices.memory_format import CHANNELS_LAST
+from medvid.evaluation.build import build_evaluator
+from medvid.evaluation.cases import EvaluationSetup, evaluate_cases
 from medvid.models.build import build_model
 from medvid.plugin.host import Host
-from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import Example
 from medvid.testing.check import expect
+from medvid.testing.targets import toy_target
 from medvid.testing.toy import ToyDataset, ToyOptions
-from medvid.training.batches import training_batches
 from medvid.training.checkpoint import checkpoint_path
 from medvid.training.device import make_fabric
-from medvid.training.evaluate import evaluate_cases
 from medvid.training.loop import Trainer
+from medvid.training.optimizers.options import AdamWOptions
 
-LABELS = ("background", "one", "two")
+_ADAMW = AdamWOptions(lr=1e-3)
 
 
-def cell_task(host: Host, cell: Cell, *, seed: int = 0) -> Task:
+def cell_task(host: Host, cell: Cell, *, seed: int = 0, **train: Any) -> CheckedTask:
     """A task of one step on a toy data set, with the examples of backbone and head.
 
     Args:
         host: has both.
         cell: one that trains.
         seed: of the run.
+        train: options of the training that are others than those of a step on the CPU.
     """
     assert cell.example is not None, "the cell trains"
     assert cell.input_info is not None, "the cell trains"
     head_example = next(iter(cell.head.examples), Example())
-    evaluation = EVALUATION_OPTIONS[cell.head.task](figures=0)
-    if isinstance(evaluation, SegmentationEvaluationOptions):
+    evaluation = EVALUATION_OPTIONS[cell.head.where](figures=0)
+    if isinstance(evaluation, VoxelEvaluationOptions):
         evaluation = evaluation.model_copy(update={"overlap": 0.0})
-    return Task(
+    target_info = toy_target(cell.head.where, cell.what)
+    task = Task(
         name="cell",
         seed=seed,
-        dataset=ToyOptions.of(cell.input_info, TargetInfo(cell.head.task, LABELS)),
+        dataset=ToyOptions.of(cell.input_info, target_info),
         backbone=read_options(host, cell.backbone, cell.example.options),
-        head=read_options(host, cell.head, head_example.options),
-        train=TrainOptions(
-            steps=1, batch_size=2, optimizer=AdamW(name="adamw", lr=1e-3), precision="fp32", accelerator="cpu"
+        head=cast(HeadOptions, read_options(host, cell.head, head_example.options)).filled(target_info),
+        train=TrainOptions.model_validate(
+            {"steps": 1, "batch_size": 2, "optimizer": _ADAMW, "precision": "fp32", "accelerator": "cpu"} | train
         ),
         evaluation=evaluation,
+    )
+    return CheckedTask(task, host, (cell.backbone, cell.head), cell.input_info, target_info, cell.adaptation)
+
+
+def pairs(host: Host) -> dict[str, Cell]:
+    """Each backbone with each head, ``"<backbone>-<head>"``; on the backbone's own axes, if the head takes it.
+
+    A head that predicts several kinds of annotation predicts the first of them.
+    """
+    fitting = (cell for cell in matrix(host) if cell.trains and cell.what == cell.head.what[0])
+    cells = sorted(fitting, key=lambda cell: cell.adaptation is None)
+    return {f"{cell.backbone.name}-{cell.head.name}": cell for cell in cells}
+
+
+def blank_batch(checked: CheckedTask, device: torch.device, cases: int = 2) -> Batch:
+    """A batch of a task without anything in it, on a device, in the memory format of training."""
+    info, target_info = checked.input_info, checked.target_info
+    size, target_shape = (cases, info.channels, *info.size), target_info.target_shape(info.axes, info.size)
+    return Batch(
+        torch.empty(size, device=device).contiguous(memory_format=CHANNELS_LAST[len(size)]),
+        torch.zeros((cases, *target_shape), dtype=target_dtype(target_info), device=device),
+        tuple(map(str, range(cases))),
     )
 
 
@@ -62,8 +94,8 @@ def try_cell(host: Host, cell: Cell, folder: Path) -> None:
     Raises:
         CheckFailedError: a step changes nothing, or there is no figure, or the checkpoint gives another state.
     """
-    task = cell_task(host, cell)
-    trainer, dataset = _trainer(host, task), ToyDataset(task.dataset)
+    checked = cell_task(host, cell)
+    trainer, dataset = _trainer(checked), ToyDataset(checked.task.dataset)
     before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
     batches = training_batches(dataset, dataset.cases("train"), seed=0, batch_size=2, first=0, stop=1)
     trainer.fit(batches, 1, _Silent(), lambda: False)
@@ -72,33 +104,33 @@ def try_cell(host: Host, cell: Cell, folder: Path) -> None:
     moved = {name for name in before if name.startswith("backbone.")} - set(still)
     expect(bool(moved), "a step of training changes nothing of the backbone")
 
-    evaluator = trainer.model.head.evaluator(task.evaluation, dataset.input_info, dataset.target_info)
+    evaluator = build_evaluator(checked.task.evaluation, checked.input_info, checked.target_info, host)
     rows = evaluate_cases(
-        trainer.fabric,
+        EvaluationSetup(trainer.fabric, evaluator, dataset),
         trainer.model,
-        evaluator,
-        dataset,
         dataset.cases("validation"),
         final=True,
         folder=folder,
-        workers=0,
         progress=lambda _done, _total: None,
     )
-    figures = evaluator.summarise(rows).metrics
-    value = figures.get(evaluator.monitor, math.nan)
-    expect(math.isfinite(value), f"{evaluator.monitor} is {value}, of {sorted(figures)}")
+    figures = evaluator.scorer.summarise(rows).metrics
+    monitor = evaluator.scorer.monitor
+    value = figures.get(monitor, math.nan)
+    expect(math.isfinite(value), f"{monitor} is {value}, of {sorted(figures)}")
 
     trainer.save(folder, _Silent())
-    again = _trainer(host, cell_task(host, cell, seed=1))
+    again = _trainer(cell_task(host, cell, seed=1))
     again.restore(checkpoint_path(folder, 1))
     for name, tensor in trainer.model.state_dict().items():
         expect(torch.equal(again.model.state_dict()[name], tensor), f"the checkpoint gives another {name}")
 
 
-def _trainer(host: Host, task: Task) -> Trainer:
+def _trainer(checked: CheckedTask) -> Trainer:
+    task = checked.task
     fabric = make_fabric(task.train)
     fabric.launch()
-    return Trainer(fabric, build_model(task, host), task.train, task.seed, len(task.dataset.input_info().size))
+    axes = len(checked.input_info.size)
+    return Trainer(fabric, build_model(checked), task.train, task.seed, axes, checked.host.build)
 
 
 class _Silent:

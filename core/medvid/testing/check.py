@@ -1,10 +1,10 @@
 """What a check is, and how it says what it found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from medvid.config.examples import read_options
 from medvid.config.options import Options
@@ -38,11 +38,28 @@ class Subject:
     example: Example
     data: Path | None = None
 
+    @classmethod
+    def make(cls, host: Host, spec: ComponentSpec, example: Example, folder: Path, data: Path | None) -> Self:
+        """A component with one of its examples, ready to be tried.
+
+        Args:
+            host: has the component.
+            spec: the component.
+            example: its options.
+            folder: for what is needed beside them; gone afterwards.
+            data: as that of the subject.
+        """
+        del folder
+        return cls(host, spec, example, data)
+
+    def ways(self) -> Iterable[Self]:
+        """The ways in which the component is tried with this example; here: one."""
+        return (self,)
+
     @property
     def block(self) -> dict[str, Any]:
         """The block of the example, as a task file has it."""
-        root = {"root": str(self.data or "data")} if self.spec.kind == "dataset" else {}
-        return {"name": self.spec.name, **root, **self.example.options}
+        return {"name": self.spec.name, **self.example.options}
 
     @cached_property
     def options(self) -> Any:
@@ -57,10 +74,14 @@ class Subject:
         """Import what the spec names; raises `medvid.errors.PluginError`."""
         return self.host.load(self.spec, target)
 
+    def make_target(self, *arguments: Any) -> Any:
+        """Build the component with the options of the example; raises `medvid.errors.PluginError`."""
+        return self.host.build(self.options, *arguments)
+
 
 Check = Callable[[Any], None]
 """Takes a Subject (of the kind that it is for) and raises one of the two exceptions above, or whatever went wrong. Its
-name is the function's; the first line of its docstring says what has to hold."""
+name is the function's, without ``check_``; the first line of its docstring says what has to hold."""
 
 
 @dataclass(frozen=True, slots=True)

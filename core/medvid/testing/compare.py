@@ -82,7 +82,7 @@ def random_sum(items: Sequence[Tensor], seed: int = 0) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def check_gradients(module: nn.Module, scalar: Tensor) -> None:
+def expect_gradients(module: nn.Module, scalar: Tensor) -> None:
     """Fail unless the scalar depends on every parameter, by finite gradients."""
     torch.autograd.backward(scalar)
     for name, parameter in module.named_parameters():

@@ -1,6 +1,6 @@
 """Checks of data sets: the contract with the training loop and with loader processes.
 
-They run on the data set's generated sample, or on a folder that the plugin's own tests provide.
+They run on the data set's demo data, or on a folder that the plugin's own tests provide.
 """
 
 import json
@@ -14,14 +14,17 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
+from medvid.data.loading.batches import training_batches
+from medvid.data.loading.workers import Loading
+from medvid.data.targets import target_dtype
 from medvid.errors import DataError, MedvidError
+from medvid.plugin.info import MOST, UNKNOWN, TargetInfo, described, none_of
 from medvid.testing.check import expect
 from medvid.testing.dataset_subject import DatasetSubject, ignore, splits_of
-from medvid.training.batches import training_batches
 
 
-def infos(subject: DatasetSubject) -> None:
+def check_infos(subject: DatasetSubject) -> None:
     """Data set, options and spec agree on inputs and labels."""
     dataset, spec = subject.open(), subject.dataset_spec
     for name, found, wanted in (
@@ -29,11 +32,16 @@ def infos(subject: DatasetSubject) -> None:
         ("target_info", dataset.target_info, subject.options.target_info()),
     ):
         expect(found == wanted, f"{name} of the data set is {found}, that of its options {wanted}")
-    expect(dataset.input_info.layout == spec.layout, f"layout is {dataset.input_info.layout}, the spec: {spec.layout}")
-    expect(dataset.target_info.task == spec.task, f"task is {dataset.target_info.task}, the spec: {spec.task}")
+    expect(dataset.input_info.axes == spec.axes, f"axes are {dataset.input_info.axes}, the spec: {spec.axes}")
+    target = dataset.target_info
+    said = " or ".join(described(spec.where, what) for what in spec.what)
+    expect(
+        target.where == spec.where and target.what in spec.what,
+        f"the target is {described(target.where, target.what)}, in the spec {said}",
+    )
 
 
-def cases(subject: DatasetSubject) -> None:
+def check_cases(subject: DatasetSubject) -> None:
     """Each case is in one split, once; a split that there is not is a DataError."""
     splits = subject.splits
     expect(bool(splits.get("train")), "there are no training cases")
@@ -46,60 +54,65 @@ def cases(subject: DatasetSubject) -> None:
         subject.open().cases("no such split")
     except DataError:
         return
-    expect(False, "a split that there is not is no DataError")
+    expect(False, "an unknown split does not raise a DataError")
 
 
-def samples(subject: DatasetSubject) -> None:
-    """Training examples have the declared shape, are finite, and their labels are in range."""
-    dataset, labels = subject.prepared(), len(subject.options.target_info().labels)
-    info = dataset.input_info
+def check_draws(subject: DatasetSubject) -> None:
+    """Training examples have the declared shape, are finite floats or bytes, and their labels are in range."""
+    dataset = subject.prepared()
+    info, target_info = dataset.input_info, dataset.target_info
     for case in subject.splits["train"]:
-        batch = dataset.sample(case, 1)
+        batch = dataset.draw(case, 1)
         count = len(batch.input)
-        what = f"the sample of case {case}"
+        what = f"the draw from case {case}"
         wanted = (count, info.channels, *info.size)
         expect(count > 0 and batch.input.shape == wanted, f"{what} is {tuple(batch.input.shape)}, not {wanted}")
-        expect(batch.input.dtype == torch.float32, f"{what} is {batch.input.dtype}, not float32")
-        expect(bool(torch.isfinite(batch.input).all()), f"{what} is not finite")
-        wanted = (count, *info.size) if subject.is_segmentation else (count,)
+        dtype = torch.uint8 if batch.pixels else torch.float32
+        expect(batch.input.dtype == dtype, f"{what} is {batch.input.dtype}, not {dtype}")
+        marked = count if batch.pixels is None else len(batch.pixels.erased)
+        expect(marked == count, f"{what} has {count} examples, its pixels are those of {marked}")
+        expect(bool(torch.isfinite(_placed(batch).input).all()), f"{what} is not finite")
+        wanted = (count, *dataset.target_info.target_shape(info.axes, info.size))
         expect(batch.target.shape == wanted, f"the target of {case} is {tuple(batch.target.shape)}, not {wanted}")
-        expect(batch.target.dtype == torch.int64, f"the target of {case} is {batch.target.dtype}, not int64")
-        expect(_in_range(batch.target, labels), f"the target of {case} holds labels outside of 0 to {labels - 1}")
+        dtype = target_dtype(target_info)
+        expect(batch.target.dtype == dtype, f"the target of {case} is {batch.target.dtype}, not {dtype}")
+        expect(_in_range(batch.target, target_info), f"the target of {case} holds {_range(target_info)}")
         expect(batch.cases == (case,) * count, f"{what} says that it is of {batch.cases}")
 
 
-def seeds(subject: DatasetSubject) -> None:
-    """The seed alone decides what a sample is, and other seeds give other samples."""
+def check_seeds(subject: DatasetSubject) -> None:
+    """The seed alone decides what is drawn, and other seeds draw something else."""
     dataset, case = subject.prepared(), subject.splits["train"][0]
     found = []
     for state in (1, 2):
         with _global_state(state):
-            found.append(dataset.sample(case, 7))
-            dataset.sample(case, 8)
-    expect(_equal(*found), "the same seed gives another sample where global random states differ")
-    others = [dataset.sample(case, seed) for seed in range(10, 18)]
-    expect(any(not _equal(found[0], other) for other in others), "all seeds give the same sample: nothing is random")
+            found.append(dataset.draw(case, 7))
+            dataset.draw(case, 8)
+    expect(_equal(*found), "the same seed draws something else where global random states differ")
+    others = [dataset.draw(case, seed) for seed in range(10, 18)]
+    expect(any(not _equal(found[0], other) for other in others), "all seeds draw the same: nothing is random")
 
 
-def workers(subject: DatasetSubject) -> None:
+def check_workers(subject: DatasetSubject) -> None:
     """Loader processes give the same batches as no process."""
     dataset, names = subject.prepared(), subject.splits["train"]
     streams = (
-        training_batches(dataset, names, seed=3, batch_size=1, first=0, stop=3, workers=count) for count in (0, 2)
+        training_batches(dataset, names, seed=3, batch_size=1, first=0, stop=3, loading=Loading(count))
+        for count in (0, 2)
     )
     for here, there in zip(*streams, strict=True):
-        expect(here.cases == there.cases and _equal(here, there), "a loader process gives another sample")
+        expect(here.cases == there.cases and _equal(here, there), "a loader process draws something else")
 
 
-def pickles(subject: DatasetSubject) -> None:
+def check_pickles(subject: DatasetSubject) -> None:
     """The data set goes into another process, also after it was used."""
     dataset, case = subject.prepared(), subject.splits["train"][0]
-    wanted = dataset.sample(case, 5)
+    wanted = dataset.draw(case, 5)
     again = pickle.loads(pickle.dumps(dataset))  # noqa: S301 (its own pickle)
-    expect(_equal(again.sample(case, 5), wanted), "pickled, it gives another sample")
+    expect(_equal(again.draw(case, 5), wanted), "pickled, it draws something else")
 
 
-def digests(subject: DatasetSubject) -> None:
+def check_digests(subject: DatasetSubject) -> None:
     """The digest is 32 hex digits, the same for the same cases, another one for others; fingerprints stay the same."""
     first, names = subject.prepared(), subject.splits["train"]
     digest = first.digest(names)
@@ -111,21 +124,21 @@ def digests(subject: DatasetSubject) -> None:
     expect(found[0] == found[1], "opened and prepared again, a case has another fingerprint")
 
 
-def labels(subject: DatasetSubject) -> None:
+def check_labels(subject: DatasetSubject) -> None:
     """What is held out has labels, so that it can be scored."""
     bare = set(subject.held_out) - set(subject.open().labelled())
     expect(not bare, f"held-out cases are not among the labelled ones: {', '.join(sorted(bare)[:5])}")
 
 
-def check(subject: DatasetSubject) -> None:
-    """Opened for `platform check` and `platform data check`, all cases of the sample are good."""
+def check_opening(subject: DatasetSubject) -> None:
+    """Opened for `platform check` and `platform data check`, all cases of the demo data are good."""
     dataset = subject.open()
     names = [case for cases in dataset.splits.values() for case in cases]
     for error in dataset.check(names, ignore).values():
-        expect(False, f"check refuses the data set's own sample: {error}")
+        expect(False, f"check refuses the data set's own demo data: {error}")
 
 
-def descriptions(subject: DatasetSubject) -> None:
+def check_descriptions(subject: DatasetSubject) -> None:
     """What it says of its training cases is JSON, and a data set that is pointed elsewhere takes it."""
     description = subject.prepared().describe(subject.splits["train"])
     try:
@@ -136,7 +149,7 @@ def descriptions(subject: DatasetSubject) -> None:
         subject.load(subject.spec.target)(subject.read({**subject.block, "root": folder})).remember(kept)
 
 
-def missing_data(subject: DatasetSubject) -> None:
+def check_missing_data(subject: DatasetSubject) -> None:
     """An empty folder is an error of medvid's own, with a sentence."""
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -149,15 +162,44 @@ def missing_data(subject: DatasetSubject) -> None:
     expect(False, "an empty folder passes for a data set")
 
 
-DATASET_CHECKS = (infos, cases, samples, seeds, workers, pickles, digests, labels, check, descriptions, missing_data)
+DATASET_CHECKS = (
+    check_infos,
+    check_cases,
+    check_draws,
+    check_seeds,
+    check_workers,
+    check_pickles,
+    check_digests,
+    check_labels,
+    check_opening,
+    check_descriptions,
+    check_missing_data,
+)
 
 
-def _in_range(target: torch.Tensor, labels: int) -> bool:
-    return bool((target >= 0).all()) and bool((target < labels).all())
+def _in_range(target: torch.Tensor, info: TargetInfo) -> bool:
+    if info.what == "value":
+        return bool(target.isfinite().all()) or (info.has_unknown and not bool(target.isinf().any()))
+    low, top = UNKNOWN if info.has_unknown else 0, len(info.names) - 1 if info.what == "class" else 1
+    if info.has_partial:
+        low = none_of(range(min(len(info.names), MOST + 1)))
+    return bool((target >= low).all()) and bool((target <= top).all())
+
+
+def _range(info: TargetInfo) -> str:
+    if info.what == "value":
+        return "values that are not finite"
+    return f"labels outside of 0 to {len(info.names) - 1 if info.what == 'class' else 1}"
 
 
 def _equal(one: Batch, other: Batch) -> bool:
-    return torch.equal(one.input, other.input) and torch.equal(one.target, other.target)
+    one, other = _placed(one), _placed(other)
+    return torch.equal(one.input, other.input) and torch.equal(one.target.nan_to_num(), other.target.nan_to_num())
+
+
+def _placed(batch: Batch) -> Batch:
+    """The batch as a model takes it."""
+    return batch.to(torch.device("cpu"))
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """A data set under test: on which folder it runs, and which splits it has."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from pathlib import Path
+from typing import Any, Self, cast
 
+from medvid.config.demo import write_demo
 from medvid.data.dataset import SPLITS, Dataset
+from medvid.data.transforms.build import build_transforms
 from medvid.errors import DataError
-from medvid.plugin.specs import DatasetSpec
-from medvid.testing.check import NotApplicableError, Subject, expect
+from medvid.plugin.host import Host
+from medvid.plugin.specs import ComponentSpec, DatasetSpec, Example
+from medvid.testing.check import NotApplicableError, Subject
 
 
 @dataclass(frozen=True)
@@ -20,20 +24,31 @@ class DatasetSubject(Subject):
         """The spec, as what it is."""
         return cast(DatasetSpec, self.spec)
 
+    @classmethod
+    def make(cls, host: Host, spec: ComponentSpec, example: Example, folder: Path, data: Path | None) -> Self:
+        """With a cache of its own, and a demo data where there are no data."""
+        data = data or _generated(host, cast(DatasetSpec, spec), example, folder / f"data{len(list(folder.iterdir()))}")
+        return cls(host, spec, replace(example, options={"cache": str(folder / "cache"), **example.options}), data)
+
     @property
-    def is_segmentation(self) -> bool:
-        """Whether there is a label per voxel."""
-        return self.dataset_spec.task == "segmentation"
+    def block(self) -> dict[str, Any]:
+        """The block of the example, with the folder of its data."""
+        return {"root": str(self.data or "data"), **super().block}
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether there is an annotation per voxel."""
+        return self.dataset_spec.where == "voxel"
 
     def open(self) -> Dataset:
-        """The data set, freshly made."""
+        """The data set, freshly made, with the random changes that its options ask for."""
         if self.data is None:
             raise NotApplicableError(
-                "the data set has no generator of a sample; its own tests have to provide a folder"
+                "the data set has no generator of demo data; its own tests have to provide a folder"
             )
-        dataset = self.load(self.spec.target)(self.options)
-        expect(isinstance(dataset, Dataset), f"{self.spec.target} is no medvid.data.dataset.Dataset")
-        return cast(Dataset, dataset)
+        dataset = cast(Dataset, self.make_target())
+        dataset.transforms = build_transforms(dataset.options, self.host, "case")
+        return dataset
 
     @cached_property
     def splits(self) -> dict[str, tuple[str, ...]]:
@@ -62,6 +77,13 @@ def splits_of(dataset: Dataset) -> Iterator[tuple[str, tuple[str, ...]]]:
             continue
         if found:
             yield split, tuple(found)
+
+
+def _generated(host: Host, spec: DatasetSpec, example: Example, root: Path) -> Path | None:
+    if not spec.demo:
+        return None
+    write_demo(host, spec, root, example.generate)
+    return root
 
 
 def ignore(done: int, total: int) -> None:

@@ -1,24 +1,23 @@
 """Checks of heads: the contract with backbones and with the training loop, over many feature pyramids."""
 
-import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from medvid.config.evaluation import EVALUATION_OPTIONS
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
+from medvid.devices.memory_format import CHANNELS_LAST
+from medvid.models.build import build_head
 from medvid.models.features import Features
 from medvid.models.head import Head
-from medvid.models.memory_format import CHANNELS_LAST
 from medvid.plugin.info import TargetInfo
-from medvid.plugin.specs import HeadSpec
+from medvid.plugin.specs import WHAT, HeadSpec, LossSpec, What
 from medvid.testing import compare
 from medvid.testing.check import NotApplicableError, Subject, expect
 from medvid.testing.compare import (
@@ -27,20 +26,31 @@ from medvid.testing.compare import (
     HALF,
     ROUNDING,
     as_in_training_but_still,
-    check_gradients,
     expect_close,
+    expect_gradients,
     perturb,
 )
+from medvid.testing.fake_gpu import GPU, META, expect_no_wait, fake_gpu
 from medvid.testing.pyramids import BATCH, Pyramid, pyramids
-from medvid.testing.toy import ToyDataset, ToyOptions
+from medvid.testing.targets import random_target, right_output, toy_target
 from medvid.training.parts import separate_gradients
-
-LABELS = ("background", "one", "two")
 
 
 @dataclass(frozen=True)
 class HeadSubject(Subject):
-    """A head with one of its examples."""
+    """A head with one of its examples.
+
+    Args:
+        what: what it is to predict, of what it can.
+    """
+
+    what: What = "class"
+
+    def ways(self) -> Iterator[Self]:
+        """Predicting each kind of annotation that the spec names, and that a loss named in the example is for."""
+        loss = self.options.loss
+        fitting = cast(LossSpec, self.host.spec_of(loss)).what if loss else WHAT
+        return (replace(self, what=what) for what in self.head_spec.what if what in fitting)
 
     @cached_property
     def head_spec(self) -> HeadSpec:
@@ -50,7 +60,7 @@ class HeadSubject(Subject):
     @cached_property
     def target_info(self) -> TargetInfo:
         """What it is to predict."""
-        return TargetInfo(self.head_spec.task, LABELS)
+        return toy_target(self.head_spec.where, self.what)
 
     @cached_property
     def pyramids(self) -> tuple[Pyramid, ...]:
@@ -61,15 +71,14 @@ class HeadSubject(Subject):
         """A freshly initialised head in eval mode, the same for the same seed; none of its parameters is zero."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = self.load(self.spec.target)(self.options, pyramid.feature_info, pyramid.input_info, self.target_info)
-        expect(isinstance(head, Head), f"{self.spec.target} is no medvid.models.head.Head")
+            head = build_head(self.host.build, self.options, pyramid.feature_info, pyramid.input_info, self.target_info)
         perturb(head)
-        return cast(Head, head.eval())
+        return head.eval()
 
     def target(self, pyramid: Pyramid, seed: int = 0) -> Tensor:
-        """Random labels: (B, *S) for segmentation, (B,) for classification."""
-        size = pyramid.input_info.size if self.head_spec.task == "segmentation" else ()
-        return torch.randint(len(LABELS), (BATCH, *size), generator=torch.Generator().manual_seed(seed))
+        """Random targets (B, ...)."""
+        info = pyramid.input_info
+        return random_target(self.target_info, info.axes, info.size, batch=BATCH, seed=seed)
 
     def built(self) -> Iterator[tuple[Pyramid, Head]]:
         """A head for each pyramid."""
@@ -77,18 +86,18 @@ class HeadSubject(Subject):
             yield pyramid, self.build(pyramid)
 
 
-def logits(subject: HeadSubject) -> None:
+def check_logits(subject: HeadSubject) -> None:
     """Logits have one channel per label, and for segmentation the size of the input, on any pyramid."""
     for pyramid, head in subject.built():
         with torch.no_grad():
             found = head(pyramid.features(), pyramid.input())
-        size = pyramid.input_info.size if subject.head_spec.task == "segmentation" else ()
-        wanted = [BATCH, len(LABELS), *size]
+        info = pyramid.input_info
+        wanted = [BATCH, *subject.target_info.output_shape(info.axes, info.size)]
         expect(list(found.shape) == wanted, f"from {pyramid} the logits are {list(found.shape)}, not {wanted}")
         expect(bool(torch.isfinite(found).all()), f"from {pyramid} the logits are not finite")
 
 
-def loss(subject: HeadSubject) -> None:
+def check_loss(subject: HeadSubject) -> None:
     """The loss and its parts are finite scalars, "loss" leads back to the logits, and a better answer costs less."""
     for pyramid, head in subject.built():
         target = subject.target(pyramid)
@@ -99,22 +108,22 @@ def loss(subject: HeadSubject) -> None:
             expect(value.ndim == 0, f"{name!r} has shape {list(value.shape)}, not that of a scalar")
             expect(bool(torch.isfinite(value)), f"{name!r} is {float(value.detach())}")
         expect(losses["loss"].requires_grad, '"loss" is detached from the logits')
-        right = 10 * torch.nn.functional.one_hot(target, len(LABELS)).movedim(-1, 1).to(output.dtype)
+        right = right_output(subject.target_info, target).to(output.dtype)
         better, worse = (float(head.loss(sign * right, target)["loss"]) for sign in (1, -1))
         expect(better < worse, f"the loss of right answers ({better:g}) is not below that of wrong ones ({worse:g})")
 
 
-def gradients(subject: HeadSubject) -> None:
+def check_gradients(subject: HeadSubject) -> None:
     """The loss depends on every parameter, and on every part of the features that nothing else reaches."""
     for pyramid, head in subject.built():
         head.train()
-        check_gradients(head, head.loss(head(pyramid.features(), pyramid.input()), subject.target(pyramid))["loss"])
+        expect_gradients(head, head.loss(head(pyramid.features(), pyramid.input()), subject.target(pyramid))["loss"])
 
 
-def parts(subject: HeadSubject) -> None:
+def check_parts(subject: HeadSubject) -> None:
     """A batch that is taken in parts has the gradient of the whole, or the options refuse to take it so."""
     try:
-        subject.options.check_split(2, 1)
+        subject.options.loss_for(subject.target_info).check_split(2, 1, subject.target_info)
     except ValueError as error:
         raise NotApplicableError(str(error)) from None
     pyramid = subject.pyramids[0]
@@ -133,7 +142,7 @@ def parts(subject: HeadSubject) -> None:
         expect_close(found, wanted, FLOAT64, f"in parts of 1 and {len(x) - 1} examples,")
 
 
-def mix(subject: HeadSubject) -> None:
+def check_mix(subject: HeadSubject) -> None:
     """Mixing keeps the shape of the batch, and the loss takes what comes of it."""
     for pyramid, head in subject.built():
         head.train()
@@ -147,7 +156,7 @@ def mix(subject: HeadSubject) -> None:
         expect(bool(torch.isfinite(value)), f"the loss of a mixed batch is {float(value.detach())}")
 
 
-def deterministic(subject: HeadSubject) -> None:
+def check_deterministic(subject: HeadSubject) -> None:
     """In eval mode the same features give the same logits, whatever ran before."""
     for pyramid, head in subject.built():
         with torch.no_grad():
@@ -157,7 +166,7 @@ def deterministic(subject: HeadSubject) -> None:
         expect_close({"logits": again}, {"logits": first}, EXACT, f"from {pyramid}, run again,")
 
 
-def state(subject: HeadSubject) -> None:
+def check_state(subject: HeadSubject) -> None:
     """The state goes to a file and back into a fresh head, completely."""
     for pyramid, head in subject.built():
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +179,7 @@ def state(subject: HeadSubject) -> None:
         expect_close({"logits": found}, {"logits": wanted}, EXACT, f"from {pyramid}, with the state of another,")
 
 
-def precisions(subject: HeadSubject) -> None:
+def check_precisions(subject: HeadSubject) -> None:
     """Under bf16 autocast logits are close to those of float32, and in float64 they are float64."""
     for pyramid, head in subject.built():
         features, x, target = pyramid.features(), pyramid.input(), subject.target(pyramid)
@@ -186,7 +195,7 @@ def precisions(subject: HeadSubject) -> None:
         expect_close({"logits": double}, {"logits": wanted}, ROUNDING, f"from {pyramid}, in float64,")
 
 
-def channels_last(subject: HeadSubject) -> None:
+def check_channels_last(subject: HeadSubject) -> None:
     """Maps and kernels with channels last in memory give the same logits."""
     for pyramid, head in subject.built():
         features, x = pyramid.features(), pyramid.input()
@@ -200,7 +209,24 @@ def channels_last(subject: HeadSubject) -> None:
         expect_close({"logits": found}, {"logits": wanted}, ROUNDING, f"from {pyramid}, with channels last,")
 
 
-def compiles(subject: HeadSubject) -> None:
+def check_devices(subject: HeadSubject) -> None:
+    """Mixing, forward, loss and backward stay on the device of the batch, and read no value back from there."""
+    pyramid = subject.pyramids[0]
+    head = subject.build(pyramid).to(META).train()
+    with expect_no_wait("on the meta device"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        losses = _losses(head, *_on_device(subject, pyramid, META), mixed=True)
+        torch.autograd.backward(losses["loss"])
+    if torch.cuda.is_available():  # where GPUs are, they need not be faked
+        return
+    head = subject.build(pyramid).train()
+    with expect_no_wait("on a GPU that is faked"), fake_gpu(head), torch.autocast("cuda", torch.bfloat16):
+        # Mixing draws its random numbers on the CPU, where they have no values now either.
+        for name, value in _losses(head, *_on_device(subject, pyramid, GPU), mixed=False).items():
+            expect(value.device == GPU, f"{name!r} is on {value.device}, not where the batch is")
+
+
+def check_compiles(subject: HeadSubject) -> None:
     """torch.compile follows forward without a break of the graph (see `medvid.testing.numeric_checks`)."""
     pyramid = subject.pyramids[0]
     head, features, x = subject.build(pyramid), pyramid.features(), pyramid.input()
@@ -215,51 +241,36 @@ def compiles(subject: HeadSubject) -> None:
     expect_close({"logits": found}, {"logits": wanted}, ROUNDING, "compiled,")
 
 
-def evaluator(subject: HeadSubject) -> None:
-    """The evaluator scores a case, sums up, and has the figure that chooses the best checkpoint."""
-    for layout in subject.head_spec.layouts:
-        pyramid = next(pyramid for pyramid in subject.pyramids if pyramid.input_info.layout == layout)
-        head, info = subject.build(pyramid), pyramid.input_info
-        dataset = ToyDataset(ToyOptions.of(info, subject.target_info))
-        found = head.evaluator(EVALUATION_OPTIONS[subject.head_spec.task](), info, subject.target_info)
-        if found.loads_ahead:
-            found = pickle.loads(pickle.dumps(found))  # noqa: S301 (its own pickle)
-        case = dataset.cases("validation")[0]
-        with tempfile.TemporaryDirectory() as folder:
-            model = _Constant(len(LABELS), dense=subject.head_spec.task == "segmentation")
-            rows = found.evaluate(model, found.load(dataset.case(case)), final=True, folder=Path(folder))
-        expect(all(row.get("case") == case for row in rows) and bool(rows), f"on {layout}s, rows do not name the case")
-        figures = found.summarise(rows).metrics
-        expect(found.monitor in figures, f"on {layout}s, {found.monitor!r} is not among the figures {sorted(figures)}")
-
-
 HEAD_CHECKS = (
-    logits,
-    loss,
-    gradients,
-    parts,
-    mix,
-    deterministic,
-    state,
-    precisions,
-    channels_last,
-    compiles,
-    evaluator,
+    check_logits,
+    check_loss,
+    check_gradients,
+    check_parts,
+    check_mix,
+    check_deterministic,
+    check_state,
+    check_precisions,
+    check_channels_last,
+    check_devices,
+    check_compiles,
 )
 
 
-class _Constant(torch.nn.Module):
-    """A model that gives the same logits everywhere."""
+def _on_device(subject: HeadSubject, pyramid: Pyramid, device: torch.device) -> tuple[Features, Batch]:
+    """Features and batch, of which shapes and types are known."""
 
-    def __init__(self, labels: int, *, dense: bool) -> None:
-        super().__init__()
-        self.logits = torch.nn.Parameter(torch.arange(float(labels)))
-        self.dense = dense
+    def empty(item: Tensor) -> Tensor:
+        return torch.empty(item.shape, dtype=item.dtype, device=device)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (B, C, *S) to (B, labels, *S), or to (B, labels)."""
-        size = input.shape[2:] if self.dense else ()
-        return self.logits.view(1, -1, *(1 for _ in size)).expand(len(input), -1, *size)
+    features = pyramid.features()
+    embedding = None if features.embedding is None else empty(features.embedding)
+    seen = Features(tuple(empty(item) for item in features.maps), embedding)
+    return seen, Batch(empty(pyramid.input()), empty(subject.target(pyramid)), tuple(map(str, range(BATCH))))
+
+
+def _losses(head: Head, features: Features, batch: Batch, *, mixed: bool) -> dict[str, Tensor]:
+    x, target = head.mix(batch) if mixed else (batch.input, batch.target)
+    return head.loss(head(features, x), target)
 
 
 def _joined(items: Sequence[Features]) -> Features:

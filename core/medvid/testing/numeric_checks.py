@@ -5,17 +5,18 @@ in full but generates no code for it (that would take a minute for each backbone
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from medvid.devices.memory_format import CHANNELS_LAST
 from medvid.models.backbone import Backbone
-from medvid.models.memory_format import CHANNELS_LAST
 from medvid.testing.backbone_subject import BackboneSubject
 from medvid.testing.check import expect
 from medvid.testing.compare import HALF, ROUNDING, expect_close, gradients, random_sum, tensors
+from medvid.testing.fake_gpu import GPU, META, expect_no_wait, fake_gpu
 
 
 class Flat(nn.Module):
@@ -30,7 +31,7 @@ class Flat(nn.Module):
         return tuple(tensors(self.backbone(input)).values())
 
 
-def bf16(subject: BackboneSubject) -> None:
+def check_bf16(subject: BackboneSubject) -> None:
     """Under bf16 autocast features are close to those of float32, and gradients finite."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad():
@@ -43,7 +44,7 @@ def bf16(subject: BackboneSubject) -> None:
         expect(bool(torch.isfinite(gradient).all()), f"with bf16 the gradient of {name} is not finite")
 
 
-def float64(subject: BackboneSubject) -> None:
+def check_float64(subject: BackboneSubject) -> None:
     """In float64 features are float64 and close to those of float32."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad():
@@ -54,7 +55,7 @@ def float64(subject: BackboneSubject) -> None:
     expect_close(found, wanted, ROUNDING, "in float64")
 
 
-def channels_last(subject: BackboneSubject) -> None:
+def check_channels_last(subject: BackboneSubject) -> None:
     """Inputs and kernels with channels last in memory give the same features."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad():
@@ -66,18 +67,23 @@ def channels_last(subject: BackboneSubject) -> None:
     expect_close(found, wanted, ROUNDING, "with channels last")
 
 
-def devices(subject: BackboneSubject) -> None:
-    """Forward makes its tensors on the device of the input, and reads no value back from there."""
-    backbone = subject.build().to("meta")
-    try:
-        found = tensors(backbone(subject.input().to("meta")))
-    except (RuntimeError, NotImplementedError) as error:
-        expect(False, f"on the meta device forward fails, which no GPU would forgive either: {_first_line(error)}")
-    for name, item in found.items():
-        expect(item.device.type == "meta", f"{name} is on {item.device}, not where the input is")
+def check_devices(subject: BackboneSubject) -> None:
+    """Forward and backward make their tensors on the device of the input, and read no value back from there."""
+    shape = subject.input().shape
+    with expect_no_wait("on the meta device, in training,"):
+        found = tensors(subject.build().to(META).train()(torch.empty(shape, device=META)))
+        torch.autograd.backward([item.sum() for item in found.values()])
+    _expect_device(found, META)
+    if torch.cuda.is_available():  # where GPUs are, they need not be faked
+        return
+    backbone = subject.build()
+    for training in (True, False):
+        backbone.train(training)
+        with expect_no_wait("on a GPU that is faked"), fake_gpu(backbone), torch.autocast("cuda", torch.bfloat16):
+            _expect_device(tensors(backbone(torch.empty(shape, device=GPU))), GPU)
 
 
-def compiles(subject: BackboneSubject) -> None:
+def check_compiles(subject: BackboneSubject) -> None:
     """torch.compile follows forward without a break of the graph."""
     backbone, x = subject.build(), subject.input()
     with torch.no_grad(), _fresh_dynamo():
@@ -89,7 +95,7 @@ def compiles(subject: BackboneSubject) -> None:
     expect_close(tensors(found), wanted, ROUNDING, "compiled,")
 
 
-def exports(subject: BackboneSubject) -> None:
+def check_exports(subject: BackboneSubject) -> None:
     """torch.export gives a program that computes the same features."""
     flat, x = Flat(subject.build()), subject.input()
     with torch.no_grad(), _fresh_dynamo():
@@ -102,7 +108,12 @@ def exports(subject: BackboneSubject) -> None:
     expect_close(dict(zip(names, found, strict=True)), dict(zip(names, wanted, strict=True)), ROUNDING, "exported,")
 
 
-NUMERIC_CHECKS = (bf16, float64, channels_last, devices, compiles, exports)
+NUMERIC_CHECKS = (check_bf16, check_float64, check_channels_last, check_devices, check_compiles, check_exports)
+
+
+def _expect_device(found: Mapping[str, Tensor], device: torch.device) -> None:
+    for name, item in found.items():
+        expect(item.device == device, f"{name} is on {item.device}, not on {device}, where the input is")
 
 
 @contextmanager

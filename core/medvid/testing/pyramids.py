@@ -1,4 +1,4 @@
-"""Feature pyramids that no backbone gave: what heads have to work from, whatever their layout and strides."""
+"""Feature pyramids that no backbone gave: what heads have to work from, whatever their axes and strides."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import torch
 
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin.info import InputInfo
-from medvid.plugin.specs import FeatureKind, HeadSpec, Layout
+from medvid.plugin.specs import Axes, FeatureKind, HeadSpec
 
 Strides = tuple[tuple[int, ...], ...]
 
-SIZES: dict[Layout, tuple[int, ...]] = {"image": (32, 32), "volume": (16, 16, 16), "video": (8, 32, 32)}
+SIZES: dict[Axes, tuple[int, ...]] = {"image": (32, 32), "volume": (16, 16, 16), "video": (8, 32, 32)}
 """No map is a single frame deep: oneDNN 3.12 convolves these wrongly in bf16."""
-STRIDES: dict[Layout, tuple[Strides, ...]] = {
+STRIDES: dict[Axes, tuple[Strides, ...]] = {
     "image": (
         ((1, 1), (2, 2), (4, 4), (8, 8)),  # a U-Net
         ((8, 8),) * 3,  # a ViT tapped at several depths
@@ -30,7 +30,7 @@ STRIDES: dict[Layout, tuple[Strides, ...]] = {
         ((4, 4, 4), (4, 8, 8)),
     ),
 }
-UNEVEN: dict[Layout, tuple[int, ...]] = {"image": (31, 26), "volume": (15, 14, 13), "video": (7, 30, 27)}
+UNEVEN: dict[Axes, tuple[int, ...]] = {"image": (31, 26), "volume": (15, 14, 13), "video": (7, 30, 27)}
 """Sizes that no stride divides."""
 CHANNELS = (6, 10, 14, 18)
 WIDTH = 12
@@ -50,9 +50,13 @@ class Pyramid:
     feature_info: FeatureInfo
 
     def __str__(self) -> str:
-        strides = ", ".join(str(list(info.stride)) for info in self.feature_info.maps)
-        parts = [f"maps of strides {strides}"] * bool(strides) + ["an embedding"] * bool(self.feature_info.embedding)
-        return f"{' and '.join(parts)} of {self.input_info.layout}s of size {list(self.input_info.size)}"
+        parts = []
+        if self.feature_info.maps:
+            strides = ", ".join(str(list(info.stride)) for info in self.feature_info.maps)
+            parts.append(f"maps of strides {strides}")
+        if self.feature_info.embedding:
+            parts.append("an embedding")
+        return f"{' and '.join(parts)} of {self.input_info.axes}s of size {list(self.input_info.size)}"
 
     def input(self, seed: int = 0) -> torch.Tensor:
         """A random input (B, C, *S)."""
@@ -70,19 +74,19 @@ class Pyramid:
 
 
 def pyramids(spec: HeadSpec) -> Iterator[Pyramid]:
-    """All that a head has to work from: its layouts, and the parts of Features that it says are enough."""
-    for layout in spec.layouts:
-        for strides in STRIDES[layout] if "maps" in spec.needs else ((),):
-            yield _pyramid(layout, strides, {"maps", "embedding"}, SIZES[layout])
+    """All that a head has to work from: its axes, and the parts of Features that it says are enough."""
+    for axes in spec.axes:
+        for strides in STRIDES[axes] if "maps" in spec.needs else ((),):
+            yield _pyramid(axes, strides, {"maps", "embedding"}, SIZES[axes])
         for kind in spec.needs:
-            yield _pyramid(layout, STRIDES[layout][0], {kind}, SIZES[layout])
-        yield _pyramid(layout, STRIDES[layout][-1], {"maps", "embedding"}, UNEVEN[layout])
+            yield _pyramid(axes, STRIDES[axes][0], {kind}, SIZES[axes])
+        yield _pyramid(axes, STRIDES[axes][-1], {"maps", "embedding"}, UNEVEN[axes])
 
 
-def _pyramid(layout: Layout, strides: Strides, parts: set[FeatureKind], size: tuple[int, ...]) -> Pyramid:
+def _pyramid(axes: Axes, strides: Strides, parts: set[FeatureKind], size: tuple[int, ...]) -> Pyramid:
     maps = tuple(MapInfo(channels, stride) for channels, stride in zip(CHANNELS, strides, strict=False))
     info = FeatureInfo(maps if "maps" in parts else (), WIDTH if "embedding" in parts else None)
-    return Pyramid(InputInfo(layout, 1 if layout == "volume" else 3, size), info)
+    return Pyramid(InputInfo(axes, 1 if axes == "volume" else 3, size), info)
 
 
 def _random(shape: tuple[int, ...], seed: int) -> torch.Tensor:

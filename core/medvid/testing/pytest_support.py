@@ -22,7 +22,7 @@ class ComponentCheck:
         host: has the component.
         spec: the component.
         name: of the check.
-        data: folder of a data set that cannot generate a sample.
+        data: folder of a data set that has no demo data.
     """
 
     host: Host
@@ -62,7 +62,7 @@ def parametrize_with_checks(
         host: has them; default: the enabled plugins. See `host_with` for components that are not installed.
         expected_failures: names of checks that fail, with the reasons, beside those of `ComponentSpec.exceptions`; one
             that passes is an error.
-        data: folder of a data set that cannot generate a sample.
+        data: folder of a data set that has no demo data.
     """
     import pytest
 

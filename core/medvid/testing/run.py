@@ -5,39 +5,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pluggy
 
-from medvid.config.components import KINDS as COMPONENT_KINDS
-from medvid.config.components import generator_options_of
 from medvid.errors import ConfigError, PluginError
 from medvid.plugin import hookspecs
 from medvid.plugin.allowlist import AllowList
 from medvid.plugin.discovery import PluginStatus
 from medvid.plugin.host import Host, make_host, why_absent
+from medvid.plugin.kinds import KINDS
 from medvid.plugin.markers import PROJECT
-from medvid.plugin.specs import BackboneSpec, ComponentSpec, DatasetSpec, Example, HeadSpec
-from medvid.testing.backbone_checks import BACKBONE_CHECKS
-from medvid.testing.backbone_subject import BackboneSubject
-from medvid.testing.case_checks import CASE_CHECKS
+from medvid.plugin.specs import ComponentSpec, Example, load_attribute
 from medvid.testing.check import Check, CheckResult, NotApplicableError, Outcome, Subject
-from medvid.testing.dataset_checks import DATASET_CHECKS
-from medvid.testing.dataset_subject import DatasetSubject
-from medvid.testing.head_checks import HEAD_CHECKS, HeadSubject
-from medvid.testing.numeric_checks import NUMERIC_CHECKS
-from medvid.testing.spec_checks import SPEC_CHECKS
-
-KINDS: dict[str, tuple[type[Subject], tuple[Check, ...]]] = {
-    BackboneSpec.kind: (BackboneSubject, (*SPEC_CHECKS, *BACKBONE_CHECKS, *NUMERIC_CHECKS)),
-    HeadSpec.kind: (HeadSubject, (*SPEC_CHECKS, *HEAD_CHECKS)),
-    DatasetSpec.kind: (DatasetSubject, (*SPEC_CHECKS, *DATASET_CHECKS, *CASE_CHECKS)),
-}
-"""By kind of component: how it is tested, and its checks in their order."""
+from medvid.testing.kits import Kit
 
 
 def checks_of(spec: ComponentSpec) -> dict[str, Check]:
     """The checks that are for a component, by name."""
-    return {check.__name__: check for check in KINDS[spec.kind][1]}
+    return {check.__name__.removeprefix("check_"): check for check in _kit(spec).checks}
 
 
 def check_component(
@@ -54,7 +40,7 @@ def check_component(
         spec: the component.
         expected_failures: names of checks that it fails, with the reasons, beside those of `ComponentSpec.exceptions`.
             One that it passes has to be taken out: that is a failure.
-        data: folder of a data set that cannot generate a sample.
+        data: folder of a data set that has no demo data.
 
     Raises:
         ConfigError: an expected failure is of no check.
@@ -74,15 +60,11 @@ def check_component(
 
 @contextmanager
 def subjects(host: Host, spec: ComponentSpec, data: Path | None = None) -> Iterator[tuple[Subject, ...]]:
-    """The component with each of its examples; a data set with a generated sample, which is gone afterwards."""
-    make = KINDS[spec.kind][0]
+    """The component with each of its examples; a data set with a generated demo, which is gone afterwards."""
+    make = _kit(spec).subject.make
     with TemporaryDirectory(prefix="medvid-") as folder:
-        yield tuple(
-            make(
-                host, spec, _cached(spec, example, Path(folder)), data or _generated(host, spec, example, Path(folder))
-            )
-            for example in spec.examples or (Example(),)
-        )
+        made = [make(host, spec, example, Path(folder), data) for example in spec.examples or (Example(),)]
+        yield tuple(way for subject in made for way in subject.ways())
 
 
 def run_check(check: Check, examples: tuple[Subject, ...]) -> tuple[Outcome, str]:
@@ -120,7 +102,7 @@ def find_components(host: Host, name: str) -> tuple[ComponentSpec, ...]:
 
 def all_components(host: Host) -> tuple[ComponentSpec, ...]:
     """All components that a task can name."""
-    return tuple(spec for kind in COMPONENT_KINDS for spec in host.specs(kind))
+    return tuple(spec for kind in KINDS.values() for spec in host.specs(kind.spec))
 
 
 def host_with(*specs: ComponentSpec) -> Host:
@@ -139,17 +121,5 @@ def _judged(outcome: Outcome, reason: str, exception: str | None) -> tuple[Outco
     return "failed", f"is declared to fail ({exception}), but does not; take the exception out"
 
 
-def _generated(host: Host, spec: ComponentSpec, example: Example, folder: Path) -> Path | None:
-    if not (isinstance(spec, DatasetSpec) and spec.sample):
-        return None
-    root = folder / f"data{len(list(folder.iterdir()))}"
-    options = generator_options_of(host, spec).model_validate(example.generate)
-    host.load(spec, spec.sample)(root, options)
-    return root
-
-
-def _cached(spec: ComponentSpec, example: Example, folder: Path) -> Example:
-    """The example with a cache of its own, where it has one."""
-    if not isinstance(spec, DatasetSpec):
-        return example
-    return Example({"cache": str(folder / "cache"), **example.options}, example.layout, example.size, example.generate)
+def _kit(spec: ComponentSpec) -> Kit:
+    return cast(Kit, load_attribute(KINDS[spec.kind].kit))

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from medvid.config.load import dump_yaml
 from medvid.config.yaml import parse_file
 from medvid.errors import ConfigError
 from medvid.plugin.discovery import PluginStatus
-from medvid.plugin.specs import BackboneSpec, DatasetSpec
+from medvid.plugin.specs import ComponentSpec
 from medvid.testing.check import Subject, expect
 
 HEAVY = ("torch", "torchvision", "numpy", "monai", "mlflow", "nibabel", "lightning_fabric", "scipy", "matplotlib")
@@ -25,11 +26,11 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def light_imports(subject: Subject) -> None:
+def check_light_imports(subject: Subject) -> None:
     """The modules of plugin and options import nothing heavy, so that listing and checking stay fast."""
-    modules = [subject.spec.config.partition(":")[0], *_plugin_modules(subject.host.owner(subject.spec))]
-    if isinstance(subject.spec, DatasetSpec) and subject.spec.sample_config:
-        modules.append(subject.spec.sample_config.partition(":")[0])
+    spec = subject.spec
+    named = [name.partition(":")[0] for name in _named(spec, spec.light)]
+    modules = [*named, *_plugin_modules(subject.host.owner(spec))]
     command = [sys.executable, "-c", _PROBE, _json_path(), *dict.fromkeys(modules)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     expect(done.returncode == 0, f"importing {', '.join(modules)} fails: {done.stderr.strip()[-500:]}")
@@ -38,19 +39,14 @@ def light_imports(subject: Subject) -> None:
     expect(not heavy, f"importing {', '.join(modules)} imports {', '.join(heavy)}; import on use instead")
 
 
-def targets(subject: Subject) -> None:
+def check_targets(subject: Subject) -> None:
     """Everything that the spec names can be imported."""
     spec = subject.spec
-    names = [spec.config, spec.target]
-    if isinstance(spec, BackboneSpec):
-        names.append(spec.weights)
-    if isinstance(spec, DatasetSpec):
-        names += [spec.sample, spec.sample_config]
-    for name in filter(None, names):
+    for name in _named(spec, (*spec.light, *spec.code)):
         subject.load(name)
 
 
-def options(subject: Subject) -> None:
+def check_options(subject: Subject) -> None:
     """The options of the example are valid, and the same after a round through YAML."""
     written = dump_yaml(subject.options.model_dump(mode="json"))
     document = parse_file(written, "options.yaml")
@@ -59,7 +55,7 @@ def options(subject: Subject) -> None:
     expect(again == subject.options, f"written and read back, the options change from {subject.options!r} to {again!r}")
 
 
-def unknown_option(subject: Subject) -> None:
+def check_unknown_option(subject: Subject) -> None:
     """A misspelt option is refused by name."""
     try:
         subject.read({**subject.block, UNKNOWN_OPTION: 1})
@@ -69,12 +65,17 @@ def unknown_option(subject: Subject) -> None:
         expect(False, 'an unknown option is accepted; derive the options from a class with extra="forbid"')
 
 
-def documented(subject: Subject) -> None:
+def check_documented(subject: Subject) -> None:
     """The component has a summary."""
     expect(bool(subject.spec.summary), "the spec has no summary, which `platform plugins list` shows")
 
 
-SPEC_CHECKS = (light_imports, targets, options, unknown_option, documented)
+SPEC_CHECKS = (check_light_imports, check_targets, check_options, check_unknown_option, check_documented)
+
+
+def _named(spec: ComponentSpec, fields: Iterable[str]) -> list[str]:
+    """What fields name as ``"module:attribute"``."""
+    return [name for field in fields if (name := getattr(spec, field))]
 
 
 def _plugin_modules(owner: PluginStatus) -> list[str]:

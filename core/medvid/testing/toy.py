@@ -1,6 +1,5 @@
-"""A data set in memory, of any layout and task: for checks and tests that need one and care for nothing in it."""
+"""A data set in memory, of any axes and task: for checks and tests that need one and care for nothing in it."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ import torch
 from torch import Tensor
 
 from medvid.config.options import DatasetOptions
+from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress
 from medvid.data.grid import Grid
 from medvid.data.labelled import LabelledCase
-from medvid.data.sample import Batch
+from medvid.digests import digest_of
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid.plugin.specs import Layout, TaskKind
+from medvid.plugin.specs import Axes, What, Where
 from medvid.seeding import derive_seed
 
 SPLITS = {"train": ("train/0", "train/1"), "validation": ("validation/0", "validation/1")}
@@ -28,37 +28,45 @@ class ToyOptions(DatasetOptions):
 
     name: str = "toy"
     root: Path = Path("toy")
-    layout: Layout
-    task: TaskKind
+    axes: Axes
+    where: Where
+    what: What = "class"
     channels: int
     size: tuple[int, ...]
     labels: tuple[str, ...]
+    units: tuple[str, ...] = ()
+    has_unknown: bool = False
 
     @classmethod
     def of(cls, input_info: InputInfo, target_info: TargetInfo) -> Self:
         """The options of a data set with these inputs and labels."""
         return cls(
-            layout=input_info.layout,
-            task=target_info.task,
+            axes=input_info.axes,
+            where=target_info.where,
+            what=target_info.what,
             channels=input_info.channels,
             size=input_info.size,
-            labels=target_info.labels,
+            labels=target_info.names,
+            units=target_info.units,
+            has_unknown=target_info.has_unknown,
         )
 
     def input_info(self) -> InputInfo:
         """What a batch looks like."""
-        return InputInfo(self.layout, self.channels, self.size)
+        return InputInfo(self.axes, self.channels, self.size)
 
     def target_info(self) -> TargetInfo:
         """What the labels are."""
-        return TargetInfo(self.task, self.labels)
+        return TargetInfo(self.where, self.what, self.labels, self.units, has_unknown=self.has_unknown)
 
 
 class ToyDataset(Dataset):
-    """Noise with bright blocks whose brightness is their label; two cases for each of two splits.
+    """Noise with bright blocks whose brightness is their class; two cases for each of two splits.
+
+    The bits of the brightness are the labels of a case, or voxel; its values are the brightness plus 0, 1, 2 ...
 
     Args:
-        options: its layout, task, size and labels.
+        options: its axes, task, size and labels.
     """
 
     options: ToyOptions
@@ -72,43 +80,53 @@ class ToyDataset(Dataset):
         progress(len(cases), len(cases))
 
     def digest(self, cases: Sequence[str]) -> str:
-        return hashlib.blake2b(repr((self.options, tuple(cases))).encode(), digest_size=16).hexdigest()
+        return digest_of(repr((self.options, tuple(cases))).encode())
 
-    def sample(self, case: str, seed: int) -> Batch:
+    def draw(self, case: str, seed: int) -> Batch:
         x, target = self._draw(case, seed)
         return Batch(x[None], target[None], (case,))
 
-    def case(self, case: str) -> Case:
+    def open_case(self, case: str) -> Case:
         x, target = self._draw(case, 0)
-        return ToyCase(case, x, None if target.ndim else int(target), self.options.layout, target)
+        return ToyCase(case, x, target, self.options.axes)
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
-            yield self.case(path.stem)
+            yield self.open_case(path.stem)
 
     def _draw(self, case: str, seed: int) -> tuple[Tensor, Tensor]:
-        """Input (C, *S), and the labels (*S) or the label () that its brightness tells."""
+        """Input (C, *S), and the target that its brightness tells: (*S) or (L, *S); of a case (), (L,) or (V,)."""
         options, generator = self.options, torch.Generator().manual_seed(derive_seed("toy", case, seed))
         noise = 0.1 * torch.randn(options.channels, *options.size, generator=generator)
+        if options.where == "case":
+            return self._whole(case, seed, noise, generator)
         count = len(options.labels)
-        if options.task == "classification":
-            label = torch.randint(count, (), generator=generator)
-            return noise + label, label
-        coarse = torch.randint(count, [-(-length // 4) for length in options.size], generator=generator)
+        levels = 2**count if options.what == "labels" else count
+        coarse = torch.randint(levels, [-(-length // 4) for length in options.size], generator=generator)
         for axis, length in enumerate(options.size):
             coarse = coarse.repeat_interleave(4, dim=axis).narrow(axis, 0, length)
+        if options.what == "labels":
+            return noise + coarse, torch.stack([coarse // 2**bit % 2 for bit in range(count)]).float()
         return noise + coarse, coarse
+
+    def _whole(self, case: str, seed: int, noise: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A case with one target; labels and values of the two of a split are opposite: no figure is undefined."""
+        what, names = self.options.what, torch.arange(len(self.options.labels))
+        if what == "class":
+            brightness = torch.randint(len(names), (), generator=generator)
+            return noise + brightness, brightness
+        split, number = case.split("/")
+        levels = 2 ** len(names)
+        brightness = torch.tensor(derive_seed("toy", split, seed) % levels)
+        if number == "1":
+            brightness = levels - 1 - brightness
+        target = brightness // 2**names % 2 if what == "labels" else brightness + names
+        return noise + brightness, target.float()
 
 
 @dataclass(frozen=True)
 class ToyCase(LabelledCase):
-    """A case in memory, for segmentation and for classification; its files are .npy.
-
-    Args:
-        target: labels (*S) of a segmentation.
-    """
-
-    target: Tensor
+    """A case in memory, also one whose target is classes (*S); its files are .npy."""
 
     @property
     def grid(self) -> Grid:
@@ -127,14 +145,19 @@ class ToyCase(LabelledCase):
 
     def native_truth(self) -> np.ndarray:
         """The labels."""
+        assert self.target is not None, "toys are annotated"
         return self.target.byte().numpy()
 
     def prepared_truth(self) -> np.ndarray:
         """The labels."""
         return self.native_truth()
 
-    def write(self, labels: np.ndarray, folder: Path) -> Path:
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         """Write labels as .npy."""
         path = folder / f"{self.id.replace('/', '_')}.npy"
         np.save(path, labels)
-        return path
+        return (path,)
+
+    def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        """Write them as .npy."""
+        return self.write(probabilities, folder)

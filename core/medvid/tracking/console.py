@@ -14,7 +14,7 @@ _screens: dict[Path, "Screen"] = {}
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
-    """Show the results of an evaluation outside of a run."""
+    """Show the results of an evaluation outside a run."""
     from medvid.tracking import screen
 
     screen.show_evaluation(evaluation, screen.make_console())
@@ -22,7 +22,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 @hookimpl
 def medvid_run_configured(run: RunInfo) -> None:
-    """Say what is about to run."""
+    """Announce the run."""
     from medvid.tracking.screen import Screen, make_console
 
     _screens[run.folder] = Screen(run, make_console())
@@ -37,13 +37,13 @@ def medvid_progress(run: RunInfo, stage: str, done: int, total: int, values: Map
 
 @hookimpl
 def medvid_checkpoint_saved(run: RunInfo, step: int, is_best: bool) -> None:
-    """Say which checkpoint is the best so far."""
+    """Announce the best checkpoint so far."""
     _screens[run.folder].checkpoint(step, is_best)
 
 
 @hookimpl
 def medvid_evaluated(run: RunInfo, evaluation: Evaluation) -> None:
-    """Show the figures: in a line during training, in full at the end."""
+    """Show the figures: one line during training, in full at the end."""
     screen = _screens[run.folder]
     if evaluation.final:
         screen.results(evaluation)
@@ -53,12 +53,12 @@ def medvid_evaluated(run: RunInfo, evaluation: Evaluation) -> None:
 
 @hookimpl
 def medvid_run_finished(run: RunInfo, result: RunResult) -> None:
-    """Say where everything is."""
+    """Say where the results are."""
     _screens.pop(run.folder).finished(result)
 
 
 @hookimpl
 def medvid_run_failed(run: RunInfo, result: RunResult) -> None:
-    """Say how to go on."""
+    """Say how to continue."""
     if screen := _screens.pop(run.folder, None):
         screen.failed(result)

@@ -1,4 +1,4 @@
-"""The sqlite file that runs are tracked in: made whole or not at all, and at home wherever its folder is moved to."""
+"""The sqlite file in which runs are tracked: created whole or not at all, and usable after its folder is moved."""
 
 import fcntl
 import logging
@@ -16,14 +16,14 @@ logger = logging.getLogger("medvid")
 ARTIFACTS = "mlartifacts"
 """The folder beside the database that holds pictures and tables of runs."""
 HOME = "medvid.store"
-"""Tag of an experiment: the folder that the database was in when the experiment was made."""
+"""Tag of an experiment: the database's folder when the experiment was made."""
 QUIET = 2.0
-"""Seconds without a change after which nobody is at work on a database any more."""
+"""Seconds without a change after which no process is working on a database."""
 
 
 @contextmanager
 def exclusive(file: Path) -> Iterator[None]:
-    """Keep other processes out while the tables are made or mended.
+    """Keep other processes out while the tables are made or repaired.
 
     Raises:
         ResourceError: the folder cannot be written.
@@ -39,16 +39,16 @@ def exclusive(file: Path) -> Iterator[None]:
 
 
 def ensure_usable(file: Path) -> None:
-    """Make the database, or mend what a kill or a move has done to it; to be called within `exclusive`.
+    """Make the database, or repair it after a kill or a move; to be called within `exclusive`.
 
     Args:
-        file: the sqlite file; its folder is there.
+        file: the sqlite file; its folder exists.
     """
     if file.exists() and file.stat().st_size and _is_half_made(file):
         aside = file.with_name(f"{file.name}.incomplete-{time.strftime('%Y%m%d-%H%M%S')}")
         file.rename(aside)
         logger.warning(
-            "%s was incomplete and empty, as if who made it had been killed; it is kept as %s, a new one is made",
+            "%s was incomplete and empty (its creator was probably killed); it is kept as %s, and a new one is made",
             file, aside.name,
         )  # fmt: skip
     if not file.exists() or not file.stat().st_size:
@@ -57,7 +57,7 @@ def ensure_usable(file: Path) -> None:
 
 
 def newest_experiment(file: Path) -> str | None:
-    """The id of the experiment of the run that began last; None where there are no runs."""
+    """The id of the experiment of the run that started last; None without runs."""
     with closing(_connect(file)) as database:
         found = database.execute(
             "SELECT experiment_id FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time DESC LIMIT 1"
@@ -66,14 +66,14 @@ def newest_experiment(file: Path) -> str | None:
 
 
 def artifact_root(file: Path) -> str:
-    """Where artifacts go: beside the database, for the owner only."""
+    """The folder of artifacts: beside the database, for the owner only."""
     folder = file.with_name(ARTIFACTS)
     make_folder(folder, mode=0o700)
     return str(folder)
 
 
 def _create(file: Path) -> None:
-    """Make the tables elsewhere, which takes seconds, and put them here at once: a kill leaves no half of them."""
+    """Make the tables elsewhere, which takes seconds, and move them here in one step, so that a kill leaves no half."""
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory(prefix="medvid-") as folder:
@@ -83,9 +83,11 @@ def _create(file: Path) -> None:
 
 
 def _is_half_made(file: Path) -> bool:
-    """Whether there is no run in it, and MLflow's tables are not all there: MLflow can neither use nor finish it."""
+    """Whether it has no runs and MLflow's tables are incomplete, so that MLflow can neither use nor finish it."""
     deadline = time.monotonic() + 10 * QUIET
-    while time.time() - file.stat().st_mtime < QUIET and time.monotonic() < deadline:  # `mlflow server` may make it now
+    while (
+        time.time() - file.stat().st_mtime < QUIET and time.monotonic() < deadline
+    ):  # `mlflow server` may be making it
         if _revision(file) == _newest_revision():
             return False
         time.sleep(QUIET / 10)
@@ -100,7 +102,7 @@ def _counts_no_runs(file: Path) -> bool:
 
 
 def _revision(file: Path) -> str | None:
-    """How far the tables are made, by MLflow's own record."""
+    """The version of the tables, by MLflow's own record."""
     with closing(_connect(file)) as database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             return None
@@ -116,7 +118,7 @@ def _newest_revision() -> str | None:
 
 
 def _follow_move(file: Path) -> None:
-    """Let experiments made where the database was before, and their runs, have their artifacts beside it again."""
+    """After a move, point experiments and their runs to the artifacts beside the database again."""
     with closing(_connect(file)) as database, database:
         moved = database.execute(
             "SELECT experiment_id, value FROM experiment_tags WHERE key = ? AND value != ?", (HOME, str(file.parent))
@@ -129,7 +131,7 @@ def _follow_move(file: Path) -> None:
             )
     if moved:
         logger.warning(
-            "%s was in %s before: artifacts of its runs are now looked for and written in %s",
+            "%s was in %s before: artifacts of its runs are now read and written in %s",
             file, " and ".join(sorted({before for _, before in moved})), file.with_name(ARTIFACTS),
         )  # fmt: skip
 

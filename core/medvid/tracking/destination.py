@@ -1,4 +1,4 @@
-"""The MLflow experiment and run that a run goes to: as its task, MLflow's own variables and its folder say."""
+"""The MLflow experiment and run of a run, according to its task, MLflow's own variables and its folder."""
 
 import logging
 import os
@@ -11,10 +11,10 @@ from mlflow.exceptions import MlflowException
 
 from medvid.errors import ConfigError
 from medvid.plugin.events import RunInfo
+from medvid.redaction import split_credentials
 from medvid.tracking import content
 from medvid.tracking.database import HOME, artifact_root
 from medvid.tracking.record import Record, is_copy, read_record, write_record
-from medvid.tracking.redaction import split_credentials
 from medvid.tracking.store import database
 
 logger = logging.getLogger("medvid")
@@ -22,16 +22,16 @@ logger = logging.getLogger("medvid")
 OWNER = "medvid.run"
 """Tag of an MLflow run: the name of the run that it mirrors."""
 UNUSED = ("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING",)
-"""Variables of MLflow that ask for what medvid does not do."""
+"""Variables of MLflow that ask for something medvid does not do."""
 
 
 def known_run(client: MlflowClient, run: RunInfo, uri: str) -> Run | None:
-    """The MLflow run that mlflow.json names, unless it is in another store, or deleted, or another folder's."""
+    """The MLflow run that mlflow.json names, unless it is in another store, deleted, or belongs to another folder."""
     record = read_record(run.folder)
     if record is None:
         return None
     if is_copy(run.folder, record):
-        logger.warning("%s is a copy of %s: it gets an MLflow run of its own", run.folder, record.folder)
+        logger.warning("%s is a copy of %s: it gets its own MLflow run", run.folder, record.folder)
         return None
     if record.tracking_uri != split_credentials(uri)[0] and not _is_gone(record.tracking_uri):
         return None
@@ -48,14 +48,14 @@ def known_run(client: MlflowClient, run: RunInfo, uri: str) -> Run | None:
 
 
 def new_run(client: MlflowClient, run: RunInfo, uri: str, start_ms: int) -> Run:
-    """The MLflow run that MLFLOW_RUN_ID names, else a new one in the experiment that is asked for.
+    """The MLflow run that MLFLOW_RUN_ID names, else a new one in the wanted experiment.
 
     Raises:
-        ConfigError: a variable of MLflow names what is not there, or is in use.
+        ConfigError: a variable of MLflow names something that does not exist or is in use.
     """
     for name in UNUSED:
         if os.environ.get(name, "").lower() in ("true", "1"):
-            logger.warning("%s is set; medvid does not log what it asks for", name)
+            logger.warning("%s is set, but medvid does not log what it asks for", name)
     tracked = _given_run(client, run) or client.create_run(
         _experiment(client, run, uri), start_time=start_ms, run_name=run.name
     )
@@ -75,7 +75,7 @@ def _is_gone(uri: str) -> bool:
 
 
 def _given_run(client: MlflowClient, run: RunInfo) -> Run | None:
-    """The run of MLFLOW_RUN_ID, as `mlflow run` and job schedulers set it."""
+    """The run of MLFLOW_RUN_ID, which `mlflow run` and job schedulers set."""
     given = os.environ.get("MLFLOW_RUN_ID")
     if not given:
         return None
@@ -91,7 +91,7 @@ def _given_run(client: MlflowClient, run: RunInfo) -> Run | None:
 
 
 def _experiment(client: MlflowClient, run: RunInfo, uri: str) -> str:
-    """The id of the experiment: of the task's tracking block, of MLflow's variables, or named like the task."""
+    """The id of the experiment: from the task's tracking block, from MLflow's variables, or named after the task."""
     asked = run.config.get("tracking", {}).get("experiment")
     name, number = os.environ.get("MLFLOW_EXPERIMENT_NAME"), os.environ.get("MLFLOW_EXPERIMENT_ID")
     if asked:
@@ -119,15 +119,15 @@ def _numbered(client: MlflowClient, number: str, name: str | None) -> str:
 
 
 def _named(client: MlflowClient, name: str, uri: str) -> str:
-    """The experiment of a name, or where that one was deleted, of the first free ``name (2)``: nothing is revived."""
+    """The experiment with a name, or if it was deleted, with the first free ``name (2)``: nothing is restored."""
     for attempt in count(1):
         candidate = name if attempt == 1 else f"{name} ({attempt})"
         found = client.get_experiment_by_name(candidate) or _create(client, candidate, uri)
         if found.lifecycle_stage == "active":
             if attempt > 1:
                 logger.warning(
-                    "the MLflow experiment %r was deleted: this run goes to %r. To have the old one back, restore it "
-                    "in MLflow; to have its name back, `mlflow gc` deletes it for good",
+                    "the MLflow experiment %r was deleted: this run goes to %r. To get the old one back, restore it "
+                    "in MLflow; to get its name back, delete it for good with `mlflow gc`",
                     name, candidate,
                 )  # fmt: skip
             return str(found.experiment_id)

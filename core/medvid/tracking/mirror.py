@@ -1,7 +1,7 @@
 """Mirrors one run folder to MLflow.
 
-Whatever is logged is read from the folder, and a point that MLflow has is not logged again. So a run in progress, a
-resumed one and `platform sync` take the same way, and what a failure left out is made up for by the next attempt.
+Everything logged is read from the folder, and a point that MLflow has is not logged again. So a run in progress, a
+resumed one and `platform sync` work in the same way, and the next attempt adds whatever a failure left out.
 """
 
 import json
@@ -16,34 +16,37 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo, RunStatus
+from medvid.redaction import redact
 from medvid.runs.folder import RunFolder, parse_metrics
 from medvid.runs.pseudonyms import PRIVATE
 from medvid.tracking import content, store, view
 from medvid.tracking.destination import OWNER, known_run, new_run
-from medvid.tracking.redaction import redact
 
 METRICS_PER_BATCH = 1000
 ENTRIES_PER_BATCH = 100
-"""MLflow's limits of one request, for metrics, and for parameters and tags."""
+"""MLflow's limits per request, for metrics, and for parameters and tags."""
 
 ARTIFACTS = (
     "task.yaml",
     "resolved.yaml",
     "environment.json",
     "data.json",
-    "data_report*.json",
+    "unreadable*.json",
     "cases.csv",
     "classes.csv",
+    "labels.csv",
+    "values.csv",
+    "figures.csv",
     "summary.json",
     "figures/*",
 )
-"""What is copied to MLflow. Checkpoints and predictions are too large for that; tags say where they are."""
+"""Artifacts copied to MLflow. Checkpoints and predictions are too large; tags say where they are."""
 
-NAMELESS = {"environment.json", "data.json", "classes.csv"}
-"""Those of them that name no case."""
+NAMELESS = {"environment.json", "data.json", "classes.csv", "labels.csv", "values.csv", "figures.csv"}
+"""The artifacts that name no case."""
 
 REAL_NAMES = {"task.yaml", "resolved.yaml"}
-"""Those that name cases and folders by their own names though others have pseudonyms."""
+"""The artifacts with the real names of cases and folders, even if others have pseudonyms."""
 
 TEXT = {".yaml", ".json", ".csv"}
 
@@ -57,7 +60,7 @@ class Mirror:
 
     Raises:
         MlflowException: the store cannot be reached or used. So do all methods.
-        ConfigError: a variable of MLflow names what is not there.
+        ConfigError: a variable of MLflow names something that does not exist.
     """
 
     def __init__(self, run: RunInfo, uri: str) -> None:
@@ -76,7 +79,7 @@ class Mirror:
         self._describe(known=tracked.data.params)
 
     def _last_steps(self, tracked: Run) -> dict[str, int]:
-        """The last step that MLflow has of each metric. They are logged in order, so it has the earlier ones too."""
+        """The last step of each metric in MLflow. Steps are logged in order, so it has the earlier ones too."""
         return {
             key: max(point.step for point in self._client.get_metric_history(self._id, key))
             for key in tracked.data.metrics
@@ -93,7 +96,7 @@ class Mirror:
         view.show(self._client, self._experiment, ())
 
     def push(self, best_step: int | None = None) -> None:
-        """Log what metrics.jsonl has beyond what MLflow has.
+        """Log the records of metrics.jsonl that MLflow does not have.
 
         Args:
             best_step: step of the best checkpoint so far; its validation figures over all labels become ``best/*``.
@@ -107,13 +110,8 @@ class Mirror:
         self._log_new(points)
         self._offset = offset
 
-    def finish(self, status: RunStatus, artifacts: Iterable[Path] = ()) -> None:
-        """Log what is known at the end, and close the MLflow run.
-
-        Args:
-            status: how the run ended.
-            artifacts: files to copy, besides `ARTIFACTS`; those outside the run folder are left out.
-        """
+    def finish(self, status: RunStatus) -> None:
+        """Log the final results, and close the MLflow run with the status of the run."""
         summary = read_json(self._folder.summary)
         self.push(best_step=_step_of(summary.get("best")))
         now = _changed_ms(self._folder.summary)
@@ -123,11 +121,11 @@ class Mirror:
             self._show_headline(final)
         checkpoints = {which: summary.get(which) for which in ("best", "last")}
         self._log(tags=[RunTag(f"checkpoint.{which}", path) for which, path in checkpoints.items() if path])
-        self._copy(artifacts)
+        self._copy_files()
         self._client.set_terminated(self._id, status.upper(), now)
 
     def _show_headline(self, final: Mapping[str, float]) -> None:
-        """Have the first figure over all labels in the list of runs: in columns, and beside the parts of the run."""
+        """Show the first figure over all labels in the list of runs: as a column, and beside the parts of the run."""
         for name in [name for name in final if "/" not in name][:1]:
             view.show(
                 self._client, self._experiment, [content.safe_key(f"{split}/{name}") for split in ("final", "best")]
@@ -145,17 +143,17 @@ class Mirror:
         self._logged = reached
 
     def _log(self, **entities: list[Any]) -> None:
-        """Log entities of one kind (metrics, params or tags), in batches of the size that MLflow takes."""
+        """Log entities of one kind (metrics, params or tags), in batches of the size that MLflow accepts."""
         [(kind, entries)] = entities.items()
         size = METRICS_PER_BATCH if kind == "metrics" else ENTRIES_PER_BATCH
         for start in range(0, len(entries), size):
             self._client.log_batch(self._id, **{kind: entries[start : start + size]})
 
-    def _copy(self, artifacts: Iterable[Path]) -> None:
+    def _copy_files(self) -> None:
         folder = self._run.folder.resolve()
         known = [path for pattern in ARTIFACTS for path in sorted(folder.glob(pattern))]
         # Resolved, because a link in the folder could lead to any file of this machine.
-        for path in dict.fromkeys(path.resolve() for path in [*known, *artifacts]):
+        for path in dict.fromkeys(path.resolve() for path in known):
             if not (content.names_cases(self._run.config) or path.name in NAMELESS):
                 continue
             if content.has_pseudonyms(self._run.config) and (path.name in REAL_NAMES or path.parent.name == PRIVATE):
@@ -171,7 +169,7 @@ class Mirror:
 
 
 def read_records(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The records of metrics.jsonl from a byte offset on, without damaged lines, and the offset behind them."""
+    """The records of metrics.jsonl from a byte offset, without damaged lines, and the offset after them."""
     if not path.exists():
         return [], offset
     with path.open("rb") as file:
@@ -182,7 +180,7 @@ def read_records(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def _points(record: Mapping[str, Any]) -> list[Metric]:
-    """The figures of one record as MLflow metrics, without those that are not defined (null)."""
+    """The figures of one record as MLflow metrics, without undefined ones (null)."""
     return [
         Metric(
             key=content.safe_key(f"{record['split']}/{name}"),
@@ -202,7 +200,7 @@ def _headline(record: Mapping[str, Any]) -> list[Metric]:
 
 
 def _dataset_input(split: str, facts: Mapping[str, Any]) -> DatasetInput:
-    """The data of a split: named by a digest of its content, never by a path, which may name a patient."""
+    """The data of a split, named by a digest of its content, never by a path, which can name a patient."""
     dataset = Dataset(
         name=facts["name"],
         digest=facts["digest"],
@@ -219,5 +217,5 @@ def _step_of(checkpoint: str | None) -> int | None:
 
 
 def _changed_ms(path: Path) -> int:
-    """When a file was last written, in milliseconds since 1970; now, if there is none."""
+    """Modification time of a file, in milliseconds since 1970; now, if it does not exist."""
     return int((path.stat().st_mtime if path.exists() else time.time()) * 1000)

@@ -1,4 +1,4 @@
-"""mlflow.json: where a run is tracked, kept in its folder so that a resumed run goes on in the same MLflow run."""
+"""mlflow.json: where a run is tracked, kept in its folder so that a resumed run continues the same MLflow run."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ class Record:
         tracking_uri: the store, without user name and password.
         experiment_id: MLflow's id of the experiment.
         run_id: MLflow's id of the run.
-        folder: the run folder, absolute; by it a copy of the folder is told from the folder itself.
+        folder: the run folder, absolute; it distinguishes a copy of the folder from the folder itself.
     """
 
     tracking_uri: str
@@ -32,7 +32,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in a run folder; None if the run is not tracked yet, or, as the log says, the record was damaged."""
+    """The record in a run folder; None if the run is not tracked yet, or if the record was damaged, which is logged."""
     try:
         values = read_json(folder / FILE)
         if not values:
@@ -49,7 +49,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def is_copy(folder: Path, record: Record) -> bool:
-    """Whether a run folder is a copy of another one, which still is where the record says."""
+    """Whether a run folder is a copy of another one that still exists at the place in the record."""
     if not record.folder or Path(record.folder) == folder.absolute():
         return False
     other = read_record(Path(record.folder))
@@ -57,7 +57,7 @@ def is_copy(folder: Path, record: Record) -> bool:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write mlflow.json, with a checksum, as a damaged address still is an address; complete or not at all."""
+    """Write mlflow.json, complete or not at all, with a checksum, since a damaged address still looks like one."""
     write_json(folder / FILE, {**asdict(record), "crc32": _checksum(record)})
 
 

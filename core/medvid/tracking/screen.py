@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars on a terminal, a plain line now and then anywhere else, and the results."""
+"""What a run shows on the screen: bars on a terminal, otherwise a plain line now and then, and the results."""
 
 import logging
 import math
@@ -12,22 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from medvid.evaluation.report import as_rich, as_text
 from medvid.plugin.events import Evaluation, RunInfo, RunResult
-from medvid.tracking.content import sample_warning, short_path
+from medvid.tracking.content import demo_warning, short_path
 
 logger = logging.getLogger("medvid.console")
-"""Gets a copy of every line, for the run's log; whoever shows log messages on the screen should leave it out."""
+"""Gets a copy of every line, for the run's log; handlers that show log messages on the screen should skip it."""
 
 PLAIN_SECONDS = 15.0
 PLAIN_FRACTION = 0.1
-"""A plain line of progress is due after this time or this part of the work, whichever comes first ..."""
+"""A plain line of progress is due after this time or this share of the work, whichever comes first ..."""
 PLAIN_PAUSE = 3.0
-"""... but not sooner than this many seconds after the one before."""
+"""... but not sooner than this many seconds after the last one."""
 PLAIN_WIDTH = 120
-"""Columns of a table where there is no terminal to fit it to."""
+"""Columns of a table if there is no terminal to fit it to."""
 
 
 def make_console() -> Console:
-    """A console on standard output that shows names as they are, markup or not."""
+    """A console on standard output that shows names literally, without markup."""
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -53,20 +53,18 @@ class Screen:
         logger.info("%s", text)
 
     def begin(self) -> None:
-        """What is run, on what, and where it goes."""
+        """What runs, on which device, and in which folder."""
         run = self._run
-        self._warn_of_sample()
-        going_on = f", going on from step {run.start_step}" if run.start_step else ""
-        self.say(f"{run.name}: task {run.task} on {run.device}, seed {run.seed}, in {short_path(run.folder)}{going_on}")
+        self._warn_of_demo()
+        resumed = f", continuing from step {run.start_step}" if run.start_step else ""
+        self.say(f"{run.name}: task {run.task} on {run.device}, seed {run.seed}, in {short_path(run.folder)}{resumed}")
         if run.unverified:
             names = ", ".join(f"{name} {run.plugins[name]}" for name in run.unverified)
-            self.say(
-                f"UNVERIFIED CODE - editable: {names}; no hash tells which code this run is made with", "bold yellow"
-            )
+            self.say(f"UNVERIFIED CODE - editable: {names}; the code is not pinned by a hash", "bold yellow")
 
-    def _warn_of_sample(self) -> None:
-        if self._run.sample:
-            self.say(sample_warning(self._run.config["dataset"]["name"]), style="bold yellow")
+    def _warn_of_demo(self) -> None:
+        if self._run.demo:
+            self.say(demo_warning(self._run.config["dataset"]["name"]), style="bold yellow")
 
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """Move the stage's bar, or show a line if one is due."""
@@ -88,7 +86,7 @@ class Screen:
         self.say(f"step {evaluation.step}: {evaluation.split} {figures}")
 
     def checkpoint(self, step: int, is_best: bool) -> None:
-        """A line for the best checkpoint so far; others only go to the log."""
+        """A line for the best checkpoint so far; others go only to the log."""
         if is_best:
             self.say(f"step {step}: best so far, saved")
         else:
@@ -100,7 +98,7 @@ class Screen:
         show_evaluation(evaluation, self._console)
 
     def finished(self, result: RunResult) -> None:
-        """Where everything is and what can be done with it."""
+        """Where the results are and what to do with them."""
         folder = shlex.quote(str(short_path(self._run.folder)))
         self.close()
         self.say(f"finished in {_clock(result.seconds)}: {folder}", style="bold")
@@ -109,21 +107,21 @@ class Screen:
             f"evaluate it again:     platform evaluate {folder}\n"
             f"use it:                platform predict {folder} FILE -o predictions"
         )
-        self._warn_of_sample()
+        self._warn_of_demo()
 
     def failed(self, result: RunResult) -> None:
-        """How to go on; what went wrong is told by whoever started the run."""
+        """How to continue; the caller of the run reports what went wrong."""
         folder = shlex.quote(str(short_path(self._run.folder)))
         self.close()
         ended = f"{'stopped' if result.status == 'killed' else 'failed'} after {_clock(result.seconds)}"
         exists = self._run.folder.exists()
         self.say(f"{ended}: {folder}" if exists else f"{ended}, before the first step: there is no run folder")
         if result.last:
-            self.say(f"go on from {result.last.name}:  platform run --resume {folder}")
-        self._warn_of_sample()
+            self.say(f"continue from {result.last.name}:  platform run --resume {folder}")
+        self._warn_of_demo()
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._bars:
             self._bars.stop()
             self._bars = None
@@ -144,7 +142,7 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def update(self, stage: str, done: int, total: int, figures: str) -> None:
-        """Show that a stage has advanced, with its figures beside it; stages other than training go when done."""
+        """Show a stage's progress, with its figures beside it; stages other than training disappear when done."""
         if stage not in self._tasks:
             self._progress.start()
             self._tasks[stage] = self._progress.add_task(stage, total=total, completed=done, figures=figures)
@@ -161,7 +159,7 @@ class Bars:
 
 
 class Pace:
-    """Decides when a plain line of a stage's progress is due, and estimates how long the stage still takes."""
+    """Decides when a plain line of a stage's progress is due, and estimates the stage's remaining time."""
 
     def __init__(self, done: int, now: float) -> None:
         self._began = self._shown = self._latest = (done, now)
@@ -178,7 +176,7 @@ class Pace:
         return False
 
     def rate(self) -> str:
-        """How many get done in a second, or in a minute, ``"12/s"``; empty as long as that is not known."""
+        """The rate per second, or per minute, ``"12/s"``; empty while it is unknown."""
         advance, seconds = self._latest[0] - self._began[0], self._latest[1] - self._began[1]
         if not (advance and seconds):
             return ""
@@ -186,7 +184,7 @@ class Pace:
         return f"{per_second:.3g}/s" if per_second >= 1 else f"{60 * per_second:.3g}/min"
 
     def remaining(self) -> str:
-        """The time left, ``"ETA 0:01:30"``, at the mean pace so far; empty at the end."""
+        """The remaining time, ``"ETA 0:01:30"``, at the mean rate so far; empty at the end."""
         advance, left = self._latest[0] - self._began[0], self._total - self._latest[0]
         if not (advance and left):
             return ""
@@ -202,7 +200,7 @@ def figures_text(values: Mapping[str, float]) -> str:
 
 
 def show_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """The table of a closing evaluation, what one has to know about it, and where its pictures are."""
+    """The table of a closing evaluation, notes on it, and the place of its pictures."""
     heading = f"{evaluation.split}, weights of step {evaluation.step}"
     console.print(heading, style="bold")
     if evaluation.table:

@@ -1,13 +1,13 @@
-"""Which MLflow store runs are tracked in, and how to get at it without surprises."""
+"""The MLflow store in which runs are tracked, and how to use it without surprises."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medvid.redaction import split_credentials
 from medvid.tracking.database import ensure_usable, exclusive
 from medvid.tracking.record import read_record
-from medvid.tracking.redaction import split_credentials
 
 SQLITE = "sqlite:///"
 DEFAULT_URI = f"{SQLITE}mlflow.db"
@@ -16,21 +16,21 @@ VIEW = "medvid"
 
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # What goes wrong is reported once, in one line, instead of with a traceback at each attempt.
+    # Errors are reported once, in one line, instead of with a traceback at each attempt.
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow's own defaults wait up to four minutes for a server that is gone.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""Settings for MLflow in this process, where the user has made none."""
+"""Settings for MLflow in this process, unless the user has set them."""
 
 
 def tracking_uri(folder: Path | None = None) -> str:
-    """The store to use: MLFLOW_TRACKING_URI, else the one a run is in already, else mlflow.db in the working directory.
+    """The store to use: MLFLOW_TRACKING_URI, else a run's present store, else mlflow.db in the working directory.
 
-    The path of an sqlite file is made absolute; user name and password stay in. Where a run's sqlite file is gone, as
-    after its project was moved, it is looked for under the same name in the folders around the run.
+    The path of an sqlite file is made absolute; user name and password stay in. If a run's sqlite file is gone, e.g.
+    after its project was moved, it is looked for under the same name in the folders above the run.
 
     Args:
         folder: the folder of that run.
@@ -63,9 +63,9 @@ def set_defaults() -> None:
 
 
 def hide_credentials(uri: str) -> str:
-    """Take a user name and password out of the URI of a server, and hand them to MLflow in another way.
+    """Move a user name and password from a server's URI to MLflow's environment variables for them.
 
-    That is through the environment variables made for them, so that no message of MLflow or below can contain them.
+    So no message of MLflow or the libraries below can contain them.
     """
     clean, credentials = split_credentials(uri)
     if not (credentials and uri.startswith("http")):
@@ -76,7 +76,7 @@ def hide_credentials(uri: str) -> str:
 
 @contextmanager
 def ready(uri: str) -> Iterator[None]:
-    """Within the block the store is there, and an sqlite file is nobody else's to make or mend."""
+    """Within the block the store exists, and no other process makes or repairs its sqlite file."""
     file = database(uri)
     if file is None:
         yield

@@ -1,19 +1,19 @@
-"""Rebuilds or completes the MLflow run of a run folder, for runs whose server was away or whose process was killed."""
+"""Rebuilds or completes the MLflow run of a run folder, after the server was down or the process was killed."""
 
 from pathlib import Path
 
 from medvid.errors import MedvidError
 from medvid.files import read_json
 from medvid.plugin.events import RunInfo
+from medvid.redaction import redact
 from medvid.runs.folder import RunFolder
 from medvid.runs.origin import read_task
 from medvid.tracking.record import Record, read_record
-from medvid.tracking.redaction import redact
 from medvid.tracking.store import hide_credentials, set_defaults, tracking_uri
 
 
 def sync(path: Path) -> Record:
-    """Log to MLflow whatever it does not have of a run yet.
+    """Upload to MLflow any results of a run that it is missing.
 
     Args:
         path: the run folder.
@@ -22,7 +22,7 @@ def sync(path: Path) -> Record:
         Where the run is tracked.
 
     Raises:
-        ConfigError: it is no run folder.
+        ConfigError: it is not a run folder.
         LockedError: the run is in progress.
         MedvidError: MLflow cannot be reached or used.
     """
@@ -30,14 +30,14 @@ def sync(path: Path) -> Record:
     uri = hide_credentials(tracking_uri(folder.path))
     set_defaults()
     with folder.lock():
-        from medvid.tracking.mirror import Mirror  # imports MLflow, which reads what was set above
+        from medvid.tracking.mirror import Mirror  # imports MLflow, which reads the settings above
 
         try:
-            # A run that left no summary was killed before it could write one.
+            # A run without a summary was killed before it could write one.
             Mirror(read_run(folder), uri).finish(read_json(folder.summary).get("status", "killed"))
         except Exception as error:  # MLflow, its store and the network raise many kinds
             raise MedvidError(
-                f"MLflow at {redact(uri)} does not take the run: {redact(str(error))}",
+                f"MLflow at {redact(uri)} does not accept the run: {redact(str(error))}",
                 hint="start the server, or set MLFLOW_TRACKING_URI, and try again",
             ) from None
     record = read_record(folder.path)
@@ -46,7 +46,7 @@ def sync(path: Path) -> Record:
 
 
 def read_run(folder: RunFolder) -> RunInfo:
-    """What hooks were told about a run, from the files in its folder."""
+    """The information that hooks got about a run, from the files in its folder."""
     config = read_task(folder.resolved)
     environment, summary = read_json(folder.environment), read_json(folder.summary)
     return RunInfo(
@@ -55,7 +55,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         folder=folder.path,
         config=config,
         seed=config["seed"],
-        sample=bool(config.get("sample")),
+        demo=bool(config.get("demo")),
         start_step=0,
         steps=config["train"]["steps"],
         device=summary.get("device", ""),

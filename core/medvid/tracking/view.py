@@ -1,7 +1,6 @@
-"""The columns of MLflow's list of runs: backbone, head and headline figure, which its own choice leaves out.
+"""The columns of MLflow's list of runs: backbone, head and headline figure, which its default leaves out.
 
-MLflow's pages keep a view that is to be shared as JSON in a tag of the experiment, and show it to whoever comes with
-its name in the address.
+MLflow's pages keep a shared view as JSON in a tag of the experiment, and show it at an address with its name.
 """
 
 import json
@@ -18,11 +17,11 @@ logger = logging.getLogger("medvid")
 TAG = f"mlflow.sharedViewState.{VIEW}"
 PARTS = ("backbone.name", "head.name")
 MAX_COLUMNS = 12
-"""More than a screen shows; an experiment may hold runs with other headline figures."""
+"""More than fit on a screen; an experiment can hold runs with other headline figures."""
 
 
 def show(client: MlflowClient, experiment: str, metrics: Sequence[str]) -> None:
-    """Have the parts of a run and some metrics, by MLflow's keys, in the list of an experiment's runs."""
+    """Show the parts of a run and some metrics, by MLflow's keys, in the list of an experiment's runs."""
     known = client.get_experiment(experiment).tags.get(TAG)
     before = _columns(known)
     wanted = [*(f"params.`{name}`" for name in PARTS), *(f"metrics.`{name}`" for name in metrics)]
@@ -31,8 +30,8 @@ def show(client: MlflowClient, experiment: str, metrics: Sequence[str]) -> None:
         return
     try:
         client.set_experiment_tag(experiment, TAG, json.dumps({"selectedColumns": columns}))
-    except MlflowException:  # a server may allow runs and not this
-        logger.debug("MLflow takes no view of the experiment", exc_info=True)
+    except MlflowException:  # a server can allow runs but not this
+        logger.debug("MLflow does not accept a view of the experiment", exc_info=True)
 
 
 def _columns(tag: str | None) -> list[str]:

@@ -2,13 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Iterable
-from pathlib import Path
 
 from medvid.plugin.events import RunInfo, RunStatus
+from medvid.redaction import redact
 from medvid.tracking.content import short_path
 from medvid.tracking.mirror import Mirror
-from medvid.tracking.redaction import redact
 
 logger = logging.getLogger("medvid")
 
@@ -16,7 +14,7 @@ INTERVAL = 10.0
 """Seconds between two looks at the run folder."""
 RETRY = 30.0
 """Seconds after which a store that failed is tried again."""
-PATIENCE = 60.0
+FINISH_TIMEOUT = 60.0
 """Seconds that the end of a run waits for MLflow."""
 LONGEST_REASON = 300
 
@@ -24,7 +22,7 @@ LONGEST_REASON = 300
 class MirrorThread(threading.Thread):
     """Mirrors one run until `finish` is called.
 
-    The first failure is reported and later ones are not: nothing is lost, as the folder keeps what was not mirrored.
+    Only the first failure is reported: nothing is lost, since the folder keeps what was not mirrored.
 
     Args:
         run: the run.
@@ -41,7 +39,6 @@ class MirrorThread(threading.Thread):
         self._reported = self._complete = False
         self._ending = threading.Event()
         self._status: RunStatus = "finished"
-        self._artifacts: tuple[Path, ...] = ()
 
     def run(self) -> None:
         """The thread's work; not to be called directly."""
@@ -51,7 +48,7 @@ class MirrorThread(threading.Thread):
             try:
                 self._update(ending)
                 pause = INTERVAL
-            except Exception as error:  # whatever MLflow, its store or the network raise must not reach the run
+            except Exception as error:  # no error of MLflow, its store or the network may reach the run
                 self._report(error)
                 pause = RETRY
             self.attempted.set()
@@ -62,7 +59,7 @@ class MirrorThread(threading.Thread):
         if self._mirror is None:
             self._mirror = Mirror(self._run, self._uri)
         if ending:
-            self._mirror.finish(self._status, self._artifacts)
+            self._mirror.finish(self._status)
             self._complete = True
         else:
             self._mirror.push(self.best_step)
@@ -73,19 +70,19 @@ class MirrorThread(threading.Thread):
         self._reported = True
         reason = redact(f"{type(error).__name__}: {error}".partition("\n")[0])[:LONGEST_REASON]
         logger.warning(
-            "MLflow at %s does not take the run's figures for now (%s). Training goes on; they are kept in %s.",
+            "MLflow at %s does not accept the run's figures at present (%s). Training continues; they are kept in %s.",
             redact(self._uri),
             reason,
             short_path(self._run.folder / "metrics.jsonl"),
         )
 
-    def finish(self, status: RunStatus, artifacts: Iterable[Path]) -> None:
-        """Log the rest and close the MLflow run; waits for it, but not longer than `PATIENCE`."""
-        self._status, self._artifacts = status, tuple(artifacts)
+    def finish(self, status: RunStatus) -> None:
+        """Log the rest and close the MLflow run; waits for it, but not longer than `FINISH_TIMEOUT`."""
+        self._status = status
         self._ending.set()
-        self.join(PATIENCE)
+        self.join(FINISH_TIMEOUT)
         if not self._complete:
             logger.warning(
-                "MLflow does not have all of this run. Nothing is lost; once it can be reached: platform sync %s",
+                "MLflow is missing some results of this run. Nothing is lost; once it can be reached: platform sync %s",
                 short_path(self._run.folder),
             )

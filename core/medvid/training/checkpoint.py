@@ -3,14 +3,13 @@
 A checkpoint is a folder ``step-00000500/`` with safetensors files, ``state.json`` and ``manifest.json`` (size and
 sha256 of each file). It is written under a temporary name, synced to disk, read back, and renamed; only then are older
 ones dropped. So a folder with this name is complete, and the newest intact one is found without any pointer file.
-What looks for one changes nothing; leftovers of a kill go with the next save, or when a run goes on.
+What looks for one changes nothing; leftovers of a kill are deleted by the next save, or when a run is resumed.
 """
 
 import hashlib
 import json
 import logging
 import re
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medvid.errors import CheckpointError, ResourceError
-from medvid.files import DRAFT, free_space, make_folder, remove_drafts, replace_folder
+from medvid.files import free_space, make_folder, remove_drafts, replace_folder, set_aside
 
 logger = logging.getLogger("medvid")
 
@@ -59,7 +58,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         free = "" if isinstance(error, ResourceError) else f"; {free_space(folder) / 2**20:.1f} MiB are free there"
         raise ResourceError(
             f"cannot save the checkpoint of step {step} in {folder}: {error}{free}",
-            hint="make room and go on with: platform run --resume RUN; earlier checkpoints are intact",
+            hint="make room and continue with: platform run --resume RUN; earlier checkpoints are intact",
         ) from error
     return path
 
@@ -115,13 +114,18 @@ def is_intact(path: Path) -> bool:
     return True
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, *, is_verified: bool = False) -> Checkpoint:
     """Read a checkpoint after verifying it; tensors are on the CPU. Only files that its manifest names are read.
+
+    Args:
+        path: of the checkpoint.
+        is_verified: its bytes were compared already, as `newest_intact` does.
 
     Raises:
         CheckpointError: as `verify_checkpoint`.
     """
-    verify_checkpoint(path)
+    if not is_verified:
+        verify_checkpoint(path)
     names = _read_manifest(path).keys()
     if strangers := sorted({file.name for file in path.iterdir()} - names - {MANIFEST}):
         logger.warning("checkpoint %s has files that are not part of it, and are not read: %s", path, strangers)
@@ -129,13 +133,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(tensors=tensors, state=_read_state(path))
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, *, is_verified: bool = False) -> None:
     """Load a checkpoint's weights for inference: the averaged ones where the recipe asked for an average.
+
+    Args:
+        model: what they are loaded into.
+        path: of the checkpoint.
+        is_verified: as for `load_checkpoint`.
 
     Raises:
         CheckpointError: it is damaged, or names or shapes differ from the model's.
     """
-    tensors = load_checkpoint(path).tensors
+    tensors = load_checkpoint(path, is_verified=is_verified).tensors
     load_model_state(model, {**tensors["model"], **tensors.get("ema", {})}, path)
 
 
@@ -180,7 +189,7 @@ def best_step(folder: Path) -> int | None:
 
 
 def newest_intact(folder: Path) -> Path | None:
-    """The newest checkpoint whose bytes are those that were written; damaged ones are named in the log.
+    """The newest checkpoint whose bytes are as written; damaged ones are named in the log.
 
     Raises:
         CheckpointError: there are checkpoints, but none is intact.
@@ -231,11 +240,7 @@ def tidy_checkpoints(folder: Path) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Delete a checkpoint, under another name first: a kill must not leave a part of it under its own."""
-    if path.exists():
-        gone = path.with_name(f".{path.name}-{secrets.token_hex(8)}{DRAFT}")
-        path.rename(gone)
-        shutil.rmtree(gone)
+    shutil.rmtree(set_aside(path), ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

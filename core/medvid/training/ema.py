@@ -20,13 +20,23 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._parameters = dict(model.named_parameters())
+        self._parameters: dict[str, Tensor] = dict(model.named_parameters())
         self._average = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Move the average towards the parameters."""
-        torch._foreach_lerp_(list(self._average.values()), list(self._parameters.values()), 1 - self.decay)
+    def update(self, skipped: Tensor | None = None) -> None:
+        """Move the average towards the parameters.
+
+        Args:
+            skipped: scalar on the device, 1 to leave the average as it is since the step was skipped, else 0.
+        """
+        averages, parameters = list(self._average.values()), list(self._parameters.values())
+        if skipped is None:
+            torch._foreach_lerp_(averages, parameters, 1 - self.decay)
+            return
+        ways = torch._foreach_sub(parameters, averages)
+        torch._foreach_mul_(ways, (1 - skipped) * (1 - self.decay))
+        torch._foreach_add_(averages, ways)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -39,10 +49,10 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for name, average in self._average.items():
-            kept = average.clone()
-            average.copy_(self._parameters[name])
-            self._parameters[name].copy_(kept)
+        averages, parameters = list(self._average.values()), list(self._parameters.values())
+        kept = torch._foreach_clone(averages)
+        torch._foreach_copy_(averages, parameters)
+        torch._foreach_copy_(parameters, kept)
 
     def tensors(self) -> dict[str, Tensor]:
         """The averages by parameter name."""

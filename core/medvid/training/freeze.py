@@ -9,7 +9,7 @@ from torch import nn
 
 from medvid.config.task import TrainOptions
 from medvid.errors import ConfigError
-from medvid.models.finite import abridged
+from medvid.sentences import listed
 
 logger = logging.getLogger("medvid")
 
@@ -53,20 +53,20 @@ class Frozen:
                 hint="leave some out, such as the head: {parameters: backbone.*}",
             )
         if self._until and (resting := [name or "the model" for name, _ in self._resting(model, 0)]):
-            logger.info("frozen, and run as in evaluation (no dropout, no new statistics): %s", abridged(resting))
+            logger.info("frozen, and run as in evaluation (no dropout, no new statistics): %s", listed(resting, 3))
 
     def changes_at(self, step: int) -> bool:
         """Whether some parameters are trained from this step on."""
         return step in self._until.values()
 
     def set_modes(self, step: int) -> None:
-        """Put the modules into training mode, but those that are frozen at a step into that of evaluation."""
+        """Put the modules into training mode, and those that are frozen at a step into evaluation mode."""
         self._model.train()
         for _, module in self._resting(self._model, step):
             module.eval()
 
     def drop_gradients(self, step: int) -> None:
-        """Take the gradients away from parameters that are frozen at a step: optimizers leave those without alone."""
+        """Take the gradients away from parameters that are frozen at a step: optimizers skip those without one."""
         for parameter, until in self._until.items():
             if step < until:
                 parameter.grad = None

@@ -1,25 +1,32 @@
-"""The training loop: the one truth of what a step is. Observers are told; nothing can change it from outside."""
+"""The training loop, in the order in which it runs: train to the next boundary, validate, save; and what a step is.
 
-import logging
+Observers are told; nothing can change it from outside.
+"""
+
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from medvid.config.task import TrainOptions
-from medvid.data.sample import Batch
+from medvid.data.batch import Batch
+from medvid.data.transform import Transform, apply
+from medvid.devices.memory_format import CHANNELS_LAST
+from medvid.devices.precision import precision_of
+from medvid.devices.waiting import wait_for_all
 from medvid.errors import NumericError
-from medvid.models.build import Model
-from medvid.models.finite import abridged, names_of_non_finite
-from medvid.models.memory_format import CHANNELS_LAST
+from medvid.models.finite import names_of_non_finite
+from medvid.models.model import Model
+from medvid.plugin.specs import Build
 from medvid.seeding import derive_seed
+from medvid.sentences import listed
 from medvid.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -29,55 +36,39 @@ from medvid.training.checkpoint import (
 )
 from medvid.training.ema import WeightAverage
 from medvid.training.freeze import Frozen
+from medvid.training.losses import Losses
 from medvid.training.memory import checkpoint_layers
 from medvid.training.optim import (
     build_optimizer,
+    log_rate,
     optimizer_tensors,
     restore_optimizer,
     scaled_rate,
+    take_step,
 )
-from medvid.training.parts import batch_norms, scale_gradients, separate_gradients
+from medvid.training.parts import (
+    broadcast,
+    clip_gradients,
+    own_gradients,
+    scale_gradients,
+    separate_gradients,
+    warn_of_partial_statistics,
+)
+from medvid.training.progress import TrainingObserver, TrainingProgress
+from medvid.training.replicas import expect_gradients
+from medvid.training.scaling import SMALLEST, LossScale
 from medvid.training.schedule import rate_factor
-
-logger = logging.getLogger("medvid")
-
-_CALMER = (
-    "the last checkpoint is from before it. Try a lower train.optimizer.lr, train.clip_norm=1, or train.precision=fp32"
-)
-
-
-class TrainingObserver(Protocol):
-    """What the loop tells while it runs, on every rank; all values are Python floats."""
-
-    def logged(self, step: int, losses: dict[str, float], speed: dict[str, float]) -> None:
-        """Mean losses since the last call, and seconds per step."""
-
-    def saved(self, path: Path, step: int, is_best: bool) -> None:
-        """A checkpoint was written and verified (rank 0 only)."""
-
-
-@dataclass
-class TrainingProgress:
-    """Where the training stands; saved with every checkpoint.
-
-    Args:
-        step: optimizer steps done.
-        best_step: the step with the best validation figure, or None.
-        best_value: that figure, higher is better.
-        validated_step: the last step that was validated, or None.
-    """
-
-    step: int = 0
-    best_step: int | None = None
-    best_value: float | None = None
-    validated_step: int | None = None
+from medvid.training.step_log import ADVICE, StepLog
+from medvid.training.stopping import StopRequest
+from medvid.training.sync_norm import synchronise_norms
 
 
 class Trainer:
     """Optimizes a model step by step, and can save and restore everything that the next step depends on.
 
     Every random number of a step is drawn from a seed made of the run's seed, the step and the rank, so there is no
-    random state to save, and a resumed training equals an uninterrupted one bit for bit.
+    random state to save, and a resumed training equals an uninterrupted one bit for bit; on GPUs where
+    `TrainOptions.deterministic` is on.
 
     Args:
         fabric: launched; places the model on its device.
@@ -85,43 +76,96 @@ class Trainer:
         options: the training recipe.
         seed: the run's seed.
         spatial_axes: 2 for images, 3 for volumes and videos; chooses the batches' channels-last format.
+        build: makes the optimizer that the recipe names, see `medvid.plugin.host.Host.build`.
+        transforms: random changes of batches on their device.
     """
 
-    def __init__(self, fabric: Fabric, model: Model, options: TrainOptions, seed: int, spatial_axes: int) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: Model,
+        options: TrainOptions,
+        seed: int,
+        spatial_axes: int,
+        build: Build,
+        transforms: Sequence[Transform] = (),
+    ) -> None:
         self.fabric, self.options, self.seed = fabric, options, seed
         self.memory_format = CHANNELS_LAST[2 + spatial_axes] if options.channels_last else torch.contiguous_format
+        self._transforms = transforms
         self.model = model.to(fabric.device)
+        fabric.strategy.precision.convert_module(self.model)
         self._frozen = Frozen(self.model, options)
         self._trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = build_optimizer(self.model, options)
+        if options.sync_batchnorm and fabric.world_size > 1:
+            synchronise_norms(self.model)
+        self.optimizer = build_optimizer(self.model, options, build)
         self.peak_rate = scaled_rate(options, fabric.world_size)
+        log_rate(options, fabric.world_size)
         if options.gradient_checkpointing:
             checkpoint_layers(self.model.backbone)
-        compiled = cast(nn.Module, torch.compile(self.model)) if options.compile else self.model
-        self.forward, self.fabric_optimizer = fabric.setup(compiled, self.optimizer)
+        self._losses = Losses(fabric, self.model, options)
+        self._scale = LossScale(fabric.device) if precision_of(fabric) == "fp16" else None
         # Such as masks with -inf; loaded weights are finite.
         self._constants = frozenset(f"model/{name}" for name in names_of_non_finite(dict(model.named_buffers())))
         self.average = WeightAverage(self.model, options.ema) if options.ema else None
         self.progress = TrainingProgress()
-        # Set once a loss or gradient is not finite, and never cleared: fused optimizers read it on the device and
-        # leave parameters and state untouched, so nobody has to wait for the device before a step.
-        self._not_finite = torch.zeros((), device=fabric.device)
-        self.optimizer.found_inf = self._not_finite  # type: ignore[attr-defined]
-        self._pending: list[Tensor] = []
-        self._loss_names: list[str] = []
-        self._warn_of_batch_norms()
-
-    def _warn_of_batch_norms(self) -> None:
+        self.log = StepLog(fabric.device, self._scale)
         self._frozen.set_modes(self.progress.step)
-        parts = self.options.accumulate * self.fabric.world_size
-        if parts > 1 and (norms := [*batch_norms(self.model)]):
-            logger.warning(
-                "a step takes its batch in %d parts, and %s take the statistics of each part alone (%d cases), not of "
-                "the whole batch",
-                parts,
-                abridged(norms),
-                self.options.batch_size,
-            )
+        warn_of_partial_statistics(self.model, options, fabric.world_size)
+
+    def train(
+        self,
+        batches: Iterator[Batch],
+        *,
+        every: int | None,
+        validate: Callable[[], float | None],
+        folder: Path,
+        observer: TrainingObserver,
+        stop: StopRequest,
+        unsaved: bool = False,
+    ) -> None:
+        """Train to the next boundary, validate and save there, and so on until the last step is saved.
+
+        Args:
+            batches: of this process, from the current step on.
+            every: steps between validations; None: never.
+            validate: gives the figure of the current weights, higher is better; None if a signal ended it early: it is
+                then done again by whoever resumes the training.
+            folder: of the checkpoints.
+            observer: told of losses and checkpoints.
+            stop: what ends the training early, at a step that is saved.
+            unsaved: whether there is something to save before the first step.
+
+        Raises:
+            Interrupted: by `stop`.
+            NumericError: as `fit` and `save`.
+        """
+        progress, steps = self.progress, self.options.steps
+        while True:
+            if self._validation_is_due(every):
+                figure = validate()
+                if figure is not None:
+                    progress.observe_validation(figure)
+                unsaved = True
+            if unsaved:
+                self.save(folder, observer)
+            stop.stop_if_asked(progress.step)
+            if progress.step == steps:
+                return
+            self.fit(batches, self._next_boundary(every), observer, stop.agreed)
+            unsaved = True
+
+    def _validation_is_due(self, every: int | None) -> bool:
+        progress = self.progress
+        if not every or progress.step in (0, progress.validated_step):
+            return False
+        return progress.step % every == 0 or progress.step == self.options.steps
+
+    def _next_boundary(self, every: int | None) -> int:
+        """The next step at which something has to be saved or validated."""
+        step, periods = self.progress.step, filter(None, (every, self.options.checkpoint_every))
+        return min([self.options.steps, *(step - step % period + period for period in periods)])
 
     def fit(
         self, batches: Iterator[Batch], stop: int, observer: TrainingObserver, interrupted: Callable[[], object]
@@ -138,19 +182,17 @@ class Trainer:
         Raises:
             NumericError: a loss or gradient was not finite; parameters and optimizer are as before that step.
         """
-        self.forward.train()
         self._frozen.set_modes(self.progress.step)
         waited, began, since = 0.0, time.perf_counter(), self.progress.step
         while self.progress.step < stop:
             before = time.perf_counter()
             accumulated = [next(batches) for _ in range(self.options.accumulate)]
             waited += time.perf_counter() - before
-            self._pending.append(self._step(accumulated))
-            self.progress.step += 1
+            self.step(accumulated)
             step = self.progress.step
             is_logged = step % self.options.log_every == 0 or step == stop
             if is_logged:
-                losses = self._read_losses()
+                losses = self.log.read(step) | {"lr": max(float(group["lr"]) for group in self.optimizer.param_groups)}
                 seconds = (time.perf_counter() - began) / (step - since)
                 speed = {"step_time": seconds, "data_time": waited / (step - since)}
                 observer.logged(step, losses, speed)
@@ -166,79 +208,81 @@ class Trainer:
         each has its own, and would score its cases by them.
         """
         if self.fabric.world_size > 1:
-            for buffer in self.model.buffers():
-                torch.distributed.broadcast(buffer, src=0)
+            broadcast(self.model.buffers())
 
-    def _step(self, batches: list[Batch]) -> Tensor:
-        """One optimizer step on the gradient that the batches of all processes have as one.
-
-        Returns:
-            The loss, its parts and the gradient norm, the same on all processes.
-        """
+    def step(self, batches: list[Batch]) -> None:
+        """Take one optimizer step on the gradient that the batches of all processes have as one."""
         step, options = self.progress.step, self.options
         if self._frozen.changes_at(step):
             self._frozen.set_modes(step)
         torch.manual_seed(derive_seed(self.seed, "step", step, self.fabric.global_rank))
+        changes = torch.Generator().manual_seed(derive_seed(self.seed, "changes", step, self.fabric.global_rank))
         for group in self.optimizer.param_groups:
             group["lr"] = self.peak_rate * group["lr_scale"] * rate_factor(options.schedule, step, options.steps)
         processes, is_whole = self.fabric.world_size, len(batches) * self.fabric.world_size == 1
         sums = torch.zeros((), device=self.fabric.device)  # of the weighted losses, and of the weights
         for number, batch in enumerate(batches, start=1):
-            placed = batch.to(self.fabric.device, self.memory_format)
-            with self.fabric.no_backward_sync(self.forward, enabled=number < len(batches)):
-                mixed, target = self.model.head.mix(placed)
-                losses = dict(self.model.head.loss(self.forward(mixed), target))
-                weight = losses.pop("weight", sums.new_full((), len(mixed)))
-                weight = torch.ones_like(weight) if is_whole else weight.detach()
-                self.fabric.backward(losses["loss"] * weight)
-            separate_gradients(self._trained)
-            self._loss_names = list(losses)
-            sums = sums + torch.stack([*(loss.detach() * weight for loss in losses.values()), weight])
+            with nullcontext() if number == len(batches) else self._losses.unsynchronised():
+                sums = sums + self._add_gradients(batch, changes, is_whole=is_whole)
+            if self._losses.in_graphs and number < len(batches):
+                own_gradients(self._trained)
+        expect_gradients(self.fabric, self.model, self._trained)
         self._frozen.drop_gradients(step)
         if processes > 1:
             torch.distributed.all_reduce(sums)
-        if not is_whole:
-            scale_gradients(self._trained, processes / sums[-1])  # they are the mean over processes
-        means = sums[:-1] / sums[-1]
-        norm = torch.nn.utils.clip_grad_norm_(self._trained, options.clip_norm or math.inf)
-        self._refuse_unless_finite(means[0] + norm)
-        self.fabric_optimizer.step()
+        weight = sums[-1].where(sums[-1] > 0, 1)  # 0 where nothing in the batch is annotated: then nothing is learnt
+        factor = processes / weight  # gradients are the mean over processes
+        if self._scale:
+            factor = factor / self._scale.value
+        if self._scale or not is_whole:
+            scale_gradients(self._trained, factor)
+        means = sums[:-1] / weight
+        norm = clip_gradients(self._trained, options.clip_norm)
+        self.log.rows.append(self._apply(means, norm))
         self.optimizer.zero_grad()
+        self.progress.step += 1
+
+    def _add_gradients(self, batch: Batch, changes: torch.Generator, *, is_whole: bool) -> Tensor:
+        """Add the gradients of the weighted and perhaps scaled loss of a batch to those that there are.
+
+        Returns:
+            The weighted losses, and last the weight.
+        """
+        mixed, target = self.model.head.mix(self._changed(batch.to(self.fabric.device, self.memory_format), changes))
+        losses = self._losses(mixed, target)
+        weight = losses.pop("weight", self.log.refused.new_full((), len(mixed)))
+        weight = torch.ones_like(weight) if is_whole else weight
+        torch.autograd.backward(losses["loss"] * (weight * self._scale.value if self._scale else weight))
+        separate_gradients(self._trained)
+        self.log.loss_names = list(losses)
+        return torch.stack([*(loss.detach() * weight for loss in losses.values()), weight])
+
+    def _changed(self, batch: Batch, changes: torch.Generator) -> Batch:
+        if not self._transforms:
+            return batch
+        changed = apply(self._transforms, batch, changes)
+        return replace(changed, input=changed.input.to(memory_format=self.memory_format))
+
+    def _apply(self, means: Tensor, norm: Tensor) -> Tensor:
+        """Step along the gradients, unless they or the losses forbid it, and let the average follow.
+
+        Returns:
+            What is logged: the losses, the gradient norm, and the scale of the loss where there is one.
+        """
+        if self._scale is None:
+            self.log.refuse(~torch.isfinite(means[0] + norm))
+            take_step(self.optimizer, self.log.refused)
+            if self.average:
+                self.average.update()
+            return torch.cat([means, norm.reshape(1)])
+        overflowed = ~torch.isfinite(norm)
+        self._scale.update(overflowed.float())
+        self.log.refuse(~torch.isfinite(means[0]) | (self._scale.value < SMALLEST))
+        skipped = torch.maximum(self.log.refused, overflowed.float())
+        take_step(self.optimizer, skipped)
         if self.average:
-            self.average.update()
-        return torch.cat([means, norm.reshape(1)])
-
-    def _refuse_unless_finite(self, value: Tensor) -> None:
-        torch.maximum(self._not_finite, (~torch.isfinite(value)).float(), out=self._not_finite)
-
-    def _read_losses(self) -> dict[str, float]:
-        """Mean of the pending steps' values: the one place where the host waits for the device."""
-        self._stop_if_refused()
-        means = torch.stack(self._pending).double().mean(dim=0).tolist()
-        self._pending = []
-        names = [*map(_loss_figure, self._loss_names), "grad_norm"]
-        return dict(zip(names, means, strict=True)) | {
-            "lr": max(float(group["lr"]) for group in self.optimizer.param_groups)
-        }
-
-    def _stop_if_refused(self) -> None:
-        if not self._not_finite.item():
-            return
-        finite = [bool(torch.isfinite(row).all()) for row in self._pending]
-        at = self.progress.step - len(finite) + 1 + finite.index(False)
-        raise NumericError(
-            f"the loss or a gradient of step {at} is not finite; that step and later ones were refused",
-            hint=f"{_CALMER}; `platform check` looks for NaN in the data",
-        )
-
-    def observe_validation(self, value: float) -> None:
-        """Take note of the validation figure of the current step, higher is better; only a finite one can be best."""
-        progress = self.progress
-        progress.validated_step = progress.step
-        if not math.isfinite(value):
-            logger.warning("the figure that chooses the best weights is not defined for step %d", progress.step)
-        elif progress.best_value is None or value > progress.best_value:
-            progress.best_step, progress.best_value = progress.step, value
+            self.average.update(skipped)
+        return torch.cat([means, torch.stack([norm.masked_fill(overflowed, math.nan), self._scale.value])])
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within the block the model has its averaged weights, where the recipe asks for an average."""
@@ -251,22 +295,22 @@ class Trainer:
             NumericError: as `fit`, or the step made something that is not finite; nothing is saved then.
             ResourceError: the disk is full; earlier checkpoints are intact.
         """
-        self._stop_if_refused()
+        self.log.stop_if_refused(self.progress.step)
         progress, checkpoint = self.progress, self._checkpoint()
         self._refuse_to_keep(checkpoint)
         if self.fabric.is_global_zero:
             path = save_checkpoint(folder, progress.step, checkpoint)
             prune_checkpoints(folder, self.options.keep_checkpoints, progress.best_step)
             observer.saved(path, progress.step, progress.step == progress.best_step)
-        self.fabric.barrier()
+        wait_for_all()
 
     def _refuse_to_keep(self, checkpoint: Checkpoint) -> None:
         """Stop where a finite gradient and a large rate made weights, statistics or averages that are not finite."""
         state = {f"{kind}/{name}": value for kind, group in checkpoint.tensors.items() for name, value in group.items()}
         if bad := [name for name in names_of_non_finite(state) if name not in self._constants]:
             raise NumericError(
-                f"after step {self.progress.step}, {abridged(bad)} have values that are not finite; they are not saved",
-                hint=_CALMER,
+                f"after step {self.progress.step}, {listed(bad, 3)} have non-finite values; they are not saved",
+                hint=ADVICE,
             )
 
     def _checkpoint(self) -> Checkpoint:
@@ -278,30 +322,30 @@ class Trainer:
             tensors["ema"] = self.average.tensors()
         state: dict[str, Any] = {
             "progress": asdict(self.progress),
-            "window": [row.tolist() for row in self._pending],
-            "loss_names": self._loss_names,
+            **self.log.state(),
+            "loss_scale": self._scale.state() if self._scale else None,
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         }
         return Checkpoint(tensors=tensors, state=state)
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path, *, is_verified: bool = False) -> None:
         """Go on from a checkpoint.
+
+        Args:
+            path: of the checkpoint.
+            is_verified: as for `medvid.training.checkpoint.load_checkpoint`.
 
         Raises:
             CheckpointError: it is damaged or belongs to another model.
         """
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_checkpoint(path, is_verified=is_verified)
         state = checkpoint.state
         load_model_state(self.model, checkpoint.tensors["model"], path)
         restore_optimizer(self.optimizer, self.model, checkpoint.tensors["optimizer"])
         if self.average:
             self.average.restore(checkpoint.tensors["ema"])
         self.progress = TrainingProgress(**state["progress"])
-        self._loss_names = state["loss_names"]
-        self._pending = [torch.tensor(row, device=self.fabric.device) for row in state["window"]]
-
-
-def _loss_figure(name: str) -> str:
-    """What a loss is logged as: its parts ``loss_dice``, as ``dice`` is a score, of which more is better."""
-    return name if name.startswith("loss") else f"loss_{name}"
+        self.log.restore(state)
+        if self._scale and state.get("loss_scale"):
+            self._scale.restore(state["loss_scale"])

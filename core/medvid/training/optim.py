@@ -1,35 +1,49 @@
 """Optimizers: built from options, saved and restored by parameter name."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from medvid.config.task import SGD, Adam, AdamW, TrainOptions
+from medvid.config.task import TrainOptions
 from medvid.errors import CheckpointError, ConfigError
-from medvid.models.build import Model
+from medvid.models.model import Model
+from medvid.plugin.specs import Build
+
+logger = logging.getLogger("medvid")
 
 
-def build_optimizer(model: Model, options: TrainOptions) -> torch.optim.Optimizer:
-    """Build the optimizer over the model's trainable parameters, which must be on their device already.
-
-    Fused implementations are used because they also take ``found_inf``: a step on gradients that are not finite can
-    then be refused on the device, without waiting for it (see `medvid.training.loop`).
+def build_optimizer(model: Model, options: TrainOptions, build: Build) -> torch.optim.Optimizer:
+    """Build the optimizer over the model's trainable parameters.
 
     Each group has a key ``lr_scale``, the factor on the learning rate of its layer.
+
+    Args:
+        model: on its device already.
+        options: the training recipe.
+        build: makes the optimizer that the recipe names.
 
     Raises:
         ConfigError: the recipe asks for a rate per layer, but the backbone does not name its layers.
     """
-    groups = parameter_groups(model, options)
-    match options.optimizer:
-        case AdamW(lr=lr, betas=betas, eps=eps):
-            return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=True)
-        case Adam(lr=lr, betas=betas, eps=eps):
-            return torch.optim.Adam(groups, lr=lr, betas=betas, eps=eps, fused=True)
-        case SGD(lr=lr, momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+    optimizer: torch.optim.Optimizer = build(options.optimizer, parameter_groups(model, options))
+    return optimizer
+
+
+def take_step(optimizer: torch.optim.Optimizer, refused: Tensor) -> None:
+    """Step, unless it is refused; only an optimizer that is not fused makes the host wait for the answer.
+
+    Args:
+        optimizer: from `build_optimizer`.
+        refused: scalar on the device, 1 to leave parameters and state as they are, else 0.
+    """
+    if optimizer.defaults.get("fused"):
+        optimizer.found_inf = refused  # type: ignore[attr-defined]
+        optimizer.step()
+    elif not refused.item():
+        optimizer.step()
 
 
 def parameter_groups(model: Model, options: TrainOptions) -> list[dict[str, Any]]:
@@ -82,7 +96,22 @@ def scaled_rate(options: TrainOptions, world_size: int) -> float:
     """The peak learning rate for the number of cases per optimizer step, see `TrainOptions.base_batch_size`."""
     if options.base_batch_size is None:
         return options.optimizer.lr
-    return options.optimizer.lr * options.batch_size * options.accumulate * world_size / options.base_batch_size
+    return options.optimizer.lr * (_cases_per_step(options, world_size) / options.base_batch_size)
+
+
+def log_rate(options: TrainOptions, world_size: int) -> None:
+    """Log it where a step has, or may have, another number of cases than the recipe's rate is for."""
+    cases, base = _cases_per_step(options, world_size), options.base_batch_size
+    counts = f"{options.batch_size} per device x {world_size} devices x {options.accumulate} accumulated"
+    if base is None and world_size > 1:
+        logger.warning("%d cases per step (%s); train.base_batch_size is not set: the rate is as given", cases, counts)
+    elif base not in (None, cases):
+        scale = scaled_rate(options, world_size) / options.optimizer.lr
+        logger.info("%d cases per step (%s); the rate is for %d: scaled by %.4g", cases, counts, base, scale)
+
+
+def _cases_per_step(options: TrainOptions, world_size: int) -> int:
+    return options.batch_size * options.accumulate * world_size
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
@@ -108,9 +137,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
     for key, value in tensors.items():
         name, slot = key.rsplit("/", 1)
         parameter = parameters.get(name)
-        if parameter is None or parameter not in index:
-            raise CheckpointError(f"the optimizer state holds {name!r}, which is no trainable parameter of the model")
-        state.setdefault(index[parameter], {})[slot] = _as_laid_out(value, parameter)
+        if parameter is None:
+            raise CheckpointError(f"the optimizer state holds {name!r}, which is not a parameter of the model")
+        if parameter in index:  # one that the loss does not depend on is left out where there are several processes
+            state.setdefault(index[parameter], {})[slot] = _as_laid_out(value, parameter)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -10,10 +10,10 @@ from medvid.plugin import RunInfo
 def finish(folder: Path, name: str, dice: float | None, status: str = "finished") -> RunInfo:
     run = folder / name
     run.mkdir()
-    summary = {"run": name, "data": "sample", "step": 7, "status": status, "metrics": {"dice": dice, "dice/liver": 1}}
+    summary = {"run": name, "data": "demo", "step": 7, "status": status, "metrics": {"dice": dice, "dice/liver": 1}}
     (run / "summary.json").write_text(json.dumps(summary))
     return RunInfo(
-        name=name, task="t", folder=run, config={}, seed=0, sample=True, start_step=0, steps=7, device="cpu",
+        name=name, task="t", folder=run, config={}, seed=0, demo=True, start_step=0, steps=7, device="cpu",
         plugins={}, environment={}, datasets={},
     )  # fmt: skip
 

@@ -5,19 +5,19 @@ import torch
 from torch import Tensor, nn
 
 from families import FAMILIES, SPECS, Family, block, images
+from medvid.config.axes import find_adaptation
 from medvid.config.examples import read_options
-from medvid.config.layout import find_adaptation
-from medvid.config.options import BackboneOptions
-from medvid.models.build import Model, build_backbone
-from medvid.models.head import Head
-from medvid.models.layout import make_adapter
-from medvid.plugin import InputInfo, TargetInfo
+from medvid.config.options import BackboneOptions, HeadOptions
+from medvid.models.axes import make_adapter
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.plugin import BackboneSpec, HeadSpec, InputInfo, TargetInfo
 from medvid.testing import host_with
 from medvid.training.memory import checkpoint_layers
 
 HOST = host_with(*SPECS.values())
-SEGMENTATION = TargetInfo("segmentation", ("background", "liver", "spleen"))
-CLASSIFICATION = TargetInfo("classification", ("jump", "run"))
+SEGMENTATION = TargetInfo("voxel", "class", ("background", "liver", "spleen"))
+CLASSIFICATION = TargetInfo("case", "class", ("jump", "run"))
 
 
 @pytest.fixture(params=FAMILIES)
@@ -31,7 +31,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 def test_maps_are_as_declared(family: Family) -> None:
     info = images(family)
-    backbone = build_backbone(_options(block(family)), info, HOST).eval()
+    backbone = HOST.build(_options(block(family)), info).eval()
     with torch.no_grad():
         features = backbone(torch.randn(1, 3, *info.size))
     declared = backbone.feature_info
@@ -71,7 +71,7 @@ def test_it_sees_the_frames_of_a_video_transformer(time: dict[str, object], name
     family = FAMILIES[name]
     options = _options({**time, "frame": block(family)})
     info = InputInfo("video", 3, (2, family.size, family.size))
-    backbone = build_backbone(options, info, HOST)
+    backbone = HOST.build(options, info)
     features = backbone(torch.randn(1, 3, *info.size))
     assert features.embedding is not None
     assert features.embedding.shape == (1, family.embedding)
@@ -86,20 +86,20 @@ def test_unetr_decodes_its_maps(name: str) -> None:
 
 
 def _options(options: dict[str, object]) -> BackboneOptions:
-    validated = read_options(HOST, HOST.spec("backbone", str(options["name"])), options)
+    validated = read_options(HOST, HOST.spec(BackboneSpec, str(options["name"])), options)
     assert isinstance(validated, BackboneOptions)
     return validated
 
 
 def _model(family: Family, info: InputInfo, head: dict[str, object], target: TargetInfo) -> Model:
-    options, spec = _options(block(family)), HOST.spec("head", str(head["name"]))
+    options = _options(block(family))
+    head_options = read_options(HOST, HOST.spec(HeadSpec, str(head["name"])), head)
+    assert isinstance(head_options, HeadOptions)
     adaptation = find_adaptation(SPECS[family.backbone], options, info)
     adapter = make_adapter(adaptation, 1) if adaptation else None
-    backbone = build_backbone(options, adaptation.inner(info, options) if adaptation else info, HOST)
+    backbone = HOST.build(options, adaptation.inner(info, options) if adaptation else info)
     declared = adapter.feature_info(backbone.feature_info) if adapter else backbone.feature_info
-    built = HOST.load(spec, spec.target)(read_options(HOST, spec, head), declared, info, target)
-    assert isinstance(built, Head)
-    return Model(backbone, built, adapter)
+    return Model(backbone, build_head(HOST.build, head_options, declared, info, target), adapter)
 
 
 def _check_step(model: Model, input: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from families import FAMILIES, SPECS, block, images
 from medvid.config.examples import read_options
 from medvid.errors import ConfigError
 from medvid.models.backbone import Backbone
-from medvid.models.build import build_backbone
 from medvid.plugin import InputInfo
 from medvid.testing import host_with
 from medvid_timm.config import ImageModelOptions, TimmOptions
@@ -45,7 +44,7 @@ def test_checking_a_name_imports_neither_timm_nor_torch() -> None:
         ({"model": VIT, "model_args": {"img_size": 64}}, "img_size is an option of the backbone itself"),
         ({"model": VIT, "out_indices": []}, "names no map"),
         ({"model": VIT, "drop_rate": 1.0}, "drop_rate"),
-        ({"model": VIT, "pretrained": True, "weights": {"source": "timm", "path": "x.pth"}}, "give one of them"),
+        ({"model": VIT, "pretrained": True, "weights": {"source": "timm", "path": "x.pth"}}, "set one of them"),
         ({"model": VIT, "weights": {"source": "hub", "path": "x.pth"}}, "weights.source"),
     ],
 )
@@ -119,7 +118,7 @@ def test_models_built_for_a_size_refuse_others_and_the_rest_take_them() -> None:
 
 def test_a_size_that_a_model_without_grid_cannot_take_is_named() -> None:
     family = FAMILIES["HaloNet"]
-    backbone = build_backbone(_read("timm", model=family.model), images(family), HOST)
+    backbone = HOST.build(_read("timm", model=family.model), images(family))
     with pytest.raises(ValueError, match=r"halonet26t cannot take inputs of size \[64, 64\]"):
         backbone(torch.zeros(1, 3, 64, 64))
 
@@ -135,7 +134,7 @@ def test_rates_reach_the_model() -> None:
 
 def test_maps_can_be_chosen() -> None:
     family = FAMILIES["PVTv2"]
-    backbone = build_backbone(_options(block(family) | {"out_indices": [-1, 1]}), images(family), HOST)
+    backbone = HOST.build(_options(block(family) | {"out_indices": [-1, 1]}), images(family))
     assert [item.stride for item in backbone.feature_info.maps] == [(8, 8), (32, 32)]
 
 
@@ -184,4 +183,4 @@ def _options(options: dict[str, object]) -> ImageModelOptions:
 
 
 def _build(name: str, info: InputInfo, **options: object) -> Backbone:
-    return build_backbone(_read(name, **options), info, HOST)
+    return HOST.build(_read(name, **options), info)

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from families import SMALL_VIT, SPECS
 from medvid.config.examples import read_options
-from medvid.config.options import BackboneOptions
+from medvid.config.options import BackboneOptions, HeadOptions
 from medvid.errors import CheckpointError
-from medvid.models.build import Model, build_backbone
-from medvid.models.weights import ImportReport, import_weights
-from medvid.plugin import InputInfo, TargetInfo
+from medvid.models.build import build_head
+from medvid.models.model import Model
+from medvid.models.weights.loading import ImportReport, import_weights
+from medvid.plugin import HeadSpec, InputInfo, TargetInfo
 from medvid.testing import host_with
 from medvid_timm.weights import translate
 
@@ -82,7 +83,7 @@ def test_a_classifier_of_other_classes_is_dropped(tmp_path: Path) -> None:
 def test_two_classifiers_are_dropped(name: str, arguments: Mapping[str, object], count: int, tmp_path: Path) -> None:
     report = _load(_model(name, arguments), _published(name, arguments), tmp_path)
     assert len(report.dropped) == count
-    assert set(report.dropped.values()) == {"timm's classifier is no single linear layer, as that of the head is"}
+    assert set(report.dropped.values()) == {"the model's head and timm's classifier are not both a single linear layer"}
     assert set(report.fresh) == {"head.classifier.weight", "head.classifier.bias"}
 
 
@@ -90,7 +91,7 @@ def test_a_file_without_classifier_leaves_the_head_fresh(tmp_path: Path) -> None
     published = _published("pvt_v2_b0", CNN)
     published.reset_classifier(0)
     report = _load(_model("pvt_v2_b0", CNN), published, tmp_path)
-    assert set(report.fresh.values()) == {"the file has no classifier"}
+    assert set(report.fresh.values()) == {"the file has no weights for this head"}
     assert not report.dropped
 
 
@@ -127,10 +128,11 @@ def _model(
     info = InputInfo("image", channels, (size, size))
     options = read_options(HOST, SPECS["timm"], {"model": name, "model_args": arguments})
     assert isinstance(options, BackboneOptions)
-    backbone = build_backbone(options, info, HOST)
-    spec = HOST.spec("head", "classification")
-    target = TargetInfo("classification", tuple(map(str, range(classes))))
-    head = HOST.load(spec, spec.target)(read_options(HOST, spec, {}), backbone.feature_info, info, target)
+    backbone = HOST.build(options, info)
+    head_options = read_options(HOST, HOST.spec(HeadSpec, "classification"), {})
+    assert isinstance(head_options, HeadOptions)
+    target = TargetInfo("case", "class", tuple(map(str, range(classes))))
+    head = build_head(HOST.build, head_options, backbone.feature_info, info, target)
     return Model(backbone, head).eval()
 
 

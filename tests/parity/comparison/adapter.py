@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture
-from medvid.models.build import Model
+from medvid.models.model import Model
 from medvid.models.weights import Translate
 
 

@@ -15,8 +15,8 @@ from torch.func import functional_call
 
 from comparison.adapter import Adapter
 from comparison.fixture import Fixture, Gradients
-from medvid.models.build import Model
-from medvid.models.weights import ImportReport, import_weights
+from medvid.models.model import Model
+from medvid.models.weights.loading import ImportReport, import_weights
 
 OUTPUT_TOLERANCE = 1e-4
 """Absolute, of outputs, intermediates and losses."""

@@ -9,17 +9,23 @@ from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
 from medvid.models.backbone import Backbone
-from medvid.models.build import Model
+from medvid.models.build import build_head
+from medvid.models.framewise import Framewise
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid_frames.config import STAMOptions, ViTOptions, VTNOptions
-from medvid_frames.framewise import Framewise
-from medvid_frames.stam import STAM
-from medvid_frames.vit import ViT
-from medvid_frames.vtn import VTN
-from medvid_frames.weights import translate_stam, translate_vtn
-from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
+from medvid_stam.config import STAMOptions
+from medvid_stam.model import STAM
+from medvid_stam.weights import translate as translate_stam
+from medvid_vit.config import ViTOptions
+from medvid_vit.model import ViT
+from medvid_vtn.config import VTNOptions
+from medvid_vtn.model import VTN
+from medvid_vtn.weights import translate as translate_vtn
+
+HOST = make_host()
 
 VIT = {"patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "eps"}
 VIT_OTHER = {"img_size", "in_chans"}
@@ -62,7 +68,7 @@ class STAMAdapter:
 
     def build(self) -> Model:
         info = _input_info(self.arguments, self.options.num_frames, self.frame)
-        return _model(STAM(self.options, info, _frame(self.frame, info)), info, self.classes)
+        return _model(STAM(self.options, info, _frame), info, self.classes)
 
     def arrange(self, input: Tensor) -> Tensor:
         return input.reshape(-1, self.options.num_frames, *input.shape[1:]).transpose(1, 2)
@@ -104,10 +110,8 @@ class VTNAdapter:
 
     def build(self) -> Model:
         info = _input_info(self.vit, self.positions.shape[1], self.frame)
-        backbone = VTN(self.options, info, _frame(self.frame, info))
-        backbone.register_forward_pre_hook(
-            lambda _module, args, kwargs: (args, {**kwargs, "positions": self.positions}), with_kwargs=True
-        )
+        backbone = VTN(self.options, info, _frame)
+        backbone.temporal.register_forward_pre_hook(lambda _module, args: (args[0], self.positions))
         return _model(backbone, info, self.classes, self.hidden_dim)
 
     def arrange(self, input: Tensor) -> Tensor:
@@ -150,8 +154,8 @@ def _frame(vit: ViTOptions, info: InputInfo) -> ViT:
 
 def _model(backbone: Backbone, info: InputInfo, classes: int, hidden_dim: int | None = None) -> Model:
     head = LinearClassifierOptions(name="classification", hidden_dim=hidden_dim)
-    target = TargetInfo("classification", tuple(f"label {index}" for index in range(classes)))
-    return Model(backbone, LinearClassifier(head, backbone.feature_info, info, target))
+    target = TargetInfo("case", "class", tuple(f"label {index}" for index in range(classes)))
+    return Model(backbone, build_head(HOST.build, head, backbone.feature_info, info, target))
 
 
 def _modules(model: Model) -> Mapping[str, nn.Module]:

@@ -1,4 +1,4 @@
-"""An ImageNet .npz in Google's layout against what the TransUNet authors' load_from makes of it.
+"""An ImageNet .npz in Google's axes against what the TransUNet authors' load_from makes of it.
 
 The fixture holds the file's arrays (``npz.<key>``), the resulting state (``state.<published key>``, its large tensors
 left out), its position embeddings on the file's own grid and on another one (``pos_same``, ``pos_resized``); the
@@ -7,8 +7,7 @@ sidecar the norms of all tensors and the sizes.
 
 import json
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,14 @@ from torch import Tensor
 from comparison.checks import OUTPUT_TOLERANCE, Check, max_difference, worst
 from comparison.fixture import UnknownFormatError
 from comparison.transunet import backbone_options, build
-from medvid.models.build import Model
-from medvid.models.weights import import_weights
+from medvid.models.model import Model
+from medvid.models.weights import rename
+from medvid.models.weights.loading import import_weights
 from medvid_transunet.config import CascadedUpsamplerOptions, TransUNetOptions
-from medvid_transunet.weights import POSITIONS, to_published, translate
+from medvid_transunet.weights import AUTHORS, translate
 
 NPZ, STATE = "npz.", "state."
+POSITIONS = "transformer.embeddings.position_embeddings"
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,23 @@ def compare_npz(fixture: NpzFixture) -> Iterator[Check]:
         medvid.errors.CheckpointError: the weights do not fit.
     """
     for edge, positions in fixture.positions.items():
-        ours = defaultdict(lambda: torch.zeros(0), to_published(_imported(fixture, edge)))
+        keys = (POSITIONS, *fixture.norms)
+        ours = _published(_imported(fixture, edge), keys)
         yield Check(f"{edge} x {edge} positions", max_difference(ours.pop(POSITIONS), positions), OUTPUT_TOLERANCE)
         differences = [max_difference(ours[key], value) for key, value in fixture.state.items()]
         yield Check(f"tensors (of {len(differences)})", max(differences, default=0), 0)
         yield worst("norms", {key: ours[key].norm().item() for key in fixture.norms}, fixture.norms, OUTPUT_TOLERANCE)
+
+
+def _published(model: Model, keys: Iterable[str]) -> dict[str, Tensor]:
+    """Our tensors under their published names; empty where there is none."""
+    state, ours = model.state_dict(), {}
+    for key in keys:
+        name = rename(key, AUTHORS)
+        part = next((part for part in ("query", "key", "value") if f".{part}." in name), None)
+        tensor = state.get(name.replace(f".{part}.", ".qkv."), torch.zeros(0))
+        ours[key] = tensor.chunk(3)[("query", "key", "value").index(part)] if part and len(tensor) else tensor
+    return ours
 
 
 def _imported(fixture: NpzFixture, edge: int) -> Model:

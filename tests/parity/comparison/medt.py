@@ -7,14 +7,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.losses.options import DiceCEOptions
+from medvid.models.build import build_head
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.config import PixelHeadOptions
-from medvid_heads.pixel import PixelHead
 from medvid_medt.config import MedTOptions
 from medvid_medt.model import MedT
 from medvid_medt.weights import translate
+
+HOST = make_host()
 
 VARIANTS = {
     ("medt_net", "AxialBlock_dynamic", "AxialBlock_wopos"): "medt",
@@ -66,9 +70,9 @@ class MedTAdapter:
         input_info = InputInfo("image", self.arguments.get("imgchan", 3), self.backbone.img_size)
         labels = tuple(f"label {index}" for index in range(self.arguments.get("num_classes", 2)))
         backbone = MedT(self.backbone, input_info)
-        head = PixelHeadOptions.model_validate({"name": "pixel", "loss": {"lambda_dice": 0}})
-        target_info = TargetInfo("segmentation", labels)
-        return Model(backbone, PixelHead(head, backbone.feature_info, input_info, target_info))
+        head = PixelHeadOptions.model_validate({"name": "pixel", "loss": DiceCEOptions(lambda_dice=0)})
+        target_info = TargetInfo("voxel", "class", labels)
+        return Model(backbone, build_head(HOST.build, head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
         return input

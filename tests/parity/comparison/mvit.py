@@ -8,8 +8,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.models.build import build_head
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
@@ -17,6 +19,8 @@ from medvid_mvit.config import MViTOptions
 from medvid_mvit.geometry import make_pooling, rounded
 from medvid_mvit.model import MViT
 from medvid_mvit.weights import translate
+
+HOST = make_host()
 
 PYTORCHVIDEO_NAMES = {
     "cls_embed_on": "cls_embed_on",
@@ -133,10 +137,10 @@ class MViTAdapter:
         self.inert: str | None = r"attn\.(norm_k|pool_k\.norm_act\.0)\.bias" + unread
 
     def build(self) -> Model:
-        target_info = TargetInfo("classification", tuple(f"class {index}" for index in range(self.labels)))
+        target_info = TargetInfo("case", "class", tuple(f"class {index}" for index in range(self.labels)))
         backbone = MViT(self.options, self.input_info)
         head = LinearClassifierOptions(name="classification")
-        return Model(backbone, LinearClassifier(head, backbone.feature_info, self.input_info, target_info))
+        return Model(backbone, build_head(HOST.build, head, backbone.feature_info, self.input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
         """Images are clips of one frame."""

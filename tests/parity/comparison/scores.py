@@ -10,9 +10,12 @@ from safetensors.numpy import load_file
 
 from comparison.checks import Check
 from medvid.config.task import Poly
-from medvid.data.zoom import zoom_image, zoom_labels
-from medvid.evaluation import metrics
+from medvid.evaluation.metrics import masks
 from medvid.training.schedule import rate_factor
+from medvid_btcv.zoom import zoom_image, zoom_labels
+from medvid_medt import protocol as medt
+from medvid_transunet import protocol as transunet
+from medvid_unetr import protocol as unetr
 
 TOLERANCE = 1e-6
 """Both sides compute in double precision."""
@@ -48,22 +51,22 @@ def _volume_scores(arrays: Arrays, published: Mapping[str, Any]) -> Iterator[Che
     """Dice and HD95 (in voxels) of TransUNet's test script, and Dice of UNETR's, per label."""
     prediction, truth = arrays["pred3d"], arrays["gt3d"]
     labels = 1 + len(published["transunet_percase_dice_hd95"])
-    confusion = metrics.confusion_matrix(prediction, truth, labels)
-    points = (metrics.surface_points(volume, labels, (1.0, 1.0, 1.0)) for volume in (prediction, truth))
+    confusion = masks.confusion_matrix(prediction, truth, labels)
+    points = (masks.surface_points(volume, labels, (1.0, 1.0, 1.0)) for volume in (prediction, truth))
     surfaces = zip(*points, strict=True)
     dice, hd95 = zip(*published["transunet_percase_dice_hd95"].values(), strict=True)
-    yield _check("transunet: Dice", metrics.dice_transunet(confusion)[1:], dice)
-    distances = [metrics.hd95_transunet(metrics.surface_distances(ours, theirs)) for ours, theirs in surfaces]
+    yield _check("transunet: Dice", transunet.dice(confusion)[1:], dice)
+    distances = [transunet.hd95(masks.surface_distances(ours, theirs)) for ours, theirs in surfaces]
     yield _check("transunet: HD95", distances, hd95)
-    yield _check("unetr: Dice", metrics.dice_unetr(confusion)[1:], list(published["unetr_testpy_dice"].values()))
+    yield _check("unetr: Dice", unetr.dice(confusion)[1:], list(published["unetr_testpy_dice"].values()))
 
 
 def _image_scores(arrays: Arrays, published: Mapping[str, Any]) -> Iterator[Check]:
     """F1 and IoU of MedT's script, per image and their means."""
     prediction = (arrays["medt_logits"][:, 1] >= 0.5).astype(np.uint8)
     pairs = zip(prediction, arrays["medt_gt"], strict=True)
-    confusions = [metrics.confusion_matrix(ours, truth, 2) for ours, truth in pairs]
-    scores = [[metrics.dice_medt(one)[1], metrics.iou_medt(one)[1]] for one in confusions]
+    confusions = [masks.confusion_matrix(ours, truth, 2) for ours, truth in pairs]
+    scores = [[medt.dice(one)[1], medt.iou(one)[1]] for one in confusions]
     yield _check("medt: predictions", prediction, arrays["medt_pred"])
     yield _check("medt: F1 and IoU", scores, published["medt_matlab_f1_iou_per_image"])
     yield _check("medt: means", np.mean(scores, axis=0), published["medt_matlab_mean"])

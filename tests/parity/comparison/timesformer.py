@@ -8,14 +8,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.models.build import build_head
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_timesformer.config import TimeSformerOptions
 from medvid_timesformer.model import TimeSformer
 from medvid_timesformer.weights import translate
+
+HOST = make_host()
 
 FACEBOOK: dict[str, Any] = {
     "img_size": 224,
@@ -97,10 +101,10 @@ class TimeSformerAdapter:
         rows, columns = self.options.grid
         height, width = rows * self.options.patch[0], columns * self.options.patch[1]
         input_info = InputInfo("video", self.channels, (self.options.num_frames, height, width))
-        target_info = TargetInfo("classification", tuple(f"label {index}" for index in range(self.labels)))
+        target_info = TargetInfo("case", "class", tuple(f"label {index}" for index in range(self.labels)))
         backbone = TimeSformer(self.options, input_info)
         head = LinearClassifierOptions(name="classification")
-        return Model(backbone, LinearClassifier(head, backbone.feature_info, input_info, target_info))
+        return Model(backbone, build_head(HOST.build, head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
         """transformers takes (B, T, C, H, W), and its space_only has a result for each frame."""

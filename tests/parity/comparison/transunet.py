@@ -7,14 +7,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.models.build import build_head
 from medvid.models.features import Features
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions, ResNetOptions, TransUNetOptions
 from medvid_transunet.decoder import CascadedUpsampler
 from medvid_transunet.model import TransUNet
 from medvid_transunet.weights import translate
+
+HOST = make_host()
 
 BACKBONE = {"hidden_size", "mlp_dim", "num_heads", "num_layers"}
 HEAD = {"decoder_channels", "n_skip"}
@@ -97,9 +101,9 @@ def backbone_options(arguments: Mapping[str, Any]) -> TransUNetOptions:
 
 def build(backbone: TransUNetOptions, head: CascadedUpsamplerOptions, channels: int, labels: int) -> Model:
     input_info = InputInfo("image", channels, backbone.img_size)
-    target_info = TargetInfo("segmentation", tuple(f"label {index}" for index in range(labels)))
+    target_info = TargetInfo("voxel", "class", tuple(f"label {index}" for index in range(labels)))
     encoder = TransUNet(backbone, input_info)
-    return Model(encoder, CascadedUpsampler(head, encoder.feature_info, input_info, target_info))
+    return Model(encoder, build_head(HOST.build, head, encoder.feature_info, input_info, target_info))
 
 
 def _given(arguments: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

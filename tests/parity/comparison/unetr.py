@@ -7,13 +7,16 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.models.build import build_head
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_unetr.config import UnetrDecoderOptions, UNETROptions
-from medvid_unetr.decoder import UnetrDecoder
 from medvid_unetr.model import UNETR
 from medvid_unetr.weights import translate
+
+HOST = make_host()
 
 BACKBONE = {"hidden_size", "mlp_dim", "num_heads", "qkv_bias"}
 HEAD = {"feature_size", "norm_name", "conv_block", "res_block"}
@@ -67,8 +70,8 @@ class UNETRAdapter:
         input_info = InputInfo("volume" if len(size) == 3 else "image", self.channels, size)
         labels = tuple(f"label {index}" for index in range(self.labels))
         backbone = UNETR(self.backbone, input_info)
-        target_info = TargetInfo("segmentation", labels)
-        return Model(backbone, UnetrDecoder(self.head, backbone.feature_info, input_info, target_info))
+        target_info = TargetInfo("voxel", "class", labels)
+        return Model(backbone, build_head(HOST.build, self.head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
         return input

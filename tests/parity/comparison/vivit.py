@@ -7,15 +7,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from comparison.fixture import Fixture, UnknownFormatError
-from medvid.models.build import Model
+from medvid.models.build import build_head
 from medvid.models.features import Features
+from medvid.models.model import Model
 from medvid.models.weights import Translate
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
-from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_vivit.config import ViViTOptions
 from medvid_vivit.model import ViViT
 from medvid_vivit.weights import translate
+
+HOST = make_host()
 
 
 class ViViTAdapter:
@@ -55,10 +58,10 @@ class ViViTAdapter:
 
     def build(self) -> Model:
         input_info = InputInfo("video", self.channels, self.options.input_size)
-        target_info = TargetInfo("classification", tuple(f"class {index}" for index in range(self.labels)))
+        target_info = TargetInfo("case", "class", tuple(f"class {index}" for index in range(self.labels)))
         backbone = ViViT(self.options, input_info)
         head = LinearClassifierOptions(name="classification")
-        return Model(backbone, LinearClassifier(head, backbone.feature_info, input_info, target_info))
+        return Model(backbone, build_head(HOST.build, head, backbone.feature_info, input_info, target_info))
 
     def arrange(self, input: Tensor) -> Tensor:
         frames, height, width = self.size

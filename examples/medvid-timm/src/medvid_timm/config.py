@@ -1,24 +1,23 @@
-"""Options of the backbones, named as timm and vit-pytorch name them; neither is imported here."""
+"""Options of the backbones, with the names of timm and vit-pytorch; neither is imported here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, field_validator, model_validator
 
+from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import BackboneOptions, WeightsOptions
 from medvid.plugin import InputInfo
 from medvid_timm.names import check_name
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
 TIMM_OWN = {
     "in_chans": "follows from the data set",
     "num_classes": "follows from the data set; the head classifies",
-    "features_only": "is not needed: maps are always given",
+    "features_only": "is not needed: maps are always returned",
     "checkpoint_path": "goes to weights.path",
     "pretrained_cfg": "cannot be set; name a tag in model, or a file in weights.path",
     "pretrained_cfg_overlay": "cannot be set; name a file in weights.path",
-    "cache_dir": "cannot be set; HF_HOME says where timm keeps downloads",
+    "cache_dir": "cannot be set; HF_HOME is timm's folder for downloads",
     **dict.fromkeys(
         ("img_size", "pretrained", "drop_rate", "drop_path_rate", "out_indices"), "is an option of the backbone itself"
     ),
@@ -27,25 +26,25 @@ VIT_PYTORCH_OWN = {
     "image_size": "follows from the data set",
     "channels": "follows from the data set",
     "num_classes": "follows from the data set; the head classifies",
-    "pool": "cannot be set: the embedding is the class token, or the mean of the last map where there is none",
+    "pool": "cannot be set: the embedding is the class token, or without one the mean of the last map",
     "transformer": "cannot be set",
     "dropout": "is an option of the backbone itself",
 }
-"""Arguments of the models that `model_args` may not have, and why."""
+"""Arguments of the models that `model_args` must not have, and why."""
 
 
 class ImageModelOptions(BackboneOptions):
-    """What both backbones have."""
+    """The common options of both backbones."""
 
     model: str
-    """Which model of the collection."""
+    """Name of the model in the collection."""
     img_size: tuple[PositiveInt, PositiveInt] | None = None
-    """Height and width of the inputs. If given, those of the data set have to be so; default: whatever they are."""
+    """Height and width of the inputs. If set, the data set's inputs need this size; default: the data set's size."""
     out_indices: tuple[int, ...] | None = None
-    """Which of the model's maps to give, counted from 0, or from the end if negative. Default: the last one of each
-    resolution; where there is but one resolution, four at equal distances."""
+    """Which of the model's maps to return, counted from 0, or from the end if negative. Default: the last one of each
+    resolution; with a single resolution, four at equal distances."""
     model_args: dict[str, JsonValue] = Field(default_factory=dict)
-    """Further arguments of the model, passed on as they are, e.g. {window_size: 4}; it refuses those it has not."""
+    """Further arguments of the model, passed on unchanged, e.g. {window_size: 4}; it refuses unknown ones."""
 
     @field_validator("out_indices")
     @classmethod
@@ -55,7 +54,7 @@ class ImageModelOptions(BackboneOptions):
         return indices
 
     def check_input(self, info: InputInfo) -> None:
-        """Refuse an input of another size than img_size.
+        """Refuse an input whose size is not img_size.
 
         Raises:
             ValueError: naming both sizes.
@@ -71,23 +70,23 @@ class TimmWeights(WeightsOptions):
     """A file of timm to start from."""
 
     source: Literal["timm"]
-    """timm: the state of the same model, as timm saves and publishes it."""
+    """timm: the state of the same model, as saved and published by timm."""
 
 
 class TimmOptions(ImageModelOptions):
     """A model of timm."""
 
     weights: TimmWeights | None = None
-    """A file of timm to start from; without, timm's initialisation."""
+    """A file of timm to start from; default: timm's initialisation."""
     model: str
-    """Name of the model, see timm.list_models(); with a tag, e.g. vit_base_patch16_224.augreg_in21k, it also says which
-    weights `pretrained` downloads."""
+    """Name of the model, see timm.list_models(); a tag, as in vit_base_patch16_224.augreg_in21k, selects the weights
+    that `pretrained` downloads."""
     pretrained: bool = False
-    """Let timm download the weights that it has for the model, whenever that is built. Prefer `weights`, a file: then
-    it can be told what a run started from, and no network is needed."""
-    drop_rate: Probability | None = None
-    """Drop probability of the embedding, and where the model has more such places, there; default: timm's."""
-    drop_path_rate: Probability | None = None
+    """Let timm download its weights whenever the model is built. Prefer `weights`, a file: then the start of a run is
+    known, and no network is needed."""
+    drop_rate: FractionBelowOne | None = None
+    """Drop probability of the embedding, and of the model's further dropout layers; default: timm's."""
+    drop_path_rate: FractionBelowOne | None = None
     """Probability of skipping a residual branch of the last block; default: timm's."""
 
     @field_validator("model")
@@ -104,18 +103,18 @@ class TimmOptions(ImageModelOptions):
     @model_validator(mode="after")
     def _starts_from_one_thing(self) -> "TimmOptions":
         if self.weights and self.pretrained:
-            raise ValueError("both weights and pretrained say what to start from; give one of them")
+            raise ValueError("weights and pretrained cannot be combined: set one of them")
         return self
 
 
 class VitPytorchOptions(ImageModelOptions):
-    """A model of vit-pytorch, which follows the papers in the main and not to the parameter."""
+    """A model of vit-pytorch, which follows the papers in outline, but not to the parameter."""
 
     weights: None = None
-    """No weights were published for these models; null."""
+    """Always null: no weights were published for these models."""
     model: Literal["deepvit", "t2t_vit", "cvt", "local_vit"]
     """Which model."""
-    dropout: Probability = 0.0
+    dropout: FractionBelowOne = 0.0
     """Drop probability in its layers."""
 
     @field_validator("model_args")
@@ -124,7 +123,7 @@ class VitPytorchOptions(ImageModelOptions):
         return _without(arguments, VIT_PYTORCH_OWN)
 
     def check_input(self, info: InputInfo) -> None:
-        """Refuse an input of another size than img_size, and of all models but CvT one that is not square.
+        """Refuse an input whose size is not img_size, and for all models except CvT one that is not square.
 
         Raises:
             ValueError: naming the size.

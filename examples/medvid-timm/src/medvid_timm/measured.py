@@ -1,4 +1,4 @@
-"""What is common to backbones whose network others wrote: what they return is measured, not taken on trust."""
+"""The base of backbones with networks of others: their outputs are measured, not taken on trust."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
 from medvid.errors import ConfigError
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.resize import resize
 from medvid.plugin import InputInfo
 
 Size = tuple[int, ...]
@@ -21,25 +21,25 @@ class MeasuredBackbone(Backbone, ABC):
     """Base of the backbones; a subclass calls `measure` once its network is built.
 
     Args:
-        title: how messages name it.
-        input_info: what it will be fed.
+        title: its name in messages.
+        input_info: its inputs.
     """
 
     def __init__(self, title: str, input_info: InputInfo) -> None:
         super().__init__()
         self.title, self.input_info = title, input_info
         self.fixed = False
-        """Whether it takes no other size than that of `input_info`."""
+        """Whether it takes only the size in `input_info`."""
 
     @abstractmethod
     def encode(self, input: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Map (B, C, H, W) to maps (B, C_i, H_i, W_i), finest first, and the embedding (B, D)."""
 
     def measure(self, reductions: Sequence[int] = ()) -> None:
-        """Find out what the network returns, by a pass on the meta device, which computes nothing but shapes.
+        """Determine the network's outputs by a pass on the meta device, which computes only shapes.
 
         Args:
-            reductions: the stride of each map as the network's author has it; it is taken where it is true.
+            reductions: the author's stride of each map, which is used if it is true.
 
         Raises:
             ConfigError: the network cannot take the inputs, or returns no embedding.
@@ -57,7 +57,7 @@ class MeasuredBackbone(Backbone, ABC):
         if embedding.ndim != 2:
             raise ConfigError(
                 f"{self.title} gives an embedding of shape {list(embedding.shape)}, not one vector per input",
-                hint="let model_args leave its pooling as it is",
+                hint="do not change its pooling in model_args",
             )
         given = [reductions[index] if reductions else None for index in range(len(maps))]
         infos = (
@@ -70,7 +70,7 @@ class MeasuredBackbone(Backbone, ABC):
         """Map images (B, C, H, W) to maps (B, C_i, H_i, W_i) and embedding (B, D).
 
         Raises:
-            ValueError: a size that the network does not take.
+            ValueError: the network does not take the size.
         """
         maps, embedding = self._encode_any(input)
         size = tuple(input.shape[2:])
@@ -78,7 +78,7 @@ class MeasuredBackbone(Backbone, ABC):
         return Features(tuple(fit(item, size, info.stride) for item, info in zip(maps, infos, strict=True)), embedding)
 
     def _encode_any(self, input: Tensor) -> tuple[Sequence[Tensor], Tensor]:
-        """`encode`, with a sentence for sizes that the network was not measured with."""
+        """`encode`, with an error message for sizes that were not measured."""
         size = tuple(input.shape[2:])
         if size == self.input_info.size:
             return self.encode(input)
@@ -110,35 +110,35 @@ class _Encoder(nn.Module):
 
 
 def stride(length: int, cells: int, reduction: int | None) -> int:
-    """How many pixels a cell spans: the author's figure, unless it is not even nearly that, else the nearest number."""
+    """Pixels per cell: the author's number if it is about right, else the nearest number."""
     if reduction is not None and abs(cells - length / reduction) <= 1:
         return reduction
     return max(1, round(length / cells))
 
 
 def fit(item: Tensor, size: Size, strides: Size) -> Tensor:
-    """A map (B, C, H, W) as it is where its stride is a whole number, else interpolated to where it is.
+    """A map (B, C, H, W), unchanged if its stride is a whole number, else interpolated so that it is.
 
-    PiT cuts overlapping patches, 27 x 27 out of 224 x 224, which is one less on each axis than stride 8 stands for.
+    PiT cuts overlapping patches, 27 x 27 out of 224 x 224, one less on each axis than stride 8 implies.
     """
     if all(cells in _counts(*axis) for cells, *axis in zip(item.shape[2:], size, strides, strict=True)):
         return item
     wanted = [-(-length // step) for length, step in zip(size, strides, strict=True)]
-    return functional.interpolate(item, wanted, mode="bilinear")
+    return resize(item, wanted)
 
 
 def chosen(out_indices: Sequence[int] | None, reductions: Sequence[int], title: str) -> list[int]:
-    """Indices of the maps to give, ascending: those asked for, else the last one of each resolution.
+    """Indices of the maps to return, ascending: the wanted ones, else the last one of each resolution.
 
-    Of a network of one resolution it is four at equal distances by default.
+    With a single resolution the default is four at equal distances.
 
     Args:
-        out_indices: those asked for, from the end where negative.
-        reductions: stride of each map that there is.
-        title: how the message names the network.
+        out_indices: the wanted ones, counted from the end if negative.
+        reductions: stride of each map.
+        title: name of the network in the message.
 
     Raises:
-        ConfigError: there are not as many maps.
+        ConfigError: there are fewer maps.
     """
     count = len(reductions)
     if out_indices is None:
@@ -154,5 +154,5 @@ def chosen(out_indices: Sequence[int] | None, reductions: Sequence[int], title: 
 
 
 def _counts(length: int, step: int) -> set[int]:
-    """How many cells a stride leads to, by rounding up or down."""
+    """Number of cells for a stride, rounded up or down."""
     return {-(-length // step), max(1, length // step)}

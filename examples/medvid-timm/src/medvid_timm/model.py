@@ -1,4 +1,4 @@
-"""The models of timm: their own feature maps, and what they have before their classifier as the embedding."""
+"""The models of timm: their own feature maps, and the input of their classifier as the embedding."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from medvid_timm.config import TimmOptions
 from medvid_timm.measured import MeasuredBackbone, chosen
 
 STACKS = r"blocks|stages|layers|transformers|blocks_token_only|layer\d"
-"""What timm's models call the parts that hold their blocks."""
+"""Names of the parts of timm's models that hold their blocks."""
 
 
 class TimmBackbone(MeasuredBackbone):
@@ -22,15 +22,15 @@ class TimmBackbone(MeasuredBackbone):
 
     Args:
         options: the backbone's options.
-        input_info: what it will be fed.
+        input_info: its inputs.
 
     Raises:
-        ConfigError: timm does not build the model with these options, or it cannot take these inputs.
+        ConfigError: timm cannot build the model with these options, or it cannot take these inputs.
         CheckpointError: the weights cannot be downloaded.
     """
 
     model: Any
-    """Untyped as timm is; likewise elsewhere."""
+    """Untyped, like timm; the same elsewhere."""
 
     def __init__(self, options: TimmOptions, input_info: InputInfo) -> None:
         super().__init__(options.model, input_info)
@@ -43,29 +43,29 @@ class TimmBackbone(MeasuredBackbone):
         self.measure([reductions[index] for index in self.indices])
 
     def encode(self, input: Tensor) -> tuple[Sequence[Tensor], Tensor]:
-        """Map (B, C, H, W) to the chosen maps, of transformers without their class token, and the embedding (B, D)."""
+        """Map (B, C, H, W) to the chosen maps, without class tokens, and the embedding (B, D)."""
         final, maps = self.model.forward_intermediates(input, indices=self.indices, output_fmt="NCHW")
         return maps, self.model.forward_head(final, pre_logits=True)
 
     @property
     def layers(self) -> tuple[nn.Module, ...]:
-        """The model's blocks, where it keeps them as most of timm's models do."""
+        """The model's blocks, if it keeps them like most of timm's models."""
         stacks = (child for name, child in self.model.named_children() if re.fullmatch(STACKS, name))
         return tuple(block for stack in stacks for block in blocks(stack))
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
-        """What timm leaves alone."""
+        """The parameters that timm does not decay."""
         names = self.model.no_weight_decay() if hasattr(self.model, "no_weight_decay") else ()
         parameters = self.model.named_parameters()
         return tuple(f"model.{name}" for name, item in parameters if name in names and item.ndim > 1)
 
 
 def create_model(options: TimmOptions, info: InputInfo) -> Any:
-    """Let timm build the model, for inputs of this size if it is of those that are built for one.
+    """Let timm build the model, for inputs of this size if it is built for a fixed one.
 
     Raises:
-        ConfigError: timm does not build it with these options.
+        ConfigError: timm cannot build it with these options.
         CheckpointError: the weights cannot be downloaded.
     """
     try:
@@ -84,22 +84,22 @@ def create_model(options: TimmOptions, info: InputInfo) -> Any:
         what = f"{options.model} for inputs of {info.channels} channels and size {list(info.size)}"
         if options.pretrained:
             raise CheckpointError(
-                f"timm cannot build {what} with the weights it has for it: {error}",
+                f"timm cannot build {what} with its published weights: {error}",
                 hint="without a network, name a downloaded file: weights: {source: timm, path: FILE}",
             ) from error
         raise ConfigError(
-            f"timm cannot build {what}: {error}", hint="correct the options of the backbone, first of all model_args"
+            f"timm cannot build {what}: {error}", hint="correct the options of the backbone, above all model_args"
         ) from error
     return model
 
 
 def check_patches(network: nn.Module, size: tuple[int, ...], title: str) -> None:
-    """Refuse sizes that are not cut into whole patches: timm would leave out the rest without a word.
+    """Refuse sizes that are not a multiple of the patches: timm would silently drop the rest.
 
     Args:
         network: the model.
         size: height and width of its inputs.
-        title: how the message names it.
+        title: its name in the message.
 
     Raises:
         ConfigError: naming the sizes of inputs and patches.
@@ -115,13 +115,13 @@ def check_patches(network: nn.Module, size: tuple[int, ...], title: str) -> None
 
 
 def first_convolutions(network: nn.Module) -> tuple[str, ...]:
-    """Names of the layers that see the input, as timm has them; at least one, which is empty where it is not known."""
+    """Names of the layers that see the input, by timm's record; at least one, which is empty if unknown."""
     named = get_model_traits(network).get("first_conv") or ""
     return (named,) if isinstance(named, str) else tuple(named)
 
 
 def blocks(part: nn.Module) -> Iterator[nn.Module]:
-    """The blocks of a stack, in order: lists and stages are taken apart, what has no blocks inside is one."""
+    """The blocks of a stack, in order: lists and stages are unpacked, a module without blocks inside is one."""
     inner = part if isinstance(part, nn.Sequential | nn.ModuleList) else getattr(part, "blocks", None)
     if isinstance(inner, nn.Sequential | nn.ModuleList):
         for child in inner:

@@ -1,4 +1,4 @@
-"""The names of timm's models, read from its source: importing timm takes seconds, checking a task should not."""
+"""The names of timm's models, read from its source: importing timm takes seconds, which checking a task should not."""
 
 import re
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ _KEY = re.compile(r"^\s*['\"](\w+)['\"]:", re.MULTILINE)
 
 @cache
 def model_names() -> frozenset[str]:
-    """All models that the installed timm can build, under old names too; empty where its source cannot be read."""
+    """All models that the installed timm can build, with old names; empty if its source cannot be read."""
     spec = find_spec("timm")  # finds the package without importing it
     folders = [Path(folder) / "models" for folder in (spec and spec.submodule_search_locations) or ()]
     names: set[str] = set()
@@ -25,10 +25,10 @@ def model_names() -> frozenset[str]:
 
 
 def check_name(model: str) -> None:
-    """Refuse a model that timm does not have; without timm's source, building the model has to find out.
+    """Refuse a model that timm does not have; without timm's source this shows only when the model is built.
 
     Args:
-        model: name of an architecture, or of one and of its weights, e.g. ``vit_base_patch16_224.augreg_in21k``.
+        model: name of an architecture, with or without a tag, e.g. ``vit_base_patch16_224.augreg_in21k``.
 
     Raises:
         ValueError: with the closest names.

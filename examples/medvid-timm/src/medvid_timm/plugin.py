@@ -13,8 +13,8 @@ def medvid_components() -> Iterable[ComponentSpec]:
         target="medvid_timm.model:TimmBackbone",
         config="medvid_timm.config:TimmOptions",
         summary="the models of timm: ViT, DeiT, Swin, PVTv2, EfficientNetV2, NFNet and a thousand more",
-        paper="Wightman, PyTorch Image Models, 2019; of each model, the paper that timm names",
-        layouts=("image",),
+        paper="Wightman, PyTorch Image Models, 2019; for each model, the paper that timm names",
+        axes=("image",),
         features=("maps", "embedding"),
         weights="medvid_timm.weights:translate",
         examples=(
@@ -26,7 +26,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
                     "drop_path_rate": 0.0,  # timm's default for Swin is 0.1, and a skipped branch has no gradients
                     "model_args": {"embed_dim": 12, "depths": [1, 2, 1], "num_heads": [1, 2, 2], "window_size": 4},
                 },
-                layout="image",
+                axes="image",
                 size=(64, 64),
             ),
             _example("test_efficientnet", 64, fixed=False),
@@ -38,7 +38,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_timm.config:VitPytorchOptions",
         summary="DeepViT, T2T-ViT, CvT or LocalViT, from vit-pytorch",
         paper="Zhou et al., Yuan et al., Wu et al. and Li et al., in this order, all 2021",
-        layouts=("image",),
+        axes=("image",),
         features=("maps", "embedding"),
         examples=(
             _example("deepvit", 32, fixed=True, dim=16, depth=2, heads=2, dim_head=8, mlp_dim=32),
@@ -55,8 +55,8 @@ def _example(model: str, length: int, *, fixed: bool, **model_args: object) -> E
     Args:
         model: its name.
         length: of the input's edges.
-        fixed: it is built for inputs of that size only.
-        **model_args: what makes it small.
+        fixed: it is built only for inputs of that size.
+        **model_args: arguments that make it small.
     """
     img_size = {"img_size": [length, length]} if fixed else {}
-    return Example({"model": model, **img_size, "model_args": model_args}, layout="image", size=(length, length))
+    return Example({"model": model, **img_size, "model_args": model_args}, axes="image", size=(length, length))

@@ -1,4 +1,4 @@
-"""DeepViT, T2T-ViT, LocalViT and CvT from the modules of vit-pytorch, which as they are give nothing but logits."""
+"""DeepViT, T2T-ViT, LocalViT and CvT from the modules of vit-pytorch, which by themselves return only logits."""
 
 from collections.abc import Sequence
 from math import prod
@@ -30,8 +30,8 @@ class Block(nn.Module):
     """Attention and MLP of a transformer, each with a residual connection.
 
     Args:
-        attention: maps tokens to tokens; likewise the next.
-        mlp: the second of the two.
+        attention: maps tokens to tokens.
+        mlp: maps tokens to tokens, after the attention.
     """
 
     def __init__(self, attention: nn.Module, mlp: nn.Module) -> None:
@@ -48,12 +48,12 @@ class Block(nn.Module):
 class LocalMLP(nn.Module):
     """The MLP of LocalViT (Li et al., 2021, section 3.2): convolutions on the map of the patches.
 
-    Its norm is over the channels of a token. vit-pytorch applies one to the columns of the map, and so takes no image
-    whose grid of patches is not as wide as a token.
+    Its norm is over the channels of a token. vit-pytorch applies one to the columns of the map, and so works only if
+    the grid of patches is as wide as a token.
 
     Args:
         dim: width of a token.
-        layers: the norm of vit-pytorch, which is replaced, and the convolutions.
+        layers: vit-pytorch's norm, which is replaced, and the convolutions.
     """
 
     def __init__(self, dim: int, layers: nn.Sequential) -> None:
@@ -61,18 +61,18 @@ class LocalMLP(nn.Module):
         self.norm, self.convolutions = nn.LayerNorm(dim), layers[1:]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, 1 + N, D) to tokens (B, 1 + N, D), zero for the class token, which has no place in the map."""
+        """Map tokens (B, 1 + N, D) to tokens (B, 1 + N, D), zero for the class token, which is not in the map."""
         patches = self.convolutions(_as_square(self.norm(x[:, 1:])))
         return functional.pad(patches.flatten(2).transpose(1, 2), (0, 0, 1, 0))
 
 
 class Tokens(nn.Module):
-    """A transformer over a class token and patches: all models but CvT.
+    """A transformer over a class token and patches: all models except CvT.
 
     Args:
-        model: the model as vit-pytorch has it, whose parts are taken over.
+        model: vit-pytorch's model, whose parts are used.
         out_indices: blocks whose output is a map, see `chosen`.
-        title: how messages name it.
+        title: its name in messages.
     """
 
     def __init__(self, model: Any, out_indices: Sequence[int] | None, title: str) -> None:
@@ -108,9 +108,9 @@ class Stages(nn.Module):
     """CvT: stages of a strided convolution and a transformer on its map.
 
     Args:
-        model: the model as vit-pytorch has it, whose parts are taken over.
+        model: vit-pytorch's model, whose parts are used.
         out_indices: stages whose output is a map, see `chosen`.
-        title: how messages name it.
+        title: its name in messages.
     """
 
     tables = ()
@@ -136,10 +136,10 @@ class VitPytorchBackbone(MeasuredBackbone):
 
     Args:
         options: the backbone's options.
-        input_info: what it will be fed.
+        input_info: its inputs.
 
     Raises:
-        ConfigError: vit-pytorch does not build the model with these options, or it cannot take these inputs.
+        ConfigError: vit-pytorch cannot build the model with these options, or it cannot take these inputs.
     """
 
     def __init__(self, options: VitPytorchOptions, input_info: InputInfo) -> None:
@@ -157,12 +157,12 @@ class VitPytorchBackbone(MeasuredBackbone):
 
     @property
     def layers(self) -> tuple[nn.Module, ...]:
-        """The transformer blocks; of CvT the stages."""
+        """The transformer blocks; in CvT the stages."""
         return tuple(self.model.layers)
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
-        """The class token and the positions, where there are any."""
+        """The class token and the positions, if there are any."""
         return tuple(f"model.{name}" for name in self.model.tables)
 
 
@@ -170,7 +170,7 @@ def create_model(options: VitPytorchOptions, info: InputInfo) -> Any:
     """Let vit-pytorch build the model.
 
     Raises:
-        ConfigError: it does not with these options.
+        ConfigError: it cannot be built with these options.
     """
     kind, defaults = MODELS[options.model]
     arguments = {**defaults, "channels": info.channels, "num_classes": 1, "dropout": options.dropout}

@@ -9,8 +9,8 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from medvid.errors import CheckpointError
-from medvid.models.build import Model
-from medvid.models.weights import Translation, place_classifier
+from medvid.models.model import Model
+from medvid.models.weights import Translation, place_head
 from medvid_timm.model import TimmBackbone, first_convolutions
 
 State = dict[str, Tensor]
@@ -30,14 +30,16 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     assert isinstance(model.backbone, TimmBackbone)
     network = model.backbone.model
     state = adapt_channels(filtered(published, network), network, model.backbone.input_info.channels)
-    classifier = {name: tensor for name, tensor in state.items() if _classifies(name, network)}
+    root, *_ = _classifiers(network) or ("",)
+    classifier = {f"{root}.{kind}": f"head.classifier.{kind}" for kind in ("weight", "bias")}
     reason = "timm leaves it out, or calls it otherwise by now"
-    result = Translation(dropped={name: reason for name in published if name not in state})
-    _place(result, classifier, model)
-    for name in state.keys() - classifier.keys():
-        result.tensors[f"backbone.model.{name}"] = state[name]
-        if name in published and published[name].shape != state[name].shape:
-            result.resized[f"backbone.model.{name}"] = tuple(published[name].shape)
+    result = Translation(dropped={key: reason for key in published if key not in state})
+    for key, tensor in state.items():
+        name = classifier.get(key, f"head.{key}") if _classifies(key, network) else f"backbone.model.{key}"
+        result.tensors[name], result.keys[name] = tensor, key
+        if name.startswith("backbone.") and key in published and published[key].shape != tensor.shape:
+            result.resized[name] = tuple(published[key].shape)
+    place_head(result, model, otherwise="the model's head and timm's classifier are not both a single linear layer")
     return result
 
 
@@ -68,17 +70,6 @@ def adapt_channels(state: State, network: nn.Module, channels: int) -> State:
         if name in ours and name in state and ours[name].shape[1] == channels != state[name].shape[1]:
             state = state | {name: adapt_input_conv(channels, state[name], base_chans=state[name].shape[1])}
     return state
-
-
-def _place(result: Translation, classifier: State, model: Model) -> None:
-    """Bring the classifier into the head if it is one linear layer, as that is; several cannot be joined in it."""
-    root, *others = _classifiers(model.backbone.model) or ("",)
-    if others or not classifier.keys() <= {f"{root}.weight", f"{root}.bias"}:
-        reason = "timm's classifier is no single linear layer, as that of the head is"
-        result.dropped |= dict.fromkeys(classifier, reason)
-        result.fresh |= {name: reason for name in model.state_dict() if name.startswith("head.")}
-    else:
-        place_classifier(result, classifier, f"{root}.weight", f"{root}.bias", model)
 
 
 def _classifies(name: str, network: Any) -> bool:

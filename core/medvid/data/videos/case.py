@@ -1,0 +1,75 @@
+"""A case of a video data set."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from medvid.data.placement import Placement
+from medvid.data.videos.decoders import open_video
+from medvid.data.videos.index import Clip
+from medvid.data.videos.options import VideoDatasetOptions
+from medvid.data.videos.reader import VideoReader, VideoReadError
+from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
+from medvid.data.videos.transforms import test_clips, to_clip
+
+
+class VideoCase:
+    """A video, see `medvid.data.dataset.ViewedCase`. Its file is opened each time frames are asked for.
+
+    Args:
+        id: its name in the data set.
+        clip: its file and label.
+        options: how it is read.
+        hint: what to do if it cannot be read.
+    """
+
+    def __init__(self, id: str, clip: Clip, options: VideoDatasetOptions, hint: str = "") -> None:
+        self._id, self._clip, self._options, self._hint = id, clip, options, hint
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        return (Path(self._clip.path),)
+
+    @property
+    def target(self) -> Tensor | None:
+        return None if self._clip.label is None else torch.tensor(self._clip.label)
+
+    def input(self) -> Tensor:
+        """The centre crop of the middle clip of the video."""
+        return self.views(1, 1, "spread")[0]
+
+    def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
+        with self._open() as video:
+            times = self._times(video, clips, placement)
+            frames = video.frames_at([time for clip in times for time in clip])
+        parts = to_clip(frames).chunk(clips)
+        return torch.cat([test_clips(part, self._options, crops) for part in parts])
+
+    def thumbnails(self, count: int) -> np.ndarray:
+        """Pictures whose shorter side is at most `size`."""
+        with self._open() as video:
+            length = video.length
+            count = min(count, max(1, round(length.duration * length.fps)))
+            frames = video.frames_at([length.duration * (number + 0.5) / count for number in range(count)])
+        clip = to_clip(frames)
+        if min(clip.shape[-2:]) > self._options.size:
+            clip = functional.resize(clip, [self._options.size], antialias=True)
+        return clip.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def _open(self) -> AbstractContextManager[VideoReader]:
+        return open_video(self._clip.path, self._hint, self._options.reader)
+
+    def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
+        sampling: Sampling = self._options.test_sampling_of_clips()
+        try:
+            return placed_times(sampling, video.length, clips, placement)
+        except ValueError as error:
+            raise VideoReadError(video.path, str(error), hint=SHORT_HINT) from None

@@ -1,0 +1,96 @@
+"""Path and label in a line of a list, with and without a header."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medvid.data.videos.index import SUFFIXES
+
+_PATHS = {
+    *("path", "file", "filename", "file_name", "filepath", "file_path", "video", "video_path", "video_name"),
+    *("clip", "clip_path", "name"),
+}
+_LABELS = {"label", "labels", "class", "class_id", "label_id", "target", "tag"}
+_SPLITS = {"split", "subset", "fold", "partition"}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table separated by commas, semicolons or tabs has path and label."""
+
+    path: int
+    label: int
+    count: int
+    separator: str
+    split: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether lines are as they are without a header; then paths may hold the separator."""
+        return (self.path, self.label, self.count) == (0, 1, 2)
+
+    @classmethod
+    def of(cls, header: str) -> "Columns | None":
+        """The columns that a first line names, if it does."""
+        for separator in ",;\t":
+            cells = [cell.strip().lower() for cell in _row(header, separator)]
+            paths = [number for number, cell in enumerate(cells) if cell in _PATHS]
+            labels = [number for number, cell in enumerate(cells) if cell in _LABELS]
+            if len(paths) == len(labels) == 1:
+                splits = [number for number, cell in enumerate(cells) if cell in _SPLITS]
+                return cls(paths[0], labels[0], len(cells), separator, splits[0] if splits else None)
+        return None
+
+    def part(self, line: str) -> str:
+        """What the column of splits says; empty where there is none, or a line has not all cells."""
+        cells = _row(line, self.separator)
+        return cells[self.split].strip() if self.split is not None and len(cells) == self.count else ""
+
+    def cells(self, line: str) -> tuple[str, str]:
+        """Path and label of a line; empty where it has more or fewer cells than the header."""
+        cells = _row(line, self.separator)
+        return (cells[self.path].strip(), cells[self.label].strip()) if len(cells) == self.count else ("", "")
+
+
+def numbered_columns(lines: Sequence[tuple[int, str]]) -> Columns | None:
+    """The columns of a table without a header whose first one counts the lines, as pandas writes it."""
+    for separator in ",;\t":
+        rows = [_row(line, separator) for _, line in lines]
+        if all(len(row) == 3 and is_path(row[1]) for row in rows):
+            first = rows[0][0].strip()
+            counted = (
+                [str(number) for number in range(int(first), int(first) + len(rows))] if first in {"0", "1"} else []
+            )
+            if [row[0].strip() for row in rows] == counted:
+                return Columns(1, 2, 3, separator)
+    return None
+
+
+def _row(line: str, separator: str) -> list[str]:
+    """The cells of a line of a table, which may be in quotation marks."""
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+
+def is_path(text: str) -> bool:
+    return text.strip('" ').lower().endswith(SUFFIXES)
+
+
+def split_line(line: str, separator: str | None, named: bool) -> tuple[str, str]:
+    """Path and label of a line."""
+    if '"' in line:
+        for mark in (separator,) if separator else (",", ";", "\t", " "):
+            cells = _row(line, mark)
+            if len(cells) == 2:
+                return cells[0].strip(), cells[1].strip()
+    if separator is not None:
+        file, _, label = line.rpartition(separator)
+        return file.strip().strip('"'), label.strip().strip('"')
+    match = re.match(r"(.*[^\s,])[\s,]+(\S+)$", line)
+    file, label = (match[1], match[2]) if match else ("", line)
+    if named and not re.fullmatch(r"-?\d+", label) and not label.lower().endswith(SUFFIXES):
+        for mark in ",\t":  # names may hold spaces
+            if mark in line:
+                file, _, label = line.rpartition(mark)
+                break
+    return file.strip().strip('"'), label.strip().strip('"')

@@ -1,0 +1,244 @@
+"""A data set of labelled videos: what the plugins for such data share.
+
+Clips are decoded from their files each time, in the loader's processes; nothing is cached. `platform data reencode`
+re-encodes a data set so that this is cheap.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from medvid.data.batch import Batch, concatenate
+from medvid.data.checked import CheckedFiles
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.splits import Splits, cases_of_split, choose_splits
+from medvid.data.transform import apply
+from medvid.data.videos.case import VideoCase
+from medvid.data.videos.check import check_video
+from medvid.data.videos.decoders import describe_decoder, open_video
+from medvid.data.videos.index import Clip, VideoIndex, find_videos, left_out_of
+from medvid.data.videos.options import VideoDatasetOptions
+from medvid.data.videos.reader import VideoReadError
+from medvid.data.videos.sampling import SHORT_HINT, random_times
+from medvid.data.videos.transforms import pixels, random_crop, to_clip
+from medvid.digests import digest_of, digest_of_rows
+from medvid.errors import DataError
+from medvid.seeding import derive_seed
+from medvid.sentences import listed
+
+log = logging.getLogger(__name__)
+
+_HINT = "platform data check TASK.yaml lists all such files"
+_CHUNK = 1000
+_LOOKED_AT = 8
+_PIECE = 1 << 14
+_THREADS = 16  # they wait for the disk or the network
+
+
+class VideoDataset(Dataset):
+    """Videos named by lists or folders, see `medvid.data.videos.options`.
+
+    Args:
+        options: the validated options.
+    """
+
+    options: VideoDatasetOptions
+    deep_check = "decodes all frames, not only the first and last, and compares some with a read after a seek"
+    check_here = 0.0
+
+    def __init__(self, options: VideoDatasetOptions) -> None:
+        super().__init__(options)
+        self._sizes: dict[str, int] = {}
+        self._present: dict[str, tuple[str, ...]] = {}
+
+    def default_split(self, cases: Sequence[str]) -> Splits:
+        """Divide clips where lists or folders name none for validation; here: all are trained on."""
+        return {"train": tuple(cases)}
+
+    @cached_property
+    def index(self) -> VideoIndex:
+        """The clips that lists or folders name, whether or not their files exist."""
+        index = self.options.index()
+        for note in index.notes:
+            log.warning(note)
+        return index
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Ids of the clips of each split, whether or not their files exist."""
+        return choose_splits(None, self.index.splits, self._divide)
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Ids of the existing clips of a split, see `Dataset.cases` and the option `missing`."""
+        if split not in self._present:
+            self._present[split] = self._find_present(split)
+        return self._present[split]
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
+        """Decode a clip at its beginning and end, or in full."""
+        try:
+            return check_video(self.clip(case).path, deep=deep)
+        except VideoReadError as error:
+            raise DataError(f"case {case}: {error.reason}") from None
+
+    def record(self, cases: Sequence[str], progress: Progress) -> None:
+        """Record hashes of the files, see `medvid.data.checked`."""
+        self._checked().note([self.clip(case).path for case in cases], progress)
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        """Make sure that the files exist, are not empty, and are unchanged since they were checked.
+
+        Only a few are decoded, to say how the data set is read; see `platform data check`.
+        """
+        self._measure(cases, progress)
+        if absent := [case for case in cases if not self._sizes[case]]:
+            raise DataError(
+                f"{len(absent)} clips are missing, empty or not files: {listed(absent)}", hint="start the run again"
+            )
+        paths = [self.clip(case).path for case in cases]
+        self._checked().verify(paths, content=self.options.verify_content, progress=progress)
+        self._say_how_read(paths)
+
+    def _divide(self) -> Splits:
+        """Divide the clips to train on, or all of them, where lists or folders name none for validation."""
+        declared = self.index.splits
+        if "validation" in declared or (declared and "train" not in declared):
+            return {}
+        return self.default_split(declared.get("train", tuple(self.index.clips)))
+
+    def _checked(self) -> CheckedFiles:
+        return CheckedFiles(self.options.cache, self.options.root)
+
+    def _say_how_read(self, paths: Sequence[str]) -> None:
+        """Look at a few files, spread over the data set: what is odd about them usually holds for the others."""
+        looked_at = paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]
+        notes: dict[str, list[str]] = {}
+        for path in looked_at:
+            with suppress(VideoReadError):  # training replaces it and says so
+                for note in check_video(path, deep=False):
+                    notes.setdefault(note, []).append(Path(path).name)
+        log.info("videos are read by %s", describe_decoder(self.options.reader))
+        for note, names in notes.items():
+            log.warning("of %d videos sampled, each of %d %s: %s", len(looked_at), len(names), note, listed(names))
+
+    def digest(self, cases: Sequence[str]) -> str:
+        """A hash of names, sizes and labels, since reading the content of a large data set would take hours."""
+        self._measure([case for case in cases if case not in self._sizes], _ignore)
+        return digest_of_rows((case, self._sizes[case], self.clip(case).label) for case in cases)
+
+    def fingerprint(self, case: str) -> str:
+        """A hash of the size and a piece from the middle, since reading all of a large data set would take hours."""
+        path = self.clip(case).path
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 (a hundred thousand times)
+            with open(path, "rb") as file:  # noqa: PTH123 (likewise)
+                file.seek(max(0, size // 2 - _PIECE // 2))
+                piece = file.read(_PIECE)
+        except OSError as error:
+            raise DataError(f"case {case}: {path} cannot be read: {error.strerror}") from error
+        return digest_of(f"{size}\0".encode() + piece)
+
+    def labelled(self) -> tuple[str, ...]:
+        """Ids of the clips that have a label; without missing files, if these are to be left out."""
+        drop = self.options.missing == "drop"
+        named = (self.cases(split) if drop else self.splits[split] for split in self.splits)
+        return tuple(case for case in dict.fromkeys(chain.from_iterable(named)) if self.clip(case).label is not None)
+
+    def draw(self, case: str, seed: int) -> Batch:
+        clip, options = self.clip(case), self.options
+        if clip.label is None:
+            raise DataError(f"case {case} has no label, it cannot be trained on")
+        draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
+        with open_video(clip.path, _HINT, options.reader) as video:
+            low, high = options.rate_jitter or (1.0, 1.0)
+            speed = low * (high / low) ** _uniform(draw)
+            try:
+                times = random_times(options.train_sampling(), video.length, lambda: _uniform(draw), speed)
+            except ValueError as error:
+                raise VideoReadError(clip.path, str(error), hint=SHORT_HINT) from None
+            frames = to_clip(video.frames_at(times))
+        label = torch.tensor([clip.label])
+        examples = []
+        for number in range(options.repeats):
+            generator = torch.Generator().manual_seed(derive_seed(seed, "example", number))
+            example = random_crop(frames, options, generator).transpose(0, 1).contiguous()
+            batch = Batch(example[None], label, (case,), pixels(options))
+            examples.append(apply(self.transforms, batch, generator))
+        return concatenate(examples)
+
+    def open_case(self, case: str) -> VideoCase:
+        return VideoCase(case, self.clip(case), self.options, _HINT)
+
+    def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
+        for line in left_out_of(paths):
+            log.warning(line)
+        for name, clip in find_videos(paths).items():
+            yield VideoCase(name, clip, self.options)
+
+    def clip(self, case: str) -> Clip:
+        """File and label of a case.
+
+        Raises:
+            DataError: the case does not exist.
+        """
+        if case not in self.index.clips:
+            raise DataError(f"there is no case {case} in {self.options.root}")
+        return self.index.clips[case]
+
+    def _find_present(self, split: str) -> tuple[str, ...]:
+        """The existing clips of a split; missing ones are an error or a warning."""
+        cases = cases_of_split(self.splits, split, self.options.root)
+        self._measure(cases, _ignore)
+        absent = [case for case in cases if not self._sizes[case]]
+        if not absent:
+            return cases
+        problem = (
+            f"{len(absent)} of {len(cases)} clips of {split} in {self.options.root} are missing, empty or not files: "
+            f"{listed(absent)}"
+        )
+        if self.options.missing == "error" or len(absent) == len(cases):
+            raise DataError(
+                problem,
+                hint="complete the copy; or leave them out, with figures for a part of the data set: "
+                "--set dataset.missing=drop",
+            )
+        log.warning("left out: %s", problem)
+        return tuple(case for case in cases if self._sizes[case])
+
+    def _measure(self, cases: Sequence[str], progress: Progress) -> None:
+        """Get the sizes of the clips' files; 0 for missing ones."""
+        chunks = [cases[start : start + _CHUNK] for start in range(0, len(cases), _CHUNK)]
+        paths = ([self.clip(case).path for case in chunk] for chunk in chunks)
+        done = 0
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for chunk, sizes in zip(chunks, pool.map(_sizes_of, paths), strict=True):
+                self._sizes.update(zip(chunk, sizes, strict=True))
+                done += len(chunk)
+                progress(done, len(cases))
+
+
+def _sizes_of(paths: Sequence[str]) -> list[int]:
+    return [_size(path) for path in paths]
+
+
+def _size(path: str) -> int:
+    try:
+        state = os.stat(path)  # noqa: PTH116 (a hundred thousand times)
+    except OSError:
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator, dtype=torch.float64))
+
+
+def _ignore(done: int, total: int) -> None: ...

@@ -1,0 +1,367 @@
+"""A data set of segmented volumes: what the plugins for such data share."""
+
+import logging
+import zlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medvid.data.batch import Batch
+from medvid.data.dataset import Dataset, Progress
+from medvid.data.grid import Grid
+from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits
+from medvid.data.transform import apply
+from medvid.data.volumes import reading
+from medvid.data.volumes.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint, stored_content
+from medvid.data.volumes.description import describe
+from medvid.data.volumes.files import CaseFiles
+from medvid.data.volumes.formats.choice import Formats, enabled_formats, shipped_formats
+from medvid.data.volumes.formats.format import LabelMap
+from medvid.data.volumes.formats.nifti import space_of, write_probabilities
+from medvid.data.volumes.index import Index, find_cases, find_volumes
+from medvid.data.volumes.labels import BACKGROUND, LabelScheme
+from medvid.data.volumes.options import VolumeDatasetOptions
+from medvid.data.volumes.patches import draw_patches
+from medvid.data.volumes.preparation import Prepared, VolumePreparation
+from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
+from medvid.data.volumes.truth import paint, truth_of
+from medvid.digests import digest_of_rows
+from medvid.errors import DataError
+from medvid.machine import usable_cores, usable_memory
+from medvid.plugin.specs import Axes, BuildAll
+from medvid.seeding import derive_seed
+
+log = logging.getLogger(__name__)
+
+
+class VolumeCase:
+    """A case of a volume data set, see `medvid.data.dataset.SegmentationCase`.
+
+    Args:
+        files: its files.
+        scheme: what the ids in label maps stand for.
+        formats: what files are read and written by.
+        load: returns the prepared case; called on first use.
+        content: hashes of the files when the case was prepared; None for newly opened files.
+        window: see `display_window`.
+    """
+
+    def __init__(
+        self,
+        files: CaseFiles,
+        scheme: LabelScheme,
+        formats: Formats,
+        load: Callable[[], Prepared],
+        content: Fingerprint | None = None,
+        window: tuple[float, float] | None = None,
+    ) -> None:
+        self._files = files
+        self._scheme = scheme
+        self._formats = formats
+        self._load = load
+        self._content = content
+        self._window = window
+
+    @property
+    def id(self) -> str:
+        return self._files.id
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        return self._files.images
+
+    @property
+    def axes(self) -> Axes:
+        return "volume"
+
+    @property
+    def grid(self) -> Grid:
+        return self._prepared.grid
+
+    def input(self) -> Tensor:
+        return torch.from_numpy(self._prepared.image.astype(np.float32))
+
+    def native_input(self) -> np.ndarray:
+        self._check_unchanged()
+        return reading.read(self._formats, self._files.images[0], self.id).channels_last[..., 0]
+
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        return self._window
+
+    def native_truth(self) -> np.ndarray:
+        if self._files.label is None:
+            raise DataError(f"case {self.id} has no label map")
+        self._check_unchanged()
+        scheme, geometry = self._scheme, self._prepared.geometry
+        label_map = reading.read_labels(
+            self._formats, self._files.label, self.id, scheme.ids, scheme.names_of_ids, geometry
+        )
+        return truth_of(label_map.data, scheme)
+
+    def prepared_truth(self) -> np.ndarray:
+        if self._prepared.label is None:
+            raise DataError(f"case {self.id} has no label map")
+        return truth_of(np.array(self._prepared.label), self._scheme)
+
+    def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        scheme = self._scheme
+        if not scheme.regions:
+            return (self._write(labels, folder, self.id, scheme.names),)
+        if scheme.painted:
+            return (self._write(paint(labels, scheme.painted), folder, self.id, scheme.names_of_ids),)
+        structures = zip(labels, scheme.names, strict=True)
+        return tuple(self._write(mask, folder / self.id, name, (BACKGROUND, name)) for mask, name in structures)
+
+    def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        path = folder / f"{self.id}.nii.gz"
+        write_probabilities(path, probabilities, space_of(self._prepared.geometry))
+        return (path,)
+
+    def _write(self, labels: np.ndarray, folder: Path, stem: str, names: tuple[str, ...]) -> Path:
+        label_map = LabelMap(labels, self._prepared.geometry, names, self._files.images)
+        return reading.write_labels(self._formats, folder, stem, label_map)
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return self._load()
+
+    def _check_unchanged(self) -> None:
+        if self._content is not None and fingerprint(self._files, self._formats) != self._content:
+            raise DataError(f"case {self.id}: its files changed since they were prepared", hint="start the run again")
+
+
+class VolumeDataset(Dataset):
+    """Segmented volumes in one of the folder layouts of `medvid.data.volumes.index`.
+
+    Args:
+        options: the validated options.
+        build_all: gives the formats of the enabled plugins; default: those that medvid ships.
+    """
+
+    options: VolumeDatasetOptions
+
+    def __init__(self, options: VolumeDatasetOptions, build_all: BuildAll | None = None) -> None:
+        super().__init__(options)
+        self.formats = enabled_formats(build_all, options.format, options.answers) if build_all else shipped_formats()
+        self._content: dict[str, Fingerprint] = {}
+
+    @abstractmethod
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Split labelled cases into train and validation if neither the task nor a datalist does.
+
+        Raises:
+            DataError: these cases cannot be split.
+        """
+
+    def hide_patients(self) -> None:
+        self.formats = self.formats.without_patients()
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        return cases_of_split(self._splits, split, self.options.root)
+
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        return self._splits
+
+    def check(
+        self,
+        cases: Sequence[str],
+        progress: Progress,
+        *,
+        deep: bool = False,
+        workers: int = 1,
+        seconds: float | None = None,
+    ) -> dict[str, DataError]:
+        """As `Dataset.check`, with as many processes as fit into memory."""
+        fitting = max(1, min(workers, usable_memory() // PROCESS_BYTES))
+        errors = super().check(cases, progress, deep=deep, workers=fitting, seconds=seconds)
+        foreseen: list[Extent] = []
+        for case in self._trained_on([case for case in cases if case not in errors]):
+            try:
+                foreseen.append(self._foresee(case))
+            except DataError as error:  # of a case that was not reached in time
+                errors[case] = error
+        _warn(self.survey(foreseen))
+        return errors
+
+    def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
+        """Prepare a case without storing it."""
+        return self.preparation.prepare(self.files(case)).notes
+
+    def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        files = [self.files(case) for case in cases]
+        with ThreadPoolExecutor(usable_cores() + 4) as pool:  # hashing releases the interpreter's lock
+            found = pool.map(partial(fingerprint, formats=self.formats), files)
+            self._content.update(zip(cases, found, strict=True))
+        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
+        _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
+        _warn(check_copies(self._splits, self._cache.equal_images({case: self._content[case] for case in cases})))
+        trained = [(self.files(case), self._fingerprint(case)) for case in self._trained_on(cases)]
+        _warn(self.survey([Extent.of(self._cache.read(*case)) for case in trained]))
+
+    def _trained_on(self, cases: Sequence[str]) -> list[str]:
+        trained = set(self._splits.get("train", ()))
+        return [case for case in cases if case in trained]
+
+    def _foresee(self, case: str) -> Extent:
+        """The extent of a case, from the header of its first file."""
+        return Extent.foreseen(
+            reading.read_geometry(self.formats, self.files(case).images[0], case), self.options.spacing
+        )
+
+    def survey(self, trained: Sequence[Extent]) -> list[str]:
+        """Notes on the training cases as a whole."""
+        options = self.options
+        mixed = "" if options.spacing else mixed_voxel_sizes(trained)
+        small = small_volumes(trained, options.patch.size)
+        lines = (
+            f"{mixed}, and are not resampled: set dataset.spacing, in mm" if mixed else "",
+            f"{small}: see dataset.patch.size and dataset.spacing" if small else "",
+            unknown_units(trained),
+        )
+        return [line for line in lines if line]
+
+    def digest(self, cases: Sequence[str]) -> str:
+        contents = ((case, self._fingerprint(case)) for case in cases)
+        return digest_of_rows((case, content.image, content.label) for case, content in contents)
+
+    def fingerprint(self, case: str) -> str:
+        files = self.files(case)
+        try:
+            return stored_content(
+                [file for path in files.images for file in reading.files_of(self.formats, path, case)]
+            )
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"case {case}: {files.images[0]} cannot be read: {error}") from error
+
+    def labelled(self) -> tuple[str, ...]:
+        return tuple(case.id for case in self.index.cases.values() if case.label is not None)
+
+    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+        self._splits = dict(splits)
+
+    def draw(self, case: str, seed: int) -> Batch:
+        prepared = self.prepared(case)
+        if prepared.label is None:
+            raise DataError(f"case {case} has no label map, it cannot be trained on")
+        random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+        images, targets = draw_patches(prepared, self.options.patch, random, self.preparation.scheme)
+        batch = Batch(images, targets, (case,) * len(images))
+        return apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
+
+    def open_case(self, case: str) -> VolumeCase:
+        files, content = self.files(case), self._fingerprint(case)
+        return self._case(files, partial(self._cache.read, files, content), content)
+
+    def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
+        preparation = self.preparation
+        found = find_volumes(paths, preparation.channels, self.options.folder_layout, formats=self.formats)
+        _warn(found.notes)
+        return (self._case(files, partial(_prepare_aloud, preparation, files)) for files in found.cases.values())
+
+    def prepared(self, case: str) -> Prepared:
+        """A case as it is in the cache, where it is put if it is not there."""
+        return self._cache.read(self.files(case), self._fingerprint(case))
+
+    def _case(self, files: CaseFiles, load: Callable[[], Prepared], content: Fingerprint | None = None) -> VolumeCase:
+        options = self.options
+        window = options.window if options.normalize == "window" else None
+        return VolumeCase(files, self.preparation.scheme, self.formats, load, content, window)
+
+    @cached_property
+    def index(self) -> Index:
+        """The cases that the folder holds, with what is to be said of it."""
+        options = self.options
+        found = describe(options.root, options.datalist)
+        if options.ignore_description:
+            log.warning("labels and channels in %s are ignored, as the task asks", found.source)
+        else:
+            _warn(options.check_description(found))
+        channels = self.input_info.channels
+        index = find_cases(
+            options.root, options.folder_layout, options.datalist, channels, options.fold, formats=self.formats
+        )
+        _warn(index.notes)
+        return index
+
+    @cached_property
+    def _splits(self) -> Splits:
+        splits = self.choose_splits()
+        check_splits(splits, self.options.split, tuple(self.index.cases), self.labelled())
+        return splits
+
+    def choose_splits(self) -> Splits:
+        """The task's split, else the folder's, else the data set's own, see `medvid.data.splits.choose_splits`."""
+        return choose_splits(self.options.split, self.index.splits, self._divide)
+
+    def _divide(self) -> Splits:
+        """Hold out cases for validation where the folder does not say which."""
+        declared = self.index.splits
+        if "validation" not in declared and not self.index.folds:
+            return self.default_split(declared["train"])
+        if "validation" not in declared:
+            raise DataError(
+                f"the list in {self.options.root} gives its cases the folds {', '.join(map(str, self.index.folds))}, "
+                "but the task does not say which of them is held out",
+                hint="choose one: dataset.fold: 0",
+            )
+        if not declared.get("train"):
+            raise DataError(
+                f"{self.options.root} has validation cases, but none to train on",
+                hint="name your own: dataset.split: {train: [...], validation: [...]}",
+            )
+        return {}
+
+    @cached_property
+    def preparation(self) -> VolumePreparation:
+        """What makes a case's files what the model sees; its settings decide which entry of the cache that is."""
+        options = self.options
+        return VolumePreparation(
+            channels=self.input_info.channels,
+            scheme=options.label_scheme(),
+            spacing=options.spacing,
+            normalize=options.normalize,
+            window=options.window,
+            crop=options.crop,
+            formats=self.formats,
+        )
+
+    @cached_property
+    def _cache(self) -> VolumeCache:
+        return VolumeCache(self.options.cache.expanduser(), self.preparation)
+
+    def files(self, case: str) -> CaseFiles:
+        """The files of a case.
+
+        Raises:
+            DataError: there is no such case.
+        """
+        if case not in self.index.cases:
+            raise DataError(f"there is no case {case} in {self.options.root}")
+        return self.index.cases[case]
+
+    def _fingerprint(self, case: str) -> Fingerprint:
+        """Known for prepared cases, and sent to loader workers, so that they need not hash files."""
+        if case not in self._content:
+            self._content[case] = fingerprint(self.files(case), self.formats)
+        return self._content[case]
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        log.warning(note)
+
+
+def _prepare_aloud(preparation: VolumePreparation, files: CaseFiles) -> Prepared:
+    """Prepare a case and log what is odd about it."""
+    prepared = preparation.prepare(files)
+    for note in prepared.notes:
+        log.warning("case %s: %s (%s)", files.id, note, files.images[0])
+    return prepared

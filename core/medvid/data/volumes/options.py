@@ -1,0 +1,148 @@
+"""Options that every data set of segmented volumes has."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from medvid.config.named import Named
+from medvid.config.options import DatasetOptions, FormatOptions, Options
+from medvid.data.splits import SplitOptions
+from medvid.data.transforms.options import (
+    FlipOptions,
+    Rotate90Options,
+    ScaleIntensityOptions,
+    ShiftIntensityOptions,
+    VolumeTransform,
+)
+from medvid.data.volumes.description import Description, compare
+from medvid.data.volumes.index import FolderLayout
+from medvid.data.volumes.labels import LabelScheme
+from medvid.plugin.info import InputInfo, TargetInfo
+
+Spacing = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+Size = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+class PatchOptions(Options):
+    """How training patches are drawn from a case."""
+
+    size: Size = (96, 96, 96)
+    """Patch size in prepared voxels, along the axes R, A, S; smaller volumes are padded with zeros."""
+    per_case: PositiveInt = 4
+    """Patches drawn from a case each time it is visited."""
+    positive: NonNegativeFloat = 1.0
+    """Weight of patches centred on a labelled voxel, relative to `negative`; what nobody annotated is neither."""
+    negative: NonNegativeFloat = 1.0
+    """Weight of patches centred on an unlabelled voxel of the body."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> "PatchOptions":
+        if self.positive + self.negative == 0:
+            raise ValueError("positive and negative are both 0, so no patch can be drawn")
+        return self
+
+
+class VolumeDatasetOptions(DatasetOptions):
+    """Base of the options of data sets of segmented volumes."""
+
+    folder_layout: FolderLayout = "auto"
+    """Form of the folder: `datalist` (dataset_0.json or dataset.json), `nnunet` (imagesTr/*_0000.nii.gz and labelsTr),
+    `pairs` (img + label, imagesTr + labelsTr, images + labels), or inferred, where a list takes precedence over
+    folders. With `pairs`, numbers at the end of names are patients, not channels, also in prediction."""
+    format: Annotated[FormatOptions, Named("format")] | None = None
+    """The format that all images are read by; default: the one that recognises a file's content, else by its name."""
+    answers: str = ""
+    """Name of the format in which predictions are written; default: that of the image if it can be written, else NIfTI.
+    Also: platform predict --format."""
+    datalist: str | None = None
+    """The datalist's file name below `root`, if it is not one of these."""
+    fold: NonNegativeInt | None = None
+    """Hold out this fold for validation and train on the others, by the cases' `fold` in the datalist or by nnU-Net's
+    splits_final.json in `root`."""
+    ignore_description: bool = False
+    """Use the task's labels and channels even if dataset.json has others; otherwise a difference stops the run."""
+    spacing: Spacing | None = None
+    """Voxel size in mm, along R, A, S, to which volumes are resampled; default: each file's own."""
+    normalize: Literal["window", "percentile", "zscore"] = "percentile"
+    """Scaling of intensities: `window` maps the window to [0, 1] and clips; `percentile` does the same between the
+    0.5th and 99.5th percentile of the volume; `zscore` gives mean 0 and standard deviation 1 over the nonzero voxels,
+    and leaves zeros."""
+    window: tuple[float, float] | None = None
+    """Lowest and highest intensity, in the files' units (HU for CT); implies `normalize: window`."""
+    crop: bool = True
+    """Crop to the bounding box of the body: voxels above 0 after scaling (nonzero with `zscore`)."""
+    patch: PatchOptions = PatchOptions()
+    augment: tuple[VolumeTransform, ...] = (
+        FlipOptions(probability=0.2),
+        Rotate90Options(probability=0.2),
+        ScaleIntensityOptions(range=0.1, probability=0.1),
+        ShiftIntensityOptions(range=0.1, probability=0.1),
+    )
+    """Random changes of training patches, in this order; the defaults are the UNETR authors' for BTCV."""
+    split: SplitOptions | None = None
+    """The cases of each split; default for each: as the folder says, else the data set's own split."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _window_implies_normalize(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("window") is not None and "normalize" not in values:
+            return {**values, "normalize": "window"}
+        return values
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> "VolumeDatasetOptions":
+        if self.normalize == "window" and self.window is None:
+            raise ValueError("normalize is window, but window is not set: give one, e.g. [-175, 250] HU")
+        if self.normalize != "window" and self.window is not None:
+            raise ValueError(f"normalize is {self.normalize}, which uses no window: leave one of them out")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError(f"window is {list(self.window)}, its first value has to be the lower one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_split(self) -> "VolumeDatasetOptions":
+        if self.fold is not None and self.split is not None:
+            raise ValueError("fold and split both say which cases are held out: leave one of them out")
+        return self
+
+    def check_description(self, found: Description) -> tuple[str, ...]:
+        """Compare the folder's description of labels and channels with the task's.
+
+        Returns:
+            Notes on harmless differences.
+
+        Raises:
+            medvid.errors.DataError: they contradict each other.
+        """
+        return compare(found, self.label_scheme(), self.channel_count(), strict=False)
+
+    def channel_count(self) -> int:
+        """Channels of each case; one unless a data set says otherwise."""
+        return 1
+
+    def label_names(self) -> tuple[str, ...]:
+        """Name of each label id, the background first, where the ids are classes."""
+        raise NotImplementedError
+
+    def label_scheme(self) -> LabelScheme:
+        """What the ids in label maps stand for; classes unless a data set says otherwise."""
+        return LabelScheme(self.label_names())
+
+    def input_info(self) -> InputInfo:
+        """Patches as the model gets them, see `DatasetOptions.input_info`."""
+        return InputInfo(axes="volume", channels=self.channel_count(), size=self.patch.size)
+
+    def examples_per_case(self) -> int:
+        """Patches, see `DatasetOptions.examples_per_case`."""
+        return self.patch.per_case
+
+    def target_info(self) -> TargetInfo:
+        """A class per voxel, or regions, see `DatasetOptions.target_info`."""
+        return self.label_scheme().target_info()

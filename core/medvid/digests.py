@@ -1,0 +1,34 @@
+"""Digests by which files, cases and settings are known again: BLAKE2b in hex digits."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+SIZE = 16
+"""Bytes, and so 32 digits."""
+
+
+def digest_of(content: bytes, size: int = SIZE) -> str:
+    """The digest of some bytes, of `size` bytes itself."""
+    return hashlib.blake2b(content, digest_size=size).hexdigest()
+
+
+def digest_of_rows(rows: Iterable[Sequence[object]]) -> str:
+    """The digest of a table; the order of its rows counts."""
+    total = hashlib.blake2b(digest_size=SIZE)
+    for row in rows:
+        total.update(("\0".join(map(str, row)) + "\n").encode())
+    return total.hexdigest()
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """The digest of what files hold, one after the other.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    total = hashlib.blake2b(digest_size=SIZE)
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "blake2b").digest())
+    return total.hexdigest()

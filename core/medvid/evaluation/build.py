@@ -1,0 +1,47 @@
+"""The evaluator of a target: its inference by where, its scorer by what."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from medvid.config.evaluation import EvaluationOptions
+from medvid.errors import ConfigError
+from medvid.evaluation.evaluator import Evaluator, Inference, Scorer
+from medvid.evaluation.inference.views import ViewInference
+from medvid.evaluation.inference.windows import WindowInference
+from medvid.evaluation.scoring.case_labels import LabelsScorer
+from medvid.evaluation.scoring.case_values import ValueScorer
+from medvid.evaluation.scoring.classes import ClassScorer
+from medvid.evaluation.scoring.label_maps import LabelMapScorer
+from medvid.plugin.host import Host
+from medvid.plugin.info import InputInfo, TargetInfo, described
+from medvid.plugin.specs import What, Where
+
+INFERENCES: Mapping[Where, Callable[..., Inference]] = {"case": ViewInference, "voxel": WindowInference}
+SCORERS: Mapping[tuple[Where, What], Callable[..., Scorer]] = {
+    ("case", "class"): ClassScorer,
+    ("case", "labels"): LabelsScorer,
+    ("case", "value"): ValueScorer,
+    ("voxel", "class"): LabelMapScorer,
+    ("voxel", "labels"): LabelMapScorer,
+}
+
+
+def build_evaluator(
+    options: EvaluationOptions, input_info: InputInfo, target_info: TargetInfo, host: Host
+) -> Evaluator:
+    """The evaluator that an evaluation block asks for.
+
+    Args:
+        options: the block.
+        input_info: what the model is fed in training.
+        target_info: what it predicts.
+        host: has the protocol.
+
+    Raises:
+        ConfigError: nothing scores such a target, or the protocol does not.
+    """
+    protocol: Any = host.build(options.protocol, target_info)
+    if (target_info.where, target_info.what) not in SCORERS:
+        raise ConfigError(f"nothing scores {described(target_info.where, target_info.what)} yet")
+    inference = INFERENCES[target_info.where](options, protocol, input_info, target_info)
+    return Evaluator(inference, SCORERS[target_info.where, target_info.what](options, protocol, target_info))

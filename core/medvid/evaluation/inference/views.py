@@ -1,0 +1,99 @@
+"""How whole cases are inferred: each from several views, clips in time and crops in space."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from medvid.config.evaluation import CaseEvaluationOptions, windows_at_once
+from medvid.data.dataset import Case, ViewedCase
+from medvid.evaluation.protocols import ViewProtocol
+from medvid.plugin.info import InputInfo, TargetInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedViews:
+    """A case with its views (V, C, *S), as a loader process sends it."""
+
+    case: ViewedCase
+    views: Tensor
+
+    def pin_memory(self) -> Self:
+        """With the views in pinned memory, from which they are copied to a GPU without waiting."""
+        return replace(self, views=self.views.pin_memory())
+
+
+@dataclass(frozen=True, slots=True)
+class InferredViews:
+    """A case with its answer.
+
+    Args:
+        case: the case.
+        answer: what `ViewProtocol.combine` made of its views, (N,) float64 on the host.
+        size: of its views, *S.
+    """
+
+    case: ViewedCase
+    answer: Tensor
+    size: tuple[int, ...]
+
+
+class ViewInference:
+    """The answers for a case's views (clips x crops) are averaged as the protocol says.
+
+    On a GPU the views of several cases share a batch. On CPUs that gains nothing, and a case keeps its bits whoever its
+    neighbours are.
+
+    Args:
+        options: the task's evaluation block.
+        protocol: where clips lie, and what is averaged.
+        input_info: what the model was trained on.
+        target_info: what it predicts.
+    """
+
+    loads_ahead = True  # decoding takes longer than a forward pass on a GPU
+
+    def __init__(
+        self,
+        options: CaseEvaluationOptions,
+        protocol: ViewProtocol,
+        input_info: InputInfo,
+        target_info: TargetInfo,  # noqa: ARG002 (the protocol knows what is needed of it)
+    ) -> None:
+        self._options, self._protocol, self._axes = options, protocol, input_info.axes
+
+    def cases_at_once(self, device: torch.device) -> int:
+        """As many as have a batch of views together, at least one."""
+        views = self._options.clips * self._options.crops
+        return 1 if device.type == "cpu" else max(1, self._views_at_once(device) // views)
+
+    def load(self, case: Case) -> LoadedViews:
+        """Read the views of a case."""
+        views = cast(ViewedCase, case)  # the host pairs heads with data sets of the same target only
+        return LoadedViews(views, views.views(self._options.clips, self._options.crops, self._protocol.placement))
+
+    @torch.inference_mode()
+    def infer(self, model: nn.Module, loaded: Sequence[LoadedViews], *, final: bool) -> list[InferredViews]:  # noqa: ARG002 (the same for all)
+        """The answers of cases, each from its views."""
+        device = next(model.parameters()).device
+        inferred = []
+        for size, group in groupby(loaded, lambda one: one.views.shape[2:]):
+            cases = [*group]
+            views = _joined([one.views.to(device, non_blocking=True) for one in cases])
+            logits = torch.cat([model(part) for part in torch.split(views, self._views_at_once(device))])
+            answers = torch.split(logits.cpu().double(), [len(one.views) for one in cases])
+            inferred += [
+                InferredViews(one.case, self._protocol.combine(answer), tuple(size))
+                for one, answer in zip(cases, answers, strict=True)
+            ]
+        return inferred
+
+    def _views_at_once(self, device: torch.device) -> int:
+        return windows_at_once(self._options.window_batch, device.type, "case", self._axes)
+
+
+def _joined(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)

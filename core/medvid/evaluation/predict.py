@@ -1,0 +1,68 @@
+"""Runs an evaluator over new files, of which some may not be readable."""
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from lightning_fabric import Fabric
+from torch import nn
+
+from medvid.data.dataset import Case
+from medvid.errors import DataError
+from medvid.evaluation.evaluator import Evaluator, Prediction
+from medvid.evaluation.inference.cases import infer_cases
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+
+def predict_cases(
+    fabric: Fabric, model: nn.Module, evaluator: Evaluator, cases: Iterable[Case], folder: Path
+) -> Generator[tuple[Case, Prediction | DataError], None, None]:
+    """Infer new cases, and write their predictions below folder.
+
+    Args:
+        fabric: launched.
+        model: on its device.
+        evaluator: of the task's target.
+        cases: with names of their own.
+        folder: where the predictions go.
+
+    Yields:
+        Each case with its prediction, which is written by then, or with the reason why there is none. Of later cases,
+        only those that were inferred together with it may be written by then.
+
+    Raises:
+        NumericError: the model's output for a case is not finite.
+    """
+    waiting = {case.id: case for case in cases}
+
+    @_or_its_error
+    def load(name: str) -> object:
+        return evaluator.inference.load(waiting[name])
+
+    @_or_its_error
+    def write(inferred: object) -> Prediction:
+        if isinstance(inferred, DataError):
+            raise inferred
+        return evaluator.scorer.write(inferred, folder)
+
+    predicted = infer_cases(fabric, model, evaluator.inference, [*waiting], load, write, final=True)
+    with closing(predicted):
+        for name, prediction in predicted:
+            yield waiting.pop(name), prediction  # what a case has read goes with it
+
+
+def _or_its_error(function: Callable[Arguments, Value]) -> Callable[Arguments, Value | DataError]:
+    """The function, returning a DataError instead of raising it."""
+
+    @wraps(function)
+    def attempt(*args: Arguments.args, **more: Arguments.kwargs) -> Value | DataError:
+        try:
+            return function(*args, **more)
+        except DataError as error:
+            return error
+
+    return attempt

@@ -1,0 +1,54 @@
+"""What scorers of cases write at the end of an evaluation: all figures with their intervals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medvid.config.evaluation import CaseEvaluationOptions
+from medvid.data.dataset import ViewedCase
+from medvid.evaluation.metrics.figure import definitions
+from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
+from medvid.evaluation.protocols import ViewProtocol
+from medvid.evaluation.report import write_cases
+
+
+def patient_column(case: ViewedCase) -> dict[str, Any]:
+    """The patient of a case, for its row; nothing where the case does not say."""
+    patient = getattr(case, "patient", "")
+    return {"patient": patient} if patient else {}
+
+
+def resampling_of(rows: Sequence[Mapping[str, Any]], options: CaseEvaluationOptions) -> Resampling | None:
+    """How intervals are found, if they are asked for: over patients where all rows name theirs, else over cases."""
+    patients = [row["patient"] for row in rows if "patient" in row]
+    groups = np.array(patients) if len(patients) == len(rows) else None
+    return Resampling(groups, options.resamples) if options.resamples else None
+
+
+def write_figures(found: TargetFigures, folder: Path) -> Path:
+    """Write figures.csv, a row for each headline figure and each of a class, label or value, with its interval."""
+    rows = []
+    for metric, value in found.metrics.items():
+        figure, _, name = metric.partition("/")
+        row: dict[str, Any] = {"figure": figure, "of": name, "value": value}
+        if interval := found.intervals.get(metric):
+            row |= {"low": interval.low, "high": interval.high, "level": interval.level}
+            row |= {"resamples": interval.resamples, "undefined": interval.undefined}
+        rows.append(row)
+    return write_cases(rows, folder / "figures.csv")
+
+
+def protocol_figures(
+    protocol: ViewProtocol, arrays: Callable[[], tuple[np.ndarray, np.ndarray]]
+) -> tuple[Mapping[str, float], list[str]]:
+    """The figures that a protocol has besides medvid's, and the sentences that travel with them.
+
+    Args:
+        protocol: of the evaluation.
+        arrays: gives probabilities and truth.
+    """
+    if protocol.figures is None:
+        return {}, []
+    return protocol.figures.of(*arrays()), definitions(protocol.figures.figures)

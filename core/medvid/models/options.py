@@ -1,0 +1,69 @@
+"""Options that heads share."""
+
+from typing import Annotated
+
+from pydantic import NonNegativeFloat
+
+from medvid.config.named import Named
+from medvid.config.numbers import Fraction
+from medvid.config.options import HeadOptions, LossOptions, Options
+from medvid.losses.entries.options import BCEOptions, MSEOptions
+from medvid.losses.options import CrossEntropyOptions, DiceBCEOptions, DiceCEOptions
+from medvid.plugin.info import TargetInfo
+from medvid.plugin.specs import What
+
+_USUAL: dict[What, LossOptions] = {"class": CrossEntropyOptions(), "labels": BCEOptions(), "value": MSEOptions()}
+
+
+class SegmentationHeadOptions(HeadOptions):
+    """Base of the options of heads that predict the class or the labels of every voxel."""
+
+    loss: Annotated[LossOptions, Named("loss", where="voxel")] | None = None
+    """The training loss; default: dice_ce for a class, dice_bce for labels."""
+
+    def loss_for(self, info: TargetInfo) -> LossOptions:
+        """The loss that is named, else the usual one for what is predicted."""
+        return self.loss or (DiceCEOptions() if info.what == "class" else DiceBCEOptions())
+
+
+class MixOptions(Options):
+    """Training on mixtures of two examples and of their labels, named as PySlowFast names it.
+
+    The two are of different cases of one batch of one device; with `train.accumulate` each batch is mixed by itself.
+    """
+
+    mixup: NonNegativeFloat = 0.0
+    """Parameter of the Beta distribution of MixUp's share (Zhang et al., ICLR 2018); 0: never."""
+    cutmix: NonNegativeFloat = 0.0
+    """That of CutMix (Yun et al., ICCV 2019): a box of one clip is put into all frames of the other; 0: never."""
+    probability: Fraction = 1.0
+    """Probability that a batch is mixed at all."""
+    switch_probability: Fraction = 0.5
+    """Where both are on: probability of CutMix."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever mixed."""
+        return bool((self.mixup or self.cutmix) and self.probability)
+
+
+class CaseHeadOptions(HeadOptions):
+    """Base of the options of heads that predict something of a case as a whole."""
+
+    loss: Annotated[LossOptions, Named("loss", where="case")] | None = None
+    """The training loss; default: ce for a class, bce for labels, mse for values."""
+
+    def loss_for(self, info: TargetInfo) -> LossOptions:
+        """The loss that is named, else the usual one for what is predicted."""
+        return self.loss or _USUAL[info.what]
+
+
+class ClassificationHeadOptions(CaseHeadOptions):
+    """Base of the options of heads that predict the class or the labels of a case."""
+
+    mix: MixOptions = MixOptions()
+    """MixUp and CutMix of training batches."""
+
+    def mixes_cases(self) -> bool:
+        """With MixUp or CutMix."""
+        return self.mix.is_on

@@ -1,0 +1,17 @@
+"""What a plugin's weights.py needs: the translation of a published state to the names of our models."""
+
+from medvid.models.weights.heads import place_head
+from medvid.models.weights.positions import cubic_grid, infer_grid, resize_positions, unknown_grid
+from medvid.models.weights.translation import Rule, Translate, Translation, rename
+
+__all__ = [
+    "Rule",
+    "Translate",
+    "Translation",
+    "cubic_grid",
+    "infer_grid",
+    "place_head",
+    "rename",
+    "resize_positions",
+    "unknown_grid",
+]

@@ -1,0 +1,28 @@
+"""The heart: cardiac MRI of ACDC."""
+
+from collections.abc import Iterable
+
+from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
+
+
+@hookimpl
+def medvid_components() -> Iterable[ComponentSpec]:
+    """Contribute the data set `acdc`."""
+    yield DatasetSpec(
+        name="acdc",
+        target="medvid_cardiac.data:ACDC",
+        config="medvid_cardiac.config:ACDCOptions",
+        axes="volume",
+        where="voxel",
+        what=("class",),
+        demo="medvid_cardiac.hearts:generate",
+        demo_config="medvid_cardiac.config:HeartOptions",
+        summary="ACDC: cardiac MRI at end diastole and end systole, both ventricles and the myocardium, as published",
+        paper="ACDC (Bernard et al., IEEE TMI 2018)",
+        examples=(
+            Example(
+                {"patch": {"size": [16, 16, 8], "per_case": 2}, "spacing": [6.0, 6.0, 10.0]},
+                generate={"train": 5, "test": 1, "shape": [24, 24, 5], "spacing": [6.0, 6.0, 10.0]},
+            ),
+        ),
+    )

@@ -1,0 +1,3 @@
+from tests.training.conftest import images
+
+__all__ = ["images"]
