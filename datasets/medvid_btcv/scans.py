@@ -45,7 +45,7 @@ class SlicePreparation(VolumePreparation):
         prepared = VolumePreparation.prepare(self, files)  # super() does not work in a dataclass with slots
         label = None if prepared.label is None else np.asfortranarray(_organs(prepared.label))
         image = np.asfortranarray(prepared.image)
-        return replace(prepared, image=image, label=label, foreground=None, background=None)
+        return replace(prepared, image=image, label=label, foreground=None, background=None, locations=None)
 
 
 class ScanCase:

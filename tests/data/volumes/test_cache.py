@@ -65,6 +65,24 @@ def test_entries_hold_what_was_prepared(folder: Folder) -> None:
     assert cached.geometry.as_json() == json.loads(json.dumps(direct.geometry.as_json()))
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("names", [("background", "cube"), ("background", "none", "cube")])
+def test_entries_hold_where_structures_lie(folder: Folder, ignored: bool, names: tuple[str, ...]) -> None:
+    scheme = LabelScheme(names, ignore=len(names) if ignored else None)
+    folder.cache = replace(folder.cache, preparation=replace(SETTINGS, scheme=scheme))
+    direct, cached = folder.cache.preparation.prepare(folder.files[1]).locations, folder.read(1).locations
+    assert [*cached.structures] == [*direct.structures] == [names[1]]
+    np.testing.assert_array_equal(cached.structures[names[1]], direct.structures[names[1]])
+    assert (cached.annotated is not None) == ignored
+    if ignored:
+        np.testing.assert_array_equal(cached.annotated, direct.annotated)
+
+
+def test_an_entry_without_structures_has_no_locations_of_them(folder: Folder, write) -> None:
+    write(folder.root / "label" / "a.nii.gz", np.zeros((12, 10, 8), np.uint8))
+    assert folder.read().locations.structures == {}
+
+
 def test_entries_are_mapped_not_read(folder: Folder) -> None:
     prepared = folder.read()
     for array in (prepared.image, prepared.label, prepared.foreground, prepared.background):

@@ -31,6 +31,7 @@ from medvid.data.problems import raise_together, say_together
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import Geometry
+from medvid.data.volumes.locations import Locations
 from medvid.data.volumes.preparation import Prepared, VolumePreparation, count_labels
 from medvid.data.volumes.reading import files_of
 from medvid.digests import digest_of, digest_of_files
@@ -38,7 +39,7 @@ from medvid.errors import DataError, ResourceError
 from medvid.files import make_folder, replace_folder
 from medvid.machine import usable_cores, usable_memory
 
-FORMAT = 3
+FORMAT = 4
 """Increase this when entries of older code must no longer be used."""
 
 _ARRAYS = ("image", "label", "foreground", "background")
@@ -238,6 +239,8 @@ def _try_build(cache: VolumeCache, files: CaseFiles, path: Path) -> DataError | 
 
 def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: VolumePreparation) -> None:
     arrays = {name: array for name in _ARRAYS if (array := getattr(prepared, name)) is not None}
+    locations, lengths = _pack(prepared.locations)
+    arrays |= locations
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     counts = count_labels(prepared.label)[: preparation.scheme.ids].tolist() if prepared.label is not None else []
@@ -246,6 +249,7 @@ def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: Volu
         "grid": asdict(prepared.grid),
         "geometry": prepared.geometry.as_json(),
         "label_counts": counts,
+        "locations": lengths,
         "notes": prepared.notes,
         "preparation": preparation.settings,
         "versions": {name: version(name) for name in ("medvid", "monai", "nibabel", "torch")},
@@ -262,10 +266,31 @@ def _load(path: Path) -> Prepared | None:
         arrays = {name: np.load(path / f"{name}.npy", "r", allow_pickle=False) for name in meta["files"]}
         grid = Grid(**{key: tuple(v) for key, v in meta["grid"].items()})
         geometry, notes = Geometry.from_json(meta["geometry"]), tuple(meta["notes"])
-        prepared = Prepared(grid=grid, geometry=geometry, notes=notes, **arrays)
+        locations = _unpack(arrays, meta["locations"])
+        prepared = Prepared(grid=grid, geometry=geometry, locations=locations, notes=notes, **arrays)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return prepared if prepared.image.shape[1:] == grid.prepared_shape else None
+
+
+def _pack(locations: Locations | None) -> tuple[dict[str, np.ndarray], dict[str, int] | None]:
+    """Arrays of an entry, the structures one after the other, and the number of voxels of each."""
+    if locations is None:
+        return {}, None
+    structures = locations.structures
+    arrays = {"structures": np.concatenate([np.empty(0, np.uint32), *structures.values()])}
+    if locations.annotated is not None:
+        arrays["annotated"] = locations.annotated
+    return arrays, {name: len(indices) for name, indices in structures.items()}
+
+
+def _unpack(arrays: dict[str, np.ndarray], lengths: Mapping[str, int] | None) -> Locations | None:
+    """Take the arrays of locations out of those of an entry."""
+    if lengths is None:
+        return None
+    ends = np.cumsum(list(lengths.values()), dtype=int)
+    parts = np.split(arrays.pop("structures"), ends[:-1])  # one too many where there are none
+    return Locations(dict(zip(lengths, parts, strict=False)), arrays.pop("annotated", None))
 
 
 def _same_image(one: Path, other: Path) -> bool:

@@ -20,6 +20,7 @@ from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import USUAL, Formats, shipped_formats
 from medvid.data.volumes.formats.format import MAX_VOXELS, Geometry, Volume
 from medvid.data.volumes.labels import LabelScheme
+from medvid.data.volumes.locations import Locations, locate
 from medvid.data.volumes.truth import is_annotated
 from medvid.errors import DataError
 
@@ -40,6 +41,7 @@ class Prepared:
         foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or None without a
             label.
         background: flat indices of voxels of the body whose label is 0, or None without a label.
+        locations: where each class or region lies, or None without a label.
         notes: what is odd about the case but not an error.
     """
 
@@ -49,6 +51,7 @@ class Prepared:
     label: np.ndarray | None = None
     foreground: np.ndarray | None = None
     background: np.ndarray | None = None
+    locations: Locations | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -113,6 +116,7 @@ class VolumePreparation:
             label=label,
             foreground=np.flatnonzero(labelled if annotated is None else labelled & annotated).astype(np.uint32),
             background=np.flatnonzero(body[box] & ~labelled).astype(np.uint32),
+            locations=locate(label, self.scheme),
             notes=(*notes, *_notes_on_labels(truth.data, label, self.scheme)),
         )
 

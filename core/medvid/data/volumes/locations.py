@@ -1,0 +1,52 @@
+"""Where each class or region lies in a prepared case, so that patches can be centred on any of them alike."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medvid.data.volumes.labels import LabelScheme
+
+_SEED = 1234
+_MOST = 10_000
+_SHARE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Voxels of a prepared case as flat indices (uint32, C order), drawn without replacement and in random order.
+
+    Args:
+        structures: of each class (without the background) or region that occurs, by name, in the order of the labels.
+        annotated: of all voxels that are not ignored; None where none can be.
+    """
+
+    structures: dict[str, np.ndarray]
+    annotated: np.ndarray | None = None
+
+
+def locate(label_map: np.ndarray, scheme: LabelScheme) -> Locations:
+    """Draw voxels of each structure: up to 10 000, or 1 % where that is more; the same ones each time.
+
+    As nnU-Net (Isensee et al., 2021, doi:10.1038/s41592-020-01008-z; release 2) keeps them with a prepared case.
+
+    Args:
+        label_map: (*S) uint8 label ids.
+        scheme: what they stand for.
+    """
+    random = np.random.RandomState(_SEED)
+    drawn = {name: _draw(label_map, ids, random) for name, ids in _ids_by_name(scheme)}
+    annotated = None if scheme.ignore is None else _draw(label_map, range(scheme.known), random)
+    return Locations({name: indices for name, indices in drawn.items() if len(indices)}, annotated)
+
+
+def _ids_by_name(scheme: LabelScheme) -> Iterator[tuple[str, Sequence[int]]]:
+    if scheme.regions:
+        return zip(scheme.names, scheme.regions, strict=True)
+    return ((name, (number,)) for number, name in enumerate(scheme.names) if number)
+
+
+def _draw(label_map: np.ndarray, ids: Sequence[int], random: np.random.RandomState) -> np.ndarray:
+    found = np.concatenate([np.flatnonzero(label_map == number).astype(np.uint32) for number in ids])
+    count = min(len(found), max(_MOST, -(-len(found) // _SHARE)))
+    return found[random.choice(len(found), count, replace=False)] if count else found
