@@ -43,7 +43,7 @@ WRITERS = """
 import sys
 from pathlib import Path
 import numpy as np
-from medvid.data.images import masks as mask_files
+from medvid.data.images import writing as mask_files
 from medvid.data.volumes import reading
 from medvid.data.generated import generate_once
 from medvid.data.volumes.formats.choice import shipped_formats

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from medvid.cli.main import main
-from medvid.data.images.masks import write_mask
+from medvid.data.images.writing import write_mask
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.evaluation.mask_pairs import pair_masks
 
@@ -232,6 +232,24 @@ def test_true_masks_in_several_files_are_united(capfd: pytest.CaptureFixture[str
     assert "united: x (1)" in capfd.readouterr().out
     assert main(["score", "ours", "t", "--suffix", "_mask", "--mask-values", "indexed"]) == 4
     assert "x (1)_mask_1.png" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_pixels_that_nobody_annotated_count_in_no_figure(capfd: pytest.CaptureFixture[str]) -> None:
+    truth, prediction = np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.uint8)
+    truth[2:8, 2:8] = prediction[2:8, 2:8] = prediction[12:] = 1
+    truth[12:] = 255
+    for name, mask in (("t/a.png", truth), ("ours/a.png", prediction)):
+        Path(name).parent.mkdir(exist_ok=True)
+        Image.fromarray(mask).save(name)
+    command = ["score", "ours", "t", "--mask-values", "indexed"]
+    assert main([*command, "--ignore", "255"]) == 0
+    assert [row["dice"] for row in rows_of(Path("scores"))] == ["1.0"]
+    assert "64 voxels in 1 of 1 cases have no label" in capfd.readouterr().out
+    assert main(command) == 4
+    assert "255 (64 px)" in capfd.readouterr().err
+    assert main([*command, "--ignore", "1"]) == 4
+    assert "ignore is 1, which is one of the labels" in capfd.readouterr().err
 
 
 def test_predictions_with_other_labels_are_refused_or_said(volumes: Path, capfd: pytest.CaptureFixture[str]) -> None:

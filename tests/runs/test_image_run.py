@@ -61,3 +61,23 @@ def test_other_palettes_than_those_of_training_are_refused_when_scored(working_d
         run.evaluate(data=other)
     evaluation, _ = run.evaluate(data=paint(other, black, red))
     assert {row["case"] for row in evaluation.rows} == {"d", "e"}
+
+
+def test_pixels_that_nobody_annotated_count_in_no_figure_and_get_an_answer(
+    working_directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for path in (draw_images(working_directory / "own", "abc") / "masks").iterdir():
+        mask = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        mask[:5] = 255
+        Image.fromarray(mask).save(path)
+    options = {"dataset.root": "own", "dataset.mask_values": "indexed", "dataset.ignore": 255}
+    run = medvid.run(SMALL, options)
+    assert "pixels of dataset.ignore, which nobody annotated, count in nothing: a (31%)" in caplog.text
+    [row] = run.evaluate()[0].rows
+    truth = np.asarray(Image.open(f"own/masks/{row['case']}.png"))
+    [path] = run.folder.glob(f"**/predictions/{row['case']}_mask.png")
+    answer = np.asarray(Image.open(path))
+    assert answer.max() <= 1
+    known = truth < 255
+    assert (row["voxels_true"], row["voxels_predicted"]) == ((truth[known] == 1).sum(), (answer[known] == 1).sum())

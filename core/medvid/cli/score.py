@@ -49,6 +49,12 @@ def score(
         str | None,
         typer.Option("--mask-values", metavar="KIND", help="How images are read: binary, nonzero or indexed."),
     ] = None,
+    ignore: Annotated[
+        int | None,
+        typer.Option(
+            "--ignore", metavar="VALUE", min=0, help="Value in true masks of what nobody annotated, e.g. 255."
+        ),
+    ] = None,
     suffix: Annotated[
         str, typer.Option("--suffix", help="What the truth's names add to the case names, e.g. _anno.")
     ] = "",
@@ -72,7 +78,8 @@ def score(
     host = make_host(plugins_file(context))
     formats = enabled_formats(host.build_all)
     pairs, notes = pair_masks(predictions, truth, formats, suffix=suffix, common=common)
-    scheme, doubts = _scheme(labels, predictions, truth, is_volume=pairs[0].is_volume)
+    is_volume = pairs[0].is_volume
+    scheme, doubts = _scheme(labels, predictions, truth, ignore=ignore if is_volume else None, is_volume=is_volume)
 
     from medvid.cli.common import stage_progress
     from medvid.evaluation.mask_scores import MaskScores, case_table, same_files
@@ -83,7 +90,7 @@ def score(
     target = scheme.target_info()
     options = _protocol_options(host, protocol, tolerance, target.what)
     definitions = _build(host, options, target)
-    scores = MaskScores(scheme, definitions, options.name, mask_values, formats)
+    scores = MaskScores(scheme, definitions, options.name, mask_values, None if is_volume else ignore, formats)
     with stage_progress() as progress:
         rows = scores.rows(pairs, lambda done, total: progress("score", done, total))
     summary = scores.summarise(rows)
@@ -141,7 +148,9 @@ def _build(host: "Host", options: "ProtocolOptions", target: "TargetInfo") -> "L
     return cast("LabelMapProtocol", host.build(options, target))
 
 
-def _scheme(given: str | None, predictions: Path, truth: Path, *, is_volume: bool) -> tuple["LabelScheme", list[str]]:
+def _scheme(
+    given: str | None, predictions: Path, truth: Path, *, ignore: int | None, is_volume: bool
+) -> tuple["LabelScheme", list[str]]:
     """The labels that are asked for, else those of a dataset.json, else those of a binary image.
 
     Returns:
@@ -154,11 +163,15 @@ def _scheme(given: str | None, predictions: Path, truth: Path, *, is_volume: boo
     from medvid.data.volumes.description import are_alike, describe
     from medvid.data.volumes.labels import LabelScheme, read_scheme
 
+    if ignore is not None and given is None:
+        raise ConfigError(
+            f"--ignore {ignore}: in volumes it goes with --labels; in a dataset.json it is the label named ignore"
+        )
     folders = [folder for folder in (truth, truth.parent, predictions) if folder.is_dir()]
     scheme: LabelScheme | None
     if given is not None:
         try:
-            scheme = read_scheme([name.strip() for name in given.split(",")])
+            scheme = read_scheme([name.strip() for name in given.split(",")], ignore)
         except ValueError as error:
             raise ConfigError(f"--labels {given}: {error}") from None
         found = {}

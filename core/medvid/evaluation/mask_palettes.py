@@ -7,10 +7,12 @@ import numpy as np
 
 from medvid.data.images.case import Findings
 from medvid.data.images.findings import check_palettes
-from medvid.data.images.masks import Colour, Mask
+from medvid.data.images.masks import Mask
+from medvid.data.images.options import Colour
 from medvid.data.images.palette import png_palette
 from medvid.errors import DataError
 from medvid.evaluation.mask_pairs import MaskPair
+from medvid.plugin.info import UNKNOWN
 
 _HINT = (
     "the order of a palette may be chance, and then its indices are not label ids: store label ids as gray values, or "
@@ -51,7 +53,7 @@ class MaskPalettes:
             (self._truth, truth, pair.truth),
             (self._predictions, prediction, pair.prediction),
         ):
-            counts = np.bincount(mask.labels.ravel(), minlength=self.labels)
+            counts = np.bincount(mask.labels[mask.labels != UNKNOWN], minlength=self.labels)
             found[f"{pair.case} ({path})"] = Findings({}, counts, mask.palette, 1.0)
 
     def errors(self) -> list[DataError]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from pydantic import ValidationError
 
 from medvid.data.dataset import SegmentationCase
 from medvid.data.grid import Grid
-from medvid.data.images.masks import Mask, read_mask
+from medvid.data.images.masks import Mask, read_mask, unite
 from medvid.data.images.options import ImageDatasetOptions
 from medvid.data.problems import raise_together
 from medvid.data.volumes import reading
@@ -60,16 +61,18 @@ class MaskScores:
         name: of the protocol.
         mask_values: how masks that are images are read, see `ImageDatasetOptions`; default: binary for two labels,
             else indexed.
+        ignore: the value of pixels in true masks that nobody annotated, likewise.
         formats: what volumes are read by; default: those that medvid ships.
 
     Raises:
-        ConfigError: the protocol scores on a model's grid.
+        ConfigError: the protocol scores on a model's grid, or `ignore` is one of the labels.
     """
 
     scheme: LabelScheme
     protocol: LabelMapProtocol
     name: str = "medvid"
     mask_values: str | None = None
+    ignore: int | None = None
     formats: Formats = field(default_factory=shipped_formats)
 
     def __post_init__(self) -> None:
@@ -78,6 +81,10 @@ class MaskScores:
                 f"masks cannot be scored by the protocol {self.name!r}: it is not one on the grid of files",
                 hint="give another one, such as medvid; this one scores on the grid of a model, by platform evaluate",
             )
+        try:
+            self._image_options(self.ignore)
+        except ValidationError as error:
+            raise ConfigError(f"masks cannot be read so: {error.errors()[0]['msg']}", hint=_HINT) from None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -124,6 +131,12 @@ class MaskScores:
         ]
         return Summary(metrics=figures, table=label_table(summaries, shown), notes=tuple(notes))
 
+    def _image_options(self, ignore: int | None = None) -> ImageDatasetOptions:
+        values = self.mask_values or ("binary" if len(self.labels) == 2 else "indexed")
+        return ImageDatasetOptions.model_validate(
+            {"name": "masks", "root": Path(), "labels": self.labels, "mask_values": values, "ignore": ignore}
+        )
+
     def _volumes(self, pair: MaskPair) -> tuple[MaskCase, np.ndarray]:
         scheme, names = self.scheme, self.scheme.names_of_ids
         truth = reading.read_labels(self.formats, pair.truth, pair.case, scheme.ids, names)
@@ -139,22 +152,19 @@ class MaskScores:
         return case, truth_of(prediction.data, answered)
 
     def _images(self, pair: MaskPair, palettes: MaskPalettes) -> tuple[MaskCase, np.ndarray]:
-        values = self.mask_values or ("binary" if len(self.labels) == 2 else "indexed")
-        options = ImageDatasetOptions.model_validate(
-            {"name": "masks", "root": pair.truth.parent, "labels": self.labels, "mask_values": values}
-        )
-        if pair.further and values == "indexed":
+        options, annotated = self._image_options(), self._image_options(self.ignore)
+        if pair.further and options.mask_values == "indexed":
             names = ", ".join(path.name for path in (pair.truth, *pair.further))
             raise DataError(
                 f"case {pair.case} has several true masks: {names}",
                 hint="unite them, or give --mask-values binary, where each is a part of the foreground",
             )
-        truths = [_read(path, pair.case, options) for path in (pair.truth, *pair.further)]
+        truths = [_read(path, pair.case, annotated) for path in (pair.truth, *pair.further)]
         read = _read(pair.prediction, pair.case, options)
         palettes.add(pair, truths[0], read)
         if len({mask.labels.shape for mask in truths}) > 1:
             raise DataError(f"case {pair.case}: its true masks differ in size: {pair.truth} and those numbered like it")
-        truth, prediction = np.maximum.reduce([mask.labels for mask in truths]), read.labels
+        truth, prediction = unite([mask.labels for mask in truths]), read.labels
         if truth.shape != prediction.shape:
             sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (prediction, truth)]
             raise DataError(

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from medvid.data.images.dataset import ImageDataset
 from medvid.data.images.files import turn, turn_back
-from medvid.data.images.masks import write_mask
 from medvid.data.images.options import ImageDatasetOptions
+from medvid.data.images.writing import write_mask
 from medvid.data.transforms.colour import ColorJitter
 from medvid.data.transforms.geometry import HorizontalFlip, Rotate90, Rotation, VerticalFlip
 from medvid.data.transforms.options import (

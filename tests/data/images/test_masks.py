@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageDraw, ImageFilter
 from pydantic import ValidationError
 
-from medvid.data.images.masks import read_mask, write_mask
+from medvid.data.images.masks import read_mask, unite
 from medvid.data.images.options import ImageDatasetOptions
+from medvid.data.images.writing import write_mask
 from medvid.errors import DataError
+from medvid.plugin.info import UNKNOWN
 
 RANDOM = np.random.default_rng(0)
 SHAPE = (40, 60)
@@ -367,3 +370,71 @@ def test_a_gif_is_read_and_an_animation_is_refused(tmp_path):
     frames[0].save(path, save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match="2 pages"):
         read(path)
+
+
+UNANNOTATED = (ROWS > 30) & (COLUMNS > 10)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "image"),
+    [
+        (options("indexed", NAMES, ignore=255), np.where(UNANNOTATED, np.uint8(255), THREE)),
+        (options("indexed", NAMES, ignore=300), np.where(UNANNOTATED, np.uint16(300), THREE)),
+        (
+            options("colours", NAMES, mask_colours=COLOURS, ignore=(224, 224, 192)),
+            np.where(UNANNOTATED[..., None], np.array([224, 224, 192], np.uint8), painted(THREE)),
+        ),
+        (options("binary", ignore=128), np.where(UNANNOTATED, np.uint8(128), (THREE > 0) * np.uint8(255))),
+        (options("nonzero", ignore=(7, 7, 7)), np.where(UNANNOTATED, np.uint8(7), THREE * np.uint8(20))),
+    ],
+)
+def test_pixels_that_nobody_annotated_are_unknown(
+    chosen: ImageDatasetOptions, image: np.ndarray, tmp_path: Path
+) -> None:
+    truth = THREE if len(chosen.labels) == 3 else THREE > 0
+    path = save(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(read(path, chosen), np.where(UNANNOTATED, UNKNOWN, truth.astype(int)))
+    without = chosen.model_copy(update={"ignore": None})
+    if chosen.mask_values != "nonzero":  # where it is an instance like others
+        with pytest.raises(DataError, match=r"a\.png"):
+            read(path, without)
+    assert (chosen.target_info().has_unknown, without.target_info().has_unknown) == (True, False)
+
+
+def test_the_index_of_a_palette_marks_them_too(tmp_path: Path) -> None:
+    indices = np.where(UNANNOTATED, 255, THREE)
+    path = save_palette(tmp_path / "a.png", indices, *COLOURS.values(), *[(0, 0, 0)] * 252, (224, 224, 192))
+    found = read(path, options("indexed", NAMES, ignore=255))
+    np.testing.assert_array_equal(found, np.where(UNANNOTATED, UNKNOWN, THREE.astype(int)))
+    path = save_palette(tmp_path / "b.png", np.full(SHAPE, 255), *[(0, 0, 0)] * 255, (9, 9, 9))
+    assert (read(path, options("indexed", NAMES, ignore=255)) == UNKNOWN).all()
+
+
+def test_no_value_of_a_jpeg_is_what_nobody_annotated(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", DISC * np.uint8(255), quality=95)
+    with pytest.raises(
+        DataError, match=r"a\.jpg is a JPEG, which changes values, so none of them can be dataset.ignore"
+    ):
+        read(path, options(ignore=128))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"ignore": 255},
+        {"ignore": 0},
+        {"ignore": [0, 0, 0], "values": "nonzero"},
+        {"ignore": 2, "values": "indexed", "labels": NAMES},
+        {"ignore": [1, 2, 3], "values": "indexed", "labels": NAMES},
+        {"ignore": [200, 30, 30], "values": "colours", "labels": NAMES, "mask_colours": COLOURS},
+        {"ignore": -1},
+    ],
+)
+def test_a_label_cannot_be_what_nobody_annotated(chosen: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="ignore"):
+        options(**chosen)
+
+
+def test_what_one_mask_has_counts_where_another_is_unknown() -> None:
+    first, second = np.array([[0, 1, UNKNOWN, UNKNOWN, 0]], np.int16), np.array([[0, 0, 1, 0, UNKNOWN]], np.int16)
+    np.testing.assert_array_equal(unite([first, second]), [[0, 1, 1, UNKNOWN, UNKNOWN]])

@@ -24,10 +24,12 @@ from medvid.data.images.files import (
     turn_back,
 )
 from medvid.data.images.index import ImageFiles
-from medvid.data.images.masks import Colour, Mask, read_mask, write_mask, write_pages
-from medvid.data.images.options import ImageDatasetOptions
+from medvid.data.images.masks import Mask, read_mask, unite
+from medvid.data.images.options import Colour, ImageDatasetOptions
 from medvid.data.images.scale import TrainingSizes
+from medvid.data.images.writing import write_mask, write_pages
 from medvid.errors import DataError
+from medvid.plugin.info import UNKNOWN
 from medvid.plugin.specs import Axes
 
 
@@ -164,7 +166,12 @@ class ImageCase:
             remarks[f"pixels of masks between black and white are foreground above {threshold}"] = f"{edges} px"
         palette = {index: colour for mask in masks for index, colour in mask.palette.items()}
         limit = np.iinfo(self._pixels.dtype).max if self._pixels.dtype.kind == "u" else np.inf
-        counts = np.bincount(truth.ravel(), minlength=len(self._options.labels))
+        known = truth[truth != UNKNOWN]
+        if unknown := truth.size - known.size:
+            remarks["pixels of dataset.ignore, which nobody annotated, count in nothing"] = (
+                f"{unknown / truth.size:.0%}" if known.size else "all of them"
+            )
+        counts = np.bincount(known, minlength=len(self._options.labels))
         return Findings(remarks, counts, palette, float(self._pixels.max() / limit))
 
     def hash_pixels(self) -> str:
@@ -187,7 +194,7 @@ class ImageCase:
 
     def _truth(self, masks: list[Mask]) -> np.ndarray:
         fitting = [self._fitted(mask, path) for mask, path in zip(masks, self._files.masks, strict=True)]
-        return np.ascontiguousarray(np.maximum.reduce(fitting))
+        return np.ascontiguousarray(unite(fitting))
 
     def _fitted(self, mask: Mask, path: Path) -> np.ndarray:
         """The labels of a mask on the pixels of the upright image.

@@ -24,8 +24,7 @@ from medvid.data.images.case import Findings, ImageCase
 from medvid.data.images.files import read_head
 from medvid.data.images.findings import check_palettes, tell_findings, tell_palette, tell_sizes, tell_training_sizes
 from medvid.data.images.index import ImageFiles, ImageIndex, find_images, find_pairs
-from medvid.data.images.masks import Colour
-from medvid.data.images.options import ImageDatasetOptions, Size2D
+from medvid.data.images.options import Colour, ImageDatasetOptions, Size2D
 from medvid.data.images.scale import TrainingSizes
 from medvid.data.problems import raise_together
 from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits, hold_out

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from medvid.data.images.case import Findings
-from medvid.data.images.masks import Colour
-from medvid.data.images.options import ImageDatasetOptions, Size2D
+from medvid.data.images.options import Colour, ImageDatasetOptions, Size2D
 from medvid.data.images.scale import TrainingSizes
 from medvid.errors import DataError
 from medvid.sentences import listed
@@ -77,7 +76,7 @@ def tell_findings(findings: Mapping[str, Findings], options: ImageDatasetOptions
             100 * brightest,
             round(brightest * 65535),
         )
-    if findings:
+    if any(finding.labels.any() for finding in findings.values()):
         _tell_labels({case: finding.labels for case, finding in findings.items()}, options.labels)
 
 
@@ -150,9 +149,9 @@ def tell_training_sizes(trained: TrainingSizes, options: ImageDatasetOptions) ->
 def _tell_labels(counts: Mapping[str, np.ndarray], labels: Sequence[str]) -> None:
     total = np.sum(list(counts.values()), axis=0)
     shares = ", ".join(f"{name} {100 * count / total.sum():.3g} %" for name, count in zip(labels, total, strict=True))
-    empty = [case for case, count in counts.items() if not count[1:].any()]
-    full = [case for case, count in counts.items() if not count[0]]
-    log.info("masks of %d cases: %s of all pixels", len(counts), shares)
+    empty = [case for case, count in counts.items() if count.any() and not count[1:].any()]
+    full = [case for case, count in counts.items() if count.any() and not count[0]]
+    log.info("masks of %d cases: %s of all annotated pixels", len(counts), shares)
     if empty:
         log.info("%d masks have background only: %s", len(empty), listed(empty))
     if full:

@@ -1,11 +1,10 @@
-"""Masks as files: what their colours, values or palette indices mean; masks are written with a palette.
+"""Masks as files: what their colours, values or palette indices mean.
 
 An ambiguous mask is refused, with the option that decides how to read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,11 @@ from PIL import Image
 from scipy import ndimage
 
 from medvid.data.images.files import Picture, open_picture
-from medvid.data.images.options import ImageDatasetOptions
-from medvid.data.images.palette import png_palette
+from medvid.data.images.options import WHITE, Colour, ImageDatasetOptions
 from medvid.errors import DataError
-from medvid.files import make_folder, write_bytes
+from medvid.plugin.info import UNKNOWN
 from medvid.sentences import listed
 
-Colour = tuple[int, int, int]
-
-WHITE = 240
-"""From this value, out of 255, a pixel counts as white."""
 NOISE = 15
 """Up to this value, out of 255, a pixel can be black changed by JPEG compression."""
 EDGE = 12
@@ -36,7 +30,7 @@ class Mask:
     """A mask, turned upright by its own EXIF orientation.
 
     Args:
-        labels: (H, W) uint8 label ids.
+        labels: (H, W) label ids: uint8, or int16 with `UNKNOWN` where some pixels may be ignored.
         orientation: the EXIF orientation that it is stored in.
         edges: number of pixels of a binary mask that are neither black nor white.
         palette: of an indexed mask with a palette, the colour of each index.
@@ -72,31 +66,11 @@ def read_mask(path: Path, case: str, options: ImageDatasetOptions, *, checked: b
     return Mask(reader.ids(), picture.orientation, palette=reader.palette())
 
 
-def write_mask(path: Path, labels: np.ndarray, count: int) -> None:
-    """Write label ids as a PNG with a palette, complete or not at all.
-
-    The palette's indices are the ids. Two labels are black and white, so that the mask is also a binary one.
-
-    Args:
-        path: the file.
-        labels: (H, W) uint8 ids.
-        count: number of labels.
-    """
-    image = Image.fromarray(labels)
-    image.putpalette(png_palette(count))
-    content = BytesIO()
-    image.save(content, "PNG")
-    make_folder(path.parent)
-    write_bytes(path, content.getvalue())
-
-
-def write_pages(path: Path, pages: np.ndarray) -> None:
-    """Write gray images (N, H, W) uint8 as the pages of a compressed TIFF, complete or not at all."""
-    first, *others = map(Image.fromarray, pages)
-    content = BytesIO()
-    first.save(content, "TIFF", save_all=True, append_images=others, compression="tiff_deflate")
-    make_folder(path.parent)
-    write_bytes(path, content.getvalue())
+def unite(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """The labels of masks (H, W) that each hold a part: what one of them has counts, also where another is unknown."""
+    highest, lowest = np.maximum.reduce(masks), np.minimum.reduce(masks)
+    united: np.ndarray = np.where(highest == 0, lowest, highest)
+    return united
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +91,21 @@ class _Reader:
         """Label ids by brightness, and the number of pixels that are neither black nor white."""
         colours, unit = self._colours(), self._unit()
         darkest, brightest = colours.min(axis=2), colours.max(axis=2)
+        ignored = self._ignored(colours)
         black = (brightest <= (NOISE if self.picture.lossy else 0)) & (darkest >= 0)
         white = darkest >= WHITE * unit
-        between = ~(black | white)
+        between = ~(black | white | ignored)
         foreground = _brightness(colours) > self.options.mask_threshold * unit
         if self.options.threshold is None:
             if not checked and between.any():
                 self._check_edges(colours, black, white, between)
-        elif not black.all() and not foreground.any():
+        elif not (black | ignored).all() and not foreground.any():
             raise DataError(
                 f"{self.name} has values up to {brightest.max() / unit:g} of 255, none above the threshold "
                 f"{self.options.threshold}",
                 hint="lower dataset.threshold; or set dataset.mask_values: indexed, if the values are label ids",
             )
-        return foreground.astype(np.uint8), int(between.sum())
+        return self._with_unknown(foreground, ignored), int(between.sum())
 
     def nonzero(self) -> np.ndarray:
         """Label 1 for all that is not black."""
@@ -147,24 +122,24 @@ class _Reader:
                 f"{self.name} has a palette in which nonzero indices and non-black colours are different pixels",
                 hint="set dataset.mask_values: colours, and the colour of each label in dataset.mask_colours",
             )
-        return foreground.astype(np.uint8)
+        return self._with_unknown(foreground, self._ignored(colours))
 
     def by_colour(self) -> np.ndarray:
         """Label ids from the colours in ``mask_colours``."""
         self._refuse_lossy()
         assert self.options.mask_colours is not None, "validated"
-        codes = _codes(self._colours())
-        labels = np.full(codes.shape, 255, np.uint8)
-        known = np.zeros(codes.shape, bool)
+        colours = self._colours()
+        codes, ignored = _codes(colours), self._ignored(colours)
+        labels, known = np.full(codes.shape, 255, np.uint8), ignored
         for label, colour in enumerate(self.options.mask_colours[name] for name in self.options.labels):
             same = codes == _codes(np.array([[colour]]))
             labels[same], known = label, known | same
         if not known.all():
             raise DataError(
                 f"{self.name} has colours that dataset.mask_colours does not name: {_counted(codes[~known])}",
-                hint="name all of them, or correct the mask",
+                hint="name all of them, or correct the mask; dataset.ignore is the colour of what nobody annotated",
             )
-        return labels
+        return self._with_unknown(labels, ignored)
 
     def ids(self) -> np.ndarray:
         """Gray values or palette indices as label ids."""
@@ -176,20 +151,36 @@ class _Reader:
         else:
             values = self._gray()
         ids, counts = np.unique(values, return_counts=True)
-        strange = (ids < 0) | (ids >= count) | (ids != np.floor(ids))
+        strange = ((ids < 0) | (ids >= count) | (ids != np.floor(ids))) & (ids != self.options.ignore)
         if strange.any():
             pairs = zip(ids[strange][:_SHOWN], counts[strange], strict=False)
             found = listed([f"{value:g} ({number} px)" for value, number in pairs], of=int(strange.sum()))
             raise DataError(
                 f"{self.name} has the values {found}; the data set declares the labels 0..{count - 1}",
-                hint="correct the mask (pixels to ignore are not supported), name all dataset.labels, or set "
-                "dataset.mask_values: binary, nonzero or colours",
+                hint="correct the mask, name all dataset.labels, set dataset.ignore to the value of pixels that nobody "
+                "annotated, or dataset.mask_values: binary, nonzero or colours",
             )
-        return values.astype(np.uint8)
+        return self._with_unknown(values, values == self.options.ignore)
 
     def palette(self) -> dict[int, Colour]:
         """The colour of each palette index; empty without a palette."""
         return dict(enumerate(_palette(self.picture.image))) if self.picture.image.mode == "P" else {}
+
+    def _ignored(self, colours: np.ndarray) -> np.ndarray:
+        """Where the mask has the gray value or the colour of ``ignore``, (H, W)."""
+        if self.options.ignore is None:
+            return np.zeros(colours.shape[:2], bool)
+        if self.picture.lossy:
+            raise DataError(
+                f"{self.name} is a JPEG, which changes values, so none of them can be dataset.ignore",
+                hint="export it as PNG from the source",
+            )
+        return np.asarray(_codes(colours) == _codes(np.array(self.options.ignore).reshape(1, 1, -1)))
+
+    def _with_unknown(self, labels: np.ndarray, ignored: np.ndarray) -> np.ndarray:
+        if self.options.ignore is None:
+            return labels.astype(np.uint8)
+        return np.where(ignored, np.int16(UNKNOWN), labels.astype(np.int16))
 
     def _check_edges(self, colours: np.ndarray, black: np.ndarray, white: np.ndarray, between: np.ndarray) -> None:
         """Refuse pixels that are neither black nor white, except where one blurs into the other."""
@@ -213,8 +204,9 @@ class _Reader:
 
     def _refuse_gray_palette(self, indices: np.ndarray) -> None:
         """Refuse a palette of grays whose values are label ids too, but not the same as the indices."""
+        indices = indices[indices != self.options.ignore]
         values = np.array(_palette(self.picture.image))[indices]
-        gray = (values == values[..., :1]).all() and values.max() < len(self.options.labels)
+        gray = len(indices) and (values == values[..., :1]).all() and values.max() < len(self.options.labels)
         if gray and (values[..., 0] != indices).any():
             raise DataError(
                 f"{self.name} has a palette of grays in which gray values and indices are different label ids",

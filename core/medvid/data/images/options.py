@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import DatasetOptions
@@ -12,6 +12,11 @@ from medvid.plugin.info import InputInfo, TargetInfo
 
 Size2D = tuple[PositiveInt, PositiveInt]
 Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+Ignored = NonNegativeInt | Colour | None
+
+WHITE = 240
+"""From this value, out of 255, a pixel of a mask counts as white."""
 
 
 class ImageDatasetOptions(DatasetOptions):
@@ -33,8 +38,12 @@ class ImageDatasetOptions(DatasetOptions):
     threshold: Annotated[int, Field(ge=0, lt=255)] | None = None
     """Brightest value that is background in binary masks, out of 255. By default 127, but then values between black and
     white are refused except along edges."""
-    mask_colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
+    mask_colours: dict[str, Colour] | None = None
     """Red, green and blue (0 to 255) of each of the `labels` in colour masks: {background: [0, 0, 0], ...}."""
+    ignore: Ignored = None
+    """What marks pixels that nobody annotated, such as 255 in masks of VOC and Cityscapes: the gray value or palette
+    index as it is stored, or [red, green, blue]. They count in no loss and no figure; predictions have a label there
+    too."""
     labels: tuple[str, ...] = ("background", "foreground")
     """Names of the labels by id, the background first."""
     channels: Literal[1, 3] = 3
@@ -79,6 +88,28 @@ class ImageDatasetOptions(DatasetOptions):
             raise ValueError(f"threshold is for binary masks, but mask_values is {self.mask_values}")
         return self
 
+    @field_validator("ignore")
+    @classmethod
+    def _gray_is_one_number(cls, value: Ignored) -> Ignored:
+        return _as_gray(value) if isinstance(value, tuple) else value
+
+    @model_validator(mode="after")
+    def _ignore_fits(self) -> "ImageDatasetOptions":
+        if self.ignore is None:
+            return self
+        if self.mask_values == "indexed" and not isinstance(self.ignore, int):
+            raise ValueError("ignore has to be a gray value or palette index where mask_values is indexed")
+        taken = {
+            "binary": self.ignore in {0, *range(WHITE, 256)},
+            "nonzero": self.ignore == 0,
+            "indexed": self.ignore in range(len(self.labels)),
+            "colours": self.ignore in map(_as_gray, (self.mask_colours or {}).values()),
+        }
+        if taken[self.mask_values]:
+            shown = self.ignore if isinstance(self.ignore, int) else [*self.ignore]
+            raise ValueError(f"ignore is {shown}, which is one of the labels where mask_values is {self.mask_values}")
+        return self
+
     @model_validator(mode="after")
     def _window_fits(self) -> "ImageDatasetOptions":
         if self.window is not None and not self.window[0] < self.window[1]:
@@ -111,4 +142,9 @@ class ImageDatasetOptions(DatasetOptions):
 
     def target_info(self) -> TargetInfo:
         """One label per pixel, see `DatasetOptions.target_info`."""
-        return TargetInfo("voxel", "class", self.labels)
+        return TargetInfo("voxel", "class", self.labels, has_unknown=self.ignore is not None)
+
+
+def _as_gray(colour: Colour) -> int | Colour:
+    """The gray value of a colour that is one."""
+    return colour[0] if len(set(colour)) == 1 else colour
