@@ -248,7 +248,7 @@ def test_pixels_that_nobody_annotated_count_in_no_figure(capfd: pytest.CaptureFi
     assert "64 voxels in 1 of 1 cases have no label" in capfd.readouterr().out
     assert main(command) == 4
     assert "255 (64 px)" in capfd.readouterr().err
-    assert main([*command, "--ignore", "1"]) == 4
+    assert main([*command, "--ignore", "1"]) == 2
     assert "ignore is 1, which is one of the labels" in capfd.readouterr().err
 
 

@@ -84,7 +84,8 @@ class MaskScores:
         try:
             self._image_options(self.ignore)
         except ValidationError as error:
-            raise ConfigError(f"masks cannot be read so: {error.errors()[0]['msg']}", hint=_HINT) from None
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"masks cannot be read so: {reason}", hint=_HINT) from None
 
     @property
     def labels(self) -> tuple[str, ...]:

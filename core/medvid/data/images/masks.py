@@ -68,9 +68,8 @@ def read_mask(path: Path, case: str, options: ImageDatasetOptions, *, checked: b
 
 def unite(masks: Sequence[np.ndarray]) -> np.ndarray:
     """The labels of masks (H, W) that each hold a part: what one of them has counts, also where another is unknown."""
-    highest, lowest = np.maximum.reduce(masks), np.minimum.reduce(masks)
-    united: np.ndarray = np.where(highest == 0, lowest, highest)
-    return united
+    highest, lowest = np.max(masks, axis=0), np.min(masks, axis=0)
+    return np.asarray(np.where(highest == 0, lowest, highest))
 
 
 @dataclass(frozen=True, slots=True)
