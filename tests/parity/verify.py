@@ -20,6 +20,7 @@ from comparison.google_npz import compare_npz, is_npz_fixture, read_npz_fixture
 from comparison.losses import compare_losses, is_losses_fixture
 from comparison.medt import MedTAdapter
 from comparison.mvit import MViTAdapter
+from comparison.plans import compare_plans, is_plans_fixture
 from comparison.scores import compare_scores, is_scores_fixture
 from comparison.summary import compare_summary, is_summary_fixture
 from comparison.timesformer import TimeSformerAdapter
@@ -47,6 +48,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("figures", is_figures_fixture, compare_figures),
     ("samples of formats", is_formats_fixture, compare_formats),
     ("the summary of nnU-Net", is_summary_fixture, compare_summary),
+    ("plans of nnU-Net", is_plans_fixture, compare_plans),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
 )
 """Those that are not of models, in words; the first that takes a file compares it."""

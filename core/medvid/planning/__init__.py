@@ -1,0 +1,1 @@
+"""Looking at a data set and writing the task that suits it."""
