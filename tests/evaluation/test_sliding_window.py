@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medvid.evaluation.inference.sliding_window import _windows, stream_scores
+from medvid.evaluation.inference.sliding_window import stream_scores
+from medvid.evaluation.inference.window_layout import find_windows
 
 
 class PeakMemory(TorchDispatchMode):
@@ -66,7 +67,7 @@ def test_windows_are_monais(axes: list[tuple[int, int]], overlap: float) -> None
     size, shape = [window for window, _ in axes], [window + more for window, more in axes]
     interval = [max(int(window * (1 - overlap)), 1) for window in size]
     monais = [tuple(map(range_of, window)) for window in dense_patch_slices(shape, size, interval)]
-    ours = [tuple(map(range_of, window)) for window in _windows(shape, size, overlap)]
+    ours = [tuple(map(range_of, window)) for window in find_windows(shape, size, overlap)]
     assert ours == sorted(monais, key=lambda window: window[-1].start)
 
 

@@ -12,10 +12,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from medvid.data.grid import Grid
-from medvid.evaluation.inference import sliding_window
+from medvid.evaluation.inference import sliding_window, window_layout
 from medvid.evaluation.inference.model import InferenceModel
-from medvid.evaluation.inference.sliding_window import importance_map, stream_scores
+from medvid.evaluation.inference.sliding_window import stream_scores
 from medvid.evaluation.inference.views import LoadedViews
+from medvid.evaluation.inference.window_layout import importance_map
 from medvid.evaluation.inference.windows import LoadedVoxels
 from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -111,5 +112,5 @@ def test_scores_that_the_device_has_no_room_for_are_on_the_host(
 def test_windows_are_weighted_as_in_monai(size: tuple[int, ...], blending: Any) -> None:
     from monai.data import compute_importance_map
 
-    expected = compute_importance_map(size, mode=blending, sigma_scale=sliding_window.SIGMA_SCALE)
+    expected = compute_importance_map(size, mode=blending, sigma_scale=window_layout.SIGMA_SCALE)
     np.testing.assert_array_equal(importance_map(size, blending, torch.device("cpu")), expected)

@@ -21,6 +21,7 @@ from comparison.losses import compare_losses, is_losses_fixture
 from comparison.medt import MedTAdapter
 from comparison.mvit import MViTAdapter
 from comparison.plans import compare_plans, is_plans_fixture
+from comparison.recipe import compare_recipe, is_recipe_fixture
 from comparison.scores import compare_scores, is_scores_fixture
 from comparison.summary import compare_summary, is_summary_fixture
 from comparison.timesformer import TimeSformerAdapter
@@ -50,6 +51,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("the summary of nnU-Net", is_summary_fixture, compare_summary),
     ("plans of nnU-Net", is_plans_fixture, compare_plans),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
+    ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
 )
 """Those that are not of models, in words; the first that takes a file compares it."""
 

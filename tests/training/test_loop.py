@@ -21,6 +21,7 @@ from medvid.training.loop import Trainer
 from medvid.training.optim import build_optimizer
 from medvid.training.optimizers import torchs
 from medvid.training.optimizers.options import AdamWOptions, SGDOptions
+from medvid.training.progress import TrainingProgress
 
 HOST = make_host()
 
@@ -152,6 +153,15 @@ def test_nan_is_never_the_best_and_an_equal_figure_does_not_replace_it(tiny_mode
         trainer.progress.observe_validation(value)
     assert (trainer.progress.best_step, trainer.progress.best_value) == (5, 0.4)
     assert trainer.progress.validated_step == 6
+
+
+def test_a_smoothed_figure_chooses_by_its_moving_average() -> None:
+    progress = TrainingProgress()
+    for step, value in enumerate([0.2, float("nan"), 0.9, 0.5, 0.5], start=1):
+        progress.step = step
+        progress.observe_validation(value, smooth=0.5)
+    assert (progress.best_step, progress.best_value) == (3, pytest.approx(0.55))
+    assert progress.average == pytest.approx(0.5125)
 
 
 @pytest.mark.parametrize("what", ["backbone.stem.weight", "backbone.norm.running_var"])

@@ -39,6 +39,13 @@ def test_poly_as_published() -> None:
     assert factors(Poly(name="poly"), 12)[1:] == [*ours[2:], pytest.approx((1 / 12) ** 0.9)]
 
 
+def test_a_held_rate_changes_once_in_so_many_steps() -> None:
+    by_epoch = factors(Poly(name="poly"), 3)
+    assert factors(Poly(name="poly", hold=4), 12) == pytest.approx([rate for rate in by_epoch for _ in range(4)])
+    after_warmup = factors(Poly(name="poly", hold=4, warmup_steps=2), 14)
+    assert after_warmup == pytest.approx([0, 0.5, *(rate for rate in by_epoch for _ in range(4))])
+
+
 def test_step_multiplies_at_each_milestone() -> None:
     assert factors(MultiStep(name="step", milestones=(4, 2), gamma=0.5), 6) == [1, 1, 0.5, 0.5, 0.25, 0.25]
 

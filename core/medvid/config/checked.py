@@ -12,6 +12,7 @@ from medvid.config.compatibility import (
     notes_on,
 )
 from medvid.config.components import options_in
+from medvid.config.mirroring import with_mirrored_axes
 from medvid.config.task import Task
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -68,4 +69,6 @@ def check_task(task: Task, host: Host) -> CheckedTask:
     check_test_input(task, input_info, adaptation)
     formats = host.specs(FormatSpec) if dataset.axes == "volume" else ()
     components = (*(host.spec_of(options) for options in options_in(task)), *formats)
-    return CheckedTask(task, host, components, input_info, target_info, adaptation, notes_on(task, adaptation))
+    task, mirror_notes = with_mirrored_axes(task, input_info, target_info)
+    notes = (*notes_on(task, adaptation), *mirror_notes)
+    return CheckedTask(task, host, components, input_info, target_info, adaptation, notes)

@@ -45,6 +45,7 @@ def windows_at_once(asked: WindowBatch, device: str, where: Where, axes: Axes) -
     return CUDA_BATCH[where][axes] if device == "cuda" else CPU_BATCH
 
 
+Mirror = Literal["trained"] | tuple[Literal["R", "A", "S", "H", "W"], ...]
 Regions = dict[str, Annotated[tuple[PositiveInt, ...], Field(min_length=1)]]
 FurtherFigures = Literal["volume", "average_distance", "surfels", "lesions", "instances", "centre_line"]
 
@@ -107,6 +108,9 @@ class EvaluationOptions(Options):
     """Which weights the closing evaluation uses."""
     protocol: Annotated[ProtocolOptions, Named("protocol")] = MedvidProtocolOptions(name="medvid")
     """How outputs become predictions, and predictions figures: medvid's way, or a publication's."""
+    smooth: FractionBelowOne = 0.0
+    """Weight of the past in the moving average of validation figures that chooses the best weights; nnU-Net: 0.9. 0:
+    each figure counts for itself."""
     figures: NonNegativeInt = 3
     """Number of cases to draw in the closing evaluation."""
 
@@ -118,8 +122,14 @@ class VoxelEvaluationOptions(EvaluationOptions):
     """How scores become label maps, and label maps figures: medvid's way, or a publication's."""
     overlap: FractionBelowOne = 0.5
     """Overlap of neighbouring windows, as a fraction of the window."""
+    layout: Literal["monai", "nnunet"] = "monai"
+    """Where windows lie: at the same distance, the last one moved back (monai), or spread evenly, with a Gaussian that
+    ends later (nnunet)."""
     blending: Literal["gaussian", "constant"] = "gaussian"
     """Weight of a window's voxels in the average."""
+    mirror: Mirror = ()
+    """Axes along which inputs are also mirrored, R, A, S of volumes, H, W of images and videos: the logits of all
+    combinations are averaged, 8 for three axes. trained: those that the flips in `dataset.augment` mirror."""
     probabilities: bool = False
     """Also write the probability of each label at each voxel of the file, in a folder `probabilities`."""
     window_batch: WindowBatch = "auto"
@@ -134,6 +144,8 @@ class CaseEvaluationOptions(EvaluationOptions):
     """Where clips lie and how the views of a case are combined: medvid's way, or a publication's."""
     clips: PositiveInt = 1
     """Views in time: clips per video, e.g. 5 in "5 x 1"."""
+    mirror: Mirror = ()
+    """As for voxels: the logits of a view and of its mirror images are averaged."""
     crops: Literal[1, 3] = 1
     """Views in space: the centre, or three along the longer side (left, centre, right or top, centre, bottom)."""
     resamples: NonNegativeInt = 200

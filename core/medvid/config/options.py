@@ -162,6 +162,10 @@ class TransformOptions(ComponentOptions):
 
     kind: ClassVar[str] = "transform"
 
+    def mirrored_axes(self) -> tuple[str, ...]:
+        """The axes along which it may mirror examples: R, A, S of volumes, H, W of images and videos; default: none."""
+        return ()
+
     def check(self, given: InputInfo, target: TargetInfo) -> None:
         """Refuse examples that the transform cannot change, before torch is imported.
 

@@ -46,6 +46,8 @@ class Poly(Options):
     power: PositiveFloat = 0.9
     lag: NonNegativeInt = 0
     """Steps by which the rate lags behind; 1 in TransUNet's code, which sets it after each step from the old number."""
+    hold: PositiveInt = 1
+    """Steps for which a rate is kept: 250 in nnU-Net, which sets it once an epoch."""
     warmup_steps: NonNegativeInt = 0
 
 

@@ -213,7 +213,7 @@ class _Execution:
             if self.fabric.device.type == "cuda" and not task.train.deterministic:
                 logger.warning("train.deterministic is false: results may differ from an uninterrupted run")
             monitor = self.session.evaluator.scorer.monitor
-            if note := replace_lost_best(self.folder, trainer.progress, task.evaluation.split, monitor):
+            if note := replace_lost_best(self.folder, trainer.progress, task.evaluation, monitor):
                 logger.warning(note)
                 self.notes.append(note)
         return trainer
@@ -284,6 +284,7 @@ class _Execution:
                 folder=self.folder.checkpoints,
                 observer=self.report,
                 stop=self.stop,
+                smooth=self.task.evaluation.smooth,
                 unsaved=bool(self.notes),  # of a best checkpoint that was lost, and is another one now
             )
 

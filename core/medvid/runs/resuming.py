@@ -4,12 +4,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from medvid.config.evaluation import EvaluationOptions
 from medvid.errors import DataError
 from medvid.files import read_json, write_json
 from medvid.runs.environment import compare_environments
 from medvid.runs.folder import RunFolder, read_metrics
 from medvid.training.checkpoint import checkpoint_path, checkpoint_step, checkpoints, is_intact
-from medvid.training.progress import TrainingProgress
+from medvid.training.progress import TrainingProgress, moving_average
 
 logger = logging.getLogger("medvid")
 
@@ -40,13 +41,15 @@ def report_other_precision(began: str, now: str) -> None:
         logger.warning("the run began in %s and continues in %s: results from here on may differ", began, now)
 
 
-def replace_lost_best(folder: RunFolder, progress: TrainingProgress, split: str, monitor: str) -> str:
+def replace_lost_best(
+    folder: RunFolder, progress: TrainingProgress, evaluation: EvaluationOptions, monitor: str
+) -> str:
     """If the best checkpoint is damaged, replace it by the best of the intact ones.
 
     Args:
         folder: of the run.
         progress: of its training; gets the other step.
-        split: that was validated on.
+        evaluation: the split that was validated on, and how its figures choose the best.
         monitor: the figure that chooses the best.
 
     Returns:
@@ -55,13 +58,13 @@ def replace_lost_best(folder: RunFolder, progress: TrainingProgress, split: str,
     lost = progress.best_step
     if lost is None or is_intact(checkpoint_path(folder.checkpoints, lost)):
         return ""
-    values = {
-        record["step"]: record["values"].get(monitor)
-        for record in read_metrics(folder.metrics)
-        if record["split"] == split and record["step"] <= progress.step
-    }
+    values, average = {}, None
+    for record in read_metrics(folder.metrics):
+        value = record["values"].get(monitor)
+        if record["split"] == evaluation.split and record["step"] <= progress.step and value is not None:
+            values[record["step"]] = average = moving_average(average, value, evaluation.smooth)
     intact = [checkpoint_step(path) for path in checkpoints(folder.checkpoints) if is_intact(path)]
-    left = [(values[step], step) for step in intact if values.get(step) is not None]
+    left = [(values[step], step) for step in intact if step in values]
     progress.best_value, progress.best_step = max(left, default=(None, None))
     instead = f"step {progress.best_step} takes its place" if left else "one to come takes its place"
     return f"the best checkpoint, of step {lost}, is damaged and lost: the best of the others, {instead}"

@@ -123,6 +123,7 @@ class Trainer:
         folder: Path,
         observer: TrainingObserver,
         stop: StopRequest,
+        smooth: float = 0.0,
         unsaved: bool = False,
     ) -> None:
         """Train to the next boundary, validate and save there, and so on until the last step is saved.
@@ -135,6 +136,7 @@ class Trainer:
             folder: of the checkpoints.
             observer: told of losses and checkpoints.
             stop: what ends the training early, at a step that is saved.
+            smooth: see `medvid.training.progress.TrainingProgress.observe_validation`.
             unsaved: whether there is something to save before the first step.
 
         Raises:
@@ -146,7 +148,7 @@ class Trainer:
             if self._validation_is_due(every):
                 figure = validate()
                 if figure is not None:
-                    progress.observe_validation(figure)
+                    progress.observe_validation(figure, smooth)
                 unsaved = True
             if unsaved:
                 self.save(folder, observer)

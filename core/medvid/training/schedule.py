@@ -24,7 +24,8 @@ def rate_factor(schedule: Constant | WarmupCosine | Poly | MultiStep, step: int,
         case WarmupCosine():
             return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * progress))
         case Poly():
-            decayed = max(0, step - schedule.warmup_steps - schedule.lag) / (steps - schedule.warmup_steps)
-            return float((1 - decayed) ** schedule.power)
+            done = max(0, step - schedule.warmup_steps - schedule.lag)
+            held = done - done % schedule.hold
+            return float((1 - held / (steps - schedule.warmup_steps)) ** schedule.power)
         case MultiStep():
             return float(schedule.gamma ** bisect.bisect_right(sorted(schedule.milestones), step))

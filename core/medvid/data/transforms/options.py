@@ -24,12 +24,20 @@ class HorizontalFlipOptions(TransformOptions):
     name: Literal["horizontal_flip"] = "horizontal_flip"
     probability: Fraction = 0.5
 
+    def mirrored_axes(self) -> tuple[str, ...]:
+        """Columns."""
+        return ("W",) if self.probability else ()
+
 
 class VerticalFlipOptions(TransformOptions):
     """Mirror top and bottom."""
 
     name: Literal["vertical_flip"] = "vertical_flip"
     probability: Fraction = 0.5
+
+    def mirrored_axes(self) -> tuple[str, ...]:
+        """Rows."""
+        return ("H",) if self.probability else ()
 
 
 class FlipOptions(TransformOptions):
@@ -40,6 +48,10 @@ class FlipOptions(TransformOptions):
     """The axes, each of which is mirrored or not on its own."""
     probability: Fraction = 0.2
     """Of each axis."""
+
+    def mirrored_axes(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return self.axes if self.probability else ()
 
 
 class Rotate90Options(TransformOptions):

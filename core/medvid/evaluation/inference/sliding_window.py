@@ -6,23 +6,15 @@ window touches is finished and handed on at once, so the scores in memory are as
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import chain, product
-from typing import Literal
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from medvid.devices.free_memory import free_memory
+from medvid.evaluation.inference.window_layout import Blending, Layout, Window, find_windows, importance_map
 
-Window = tuple[slice, ...]
-
-Blending = Literal["gaussian", "constant"]
-
-SIGMA_SCALE = 0.125
-"""Standard deviation of the Gaussian blending weight as a fraction of the window, as in MONAI and nnU-Net."""
-SMALLEST_WEIGHT = 1e-3
-"""As in MONAI: no voxel is left without a weight."""
 BUFFER_SHARE = 0.5
 """Of a device's free memory, what the scores of one case may take; the rest is for the model."""
 
@@ -35,11 +27,13 @@ def stream_scores(
     overlap: float,
     blending: Blending,
     window_batch: int,
+    layout: Layout = "monai",
 ) -> Iterator[Tensor]:
     """Infer a volume or image window by window and yield slabs of finished scores in order.
 
-    Window positions and weights are those of MONAI's ``sliding_window_inference``, and as there it is the logits
-    that are averaged, not probabilities. An input smaller than the window is padded with zeros on both sides.
+    As in MONAI and nnU-Net it is the logits that are averaged, not probabilities, and an input smaller than the window
+    is padded with zeros on both sides. Sums and weights are float32; nnU-Net's are float16, and so up to half a logit
+    off at the rim.
 
     The whole input goes to the model's device, being smaller than the buffer of scores with its channel per label. That
     buffer, (labels + 1) x X x Y x depth of a window x 4 B, is there too if `BUFFER_SHARE` of the free memory is enough
@@ -52,20 +46,21 @@ def stream_scores(
         overlap: of neighbouring windows, as a fraction of the window, in [0, 1).
         blending: weight of a window's voxels in the average.
         window_batch: windows inferred at once.
+        layout: where windows lie, and how they are weighted.
 
     Yields:
         (labels, *S[:-1], d), float32 where the buffer is; joined on the last axis they are (labels, *S).
     """
     device = device_of(model, input)
     padded, crop = _pad(input.to(device, non_blocking=True), size)
-    windows = _windows(padded.shape[1:], size, overlap)
+    windows = find_windows(padded.shape[1:], size, overlap, layout)
     buffer: _RollingBuffer | None = None
     for start in range(0, len(windows), window_batch):
         batch = windows[start : start + window_batch]
         scores = model(torch.stack([padded[(slice(None), *window)] for window in batch])).float()
         if buffer is None:
             buffer = _RollingBuffer((scores.shape[1], *padded.shape[1:-1], size[-1]), device)
-            weight = importance_map(size, blending, buffer.device)
+            weight = importance_map(size, blending, buffer.device, layout)
         # A batch may span two positions on the last axis: adding its windows one by one keeps batches full and the
         # buffer one window deep.
         for window, score in zip(batch, scores.to(buffer.device), strict=True):
@@ -79,17 +74,6 @@ def stream_scores(
 def device_of(model: nn.Module, input: Tensor) -> torch.device:
     """Where a model is; that of the input for one without parameters and buffers."""
     return next((tensor.device for tensor in chain(model.parameters(), model.buffers())), input.device)
-
-
-def importance_map(size: Sequence[int], blending: Blending, device: torch.device) -> Tensor:
-    """Weight of each voxel of a window (*size): MONAI's ``compute_importance_map``, without waiting for the device."""
-    weight = torch.ones((), device=device)
-    if blending == "constant":
-        return weight.expand(*size)
-    for length in size:
-        x = torch.arange(-(length - 1) / 2, (length - 1) / 2 + 1, dtype=torch.float32, device=device)
-        weight = weight[..., None] * torch.exp(x**2 / (-2 * (SIGMA_SCALE * length) ** 2))
-    return weight.clamp_(min=SMALLEST_WEIGHT)
 
 
 class SliceWise(nn.Module):
@@ -121,16 +105,6 @@ def _pad(input: Tensor, size: Sequence[int]) -> tuple[Tensor, Window]:
     padding = [(first, total - first) for first, total in zip(before, missing, strict=True)]
     padded = pad(input, list(chain.from_iterable(reversed(padding)))) if any(missing) else input
     return padded, (slice(None), *crop)
-
-
-def _windows(shape: Sequence[int], size: Sequence[int], overlap: float) -> list[Window]:
-    """Positions of the windows, sorted on the last axis; the last one on an axis ends where the axis does."""
-    axes: list[list[slice]] = []
-    for length, window in zip(shape, size, strict=True):
-        interval, last = max(int(window * (1 - overlap)), 1), length - window
-        starts = [min(start, last) for start in range(0, last + interval, interval)]
-        axes.append([slice(start, start + window) for start in starts])
-    return sorted(product(*axes), key=lambda window: window[-1].start)
 
 
 class _RollingBuffer:

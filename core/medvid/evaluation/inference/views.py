@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvid.config.evaluation import CaseEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case, ViewedCase
+from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.plugin.info import InputInfo, TargetInfo
 
@@ -79,6 +80,7 @@ class ViewInference:
     def infer(self, model: nn.Module, loaded: Sequence[LoadedViews], *, final: bool) -> list[InferredViews]:  # noqa: ARG002 (the same for all)
         """The answers of cases, each from its views."""
         device = next(model.parameters()).device
+        model = mirrored(model, self._options.mirror, self._axes)
         inferred = []
         for size, group in groupby(loaded, lambda one: one.views.shape[2:]):
             cases = [*group]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medvid.config.evaluation import VoxelEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case, SegmentationCase
+from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.inference.sliding_window import SliceWise, device_of, stream_scores
 from medvid.evaluation.probabilities import NativeProbabilities
 from medvid.evaluation.protocols import Collector, LabelMapProtocol
@@ -98,7 +99,7 @@ class WindowInference:
     def _collect(self, model: nn.Module, prepared: Tensor, collectors: Collection[Collector]) -> None:
         """Stream a case's scores to the collectors."""
         window, options = self._window, self._options
-        device = device_of(model, prepared)
+        device, model = device_of(model, prepared), mirrored(model, options.mirror, self._axes)
         if prepared.ndim > 1 + len(window):
             model, window = SliceWise(model), (*window, 1)
         for slab in stream_scores(
@@ -106,6 +107,7 @@ class WindowInference:
             prepared,
             window,
             overlap=options.overlap,
+            layout=options.layout,
             blending=options.blending,
             window_batch=windows_at_once(options.window_batch, device.type, "voxel", self._axes),
         ):

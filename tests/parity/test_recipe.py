@@ -1,0 +1,37 @@
+"""nnU-Net's rules of training and inference that were recorded agree with ours, and what differs is found."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.parity.recorded import FIXTURES, Comparison, sidecar
+from torch import Tensor
+
+Main = Callable[[Sequence[str]], int]
+
+
+def test_sliding_windows_agree(comparison: Comparison) -> None:
+    comparison.assert_agrees("nnunet_sliding_window", checks=12)
+
+
+def test_other_windows_and_scores_are_found(comparison: Comparison) -> None:
+    def falsify(tensors: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
+        sidecar["starts"][0]["starts"][0][1] += 1
+        tensors["gaussian.16x20"][0, 0] *= 20
+        tensors["output_float32.mirror_true"].view(-1)[0] += 2e-4
+
+    assert comparison.differing("nnunet_sliding_window", falsify) == ["starts", "gaussian.16x20", "output,"]
+
+
+def test_rates_averages_and_folds_agree(verify: Main) -> None:
+    assert verify([str(FIXTURES / "nnunet_schedule_rules.json")]) == 0
+
+
+def test_other_rates_averages_and_folds_are_found(comparison: Comparison) -> None:
+    content = sidecar("nnunet_schedule_rules")
+    content["poly_lr"]["epochs_250"]["249"] += 1e-8
+    content["ema_pseudo_dice"]["ema"][3] += 1e-8
+    content["splits_val"]["n"]["7"].reverse()
+    content["random_80_20"]["train"].reverse()
+    assert comparison.run_written({}, content) == 1
+    lines = [line for line in comparison.captured.readouterr().out.splitlines() if "DIFFERS" in line]
+    assert [line.split()[0] for line in lines] == ["rates,", "rates,", "moving", "folds", "random"]
