@@ -6,7 +6,7 @@ from medvid.models.classification import ClassificationHead
 from medvid.models.features import FeatureInfo, Features
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import LinearClassifierOptions
-from medvid_heads.layers import embedding_of, linear_layers
+from medvid_heads.layers import embedding_of, linear_layers, width_of
 
 
 class LinearClassifier(ClassificationHead):
@@ -29,7 +29,7 @@ class LinearClassifier(ClassificationHead):
         target_info: TargetInfo,
     ) -> None:
         super().__init__(options, target_info)
-        self.hidden, self.dropout, self.classifier = linear_layers(options, feature_info, self.num_labels)
+        self.hidden, self.dropout, self.classifier = linear_layers(options, width_of(feature_info), self.num_labels)
 
     def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002
         """Classify the input (B, C, *S) from its features: logits (B, labels)."""

@@ -1,4 +1,4 @@
-"""What the simplest heads for whole inputs share: a linear layer on the embedding of any backbone."""
+"""What the simplest heads for whole inputs, and for frames, share: a linear layer."""
 
 from torch import Tensor, nn
 
@@ -6,11 +6,13 @@ from medvid.models.features import FeatureInfo, Features
 from medvid_heads.config import LinearLayerOptions
 
 
-def linear_layers(
-    options: LinearLayerOptions, feature_info: FeatureInfo, outputs: int
-) -> tuple[nn.Module, nn.Dropout, nn.Linear]:
-    """The hidden layer, or nothing; dropout; and the linear layer."""
-    width = feature_info.embedding or feature_info.maps[-1].channels
+def width_of(feature_info: FeatureInfo) -> int:
+    """Channels of what `embedding_of` returns."""
+    return feature_info.embedding or feature_info.maps[-1].channels
+
+
+def linear_layers(options: LinearLayerOptions, width: int, outputs: int) -> tuple[nn.Module, nn.Dropout, nn.Linear]:
+    """The hidden layer, or nothing; dropout; and the linear layer, on so many channels."""
     hidden: nn.Module = nn.Identity()
     if options.hidden_dim:
         hidden = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, options.hidden_dim), nn.GELU())

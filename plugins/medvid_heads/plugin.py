@@ -7,7 +7,7 @@ from medvid.plugin import ComponentSpec, Example, HeadSpec, hookimpl
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the heads `pixel`, `classification` and `regression`."""
+    """Contribute the heads `pixel`, `classification`, `regression` and `frames`."""
     yield HeadSpec(
         name="pixel",
         target="medvid_heads.pixel:PixelHead",
@@ -41,5 +41,16 @@ def medvid_components() -> Iterable[ComponentSpec]:
         where="case",
         what=("value",),
         needs=("embedding", "maps"),
+        examples=(Example(), Example({"hidden_dim": 8, "dropout": 0.1})),
+    )
+    yield HeadSpec(
+        name="frames",
+        target="medvid_heads.frames:frame_head",
+        config="medvid_heads.config:FramesOptions",
+        summary="linear layer on each frame of a video or slice of a volume: one class, several labels, or values",
+        where="frame",
+        what=("class", "labels", "value"),
+        needs=("maps",),
+        axes=("volume", "video"),
         examples=(Example(), Example({"hidden_dim": 8, "dropout": 0.1})),
     )

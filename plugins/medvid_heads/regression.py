@@ -6,7 +6,7 @@ from medvid.models.features import FeatureInfo, Features
 from medvid.models.regression import RegressionHead
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import LinearRegressionOptions
-from medvid_heads.layers import embedding_of, linear_layers
+from medvid_heads.layers import embedding_of, linear_layers, width_of
 
 
 class LinearRegression(RegressionHead):
@@ -27,7 +27,8 @@ class LinearRegression(RegressionHead):
         target_info: TargetInfo,
     ) -> None:
         super().__init__(target_info)
-        self.hidden, self.dropout, self.regressor = linear_layers(options, feature_info, len(target_info.names))
+        width = width_of(feature_info)
+        self.hidden, self.dropout, self.regressor = linear_layers(options, width, len(target_info.names))
 
     def forward(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002
         """Predict the values of the input (B, C, *S) from its features: (B, V) in their units."""

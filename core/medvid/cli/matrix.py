@@ -29,11 +29,12 @@ def _lines(cells: Sequence["Cell"]) -> Iterator[str]:
     reasons = Counter(cell.problem for cell in cells if not cell.trains)
     numbers = {reason: number for number, reason in enumerate(reasons, start=1)}
     axes = list(dict.fromkeys(cell.axes for cell in cells))
-    rows: dict[tuple[str, ...], list[str]] = {}
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
     for cell in cells:
         text = cell.manner or f"no ({numbers[cell.problem]})"
-        rows.setdefault((cell.backbone.name, cell.head.name, cell.head.where, cell.what), []).append(text)
-    table = [["backbone", "head", "where", "what", *axes], *([*names, *texts] for names, texts in rows.items())]
+        rows.setdefault((cell.backbone.name, cell.head.name, cell.head.where, cell.what), {})[cell.axes] = text
+    lines = ([*names, *(texts.get(one, "-") for one in axes)] for names, texts in rows.items())
+    table = [["backbone", "head", "where", "what", *axes], *lines]
     yield from aligned(table)
     yield ""
     yield f"{sum(cell.trains for cell in cells)} of {len(cells)} train"

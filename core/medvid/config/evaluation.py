@@ -65,7 +65,7 @@ def check_regions(regions: Regions, info: TargetInfo) -> None:
 
 
 class MedvidProtocolOptions(ProtocolOptions):
-    """medvid's own figures: label maps on the grid of their files, cases by the mean of their views' probabilities."""
+    """medvid's own figures: label maps on the grid of their files; cases, and frames, by the mean of their views."""
 
     name: Literal["medvid"]
     tolerance: PositiveFloat | None = None
@@ -79,7 +79,7 @@ class MedvidProtocolOptions(ProtocolOptions):
 
     def check_target(self, info: TargetInfo) -> None:
         """Refuse a tolerance for targets without surfaces, see `ProtocolOptions.check_target`."""
-        if info.where == "frame" or (info.where == "voxel" and info.what == "value"):
+        if info.where == "voxel" and info.what == "value":
             raise ValueError(f"it has no figures for {described(info.where, info.what)}")
         of_label_maps = {"tolerance": self.tolerance is not None, "further": self.further, "regions": self.regions}
         given = [name for name, value in of_label_maps.items() if value]
@@ -137,7 +137,17 @@ class VoxelEvaluationOptions(EvaluationOptions):
     is halved if memory runs out."""
 
 
-class CaseEvaluationOptions(EvaluationOptions):
+class AnswerEvaluationOptions(EvaluationOptions):
+    """The common part of the blocks for answers of a few numbers, of a case or of a frame."""
+
+    resamples: NonNegativeInt = 200
+    """Resamples of the patients, or of the cases where no patients are known, by which the closing evaluation finds
+    the intervals of figures; 0: none."""
+    ordered: bool = False
+    """Whether classes are grades, in their order: adds kappas that weigh a mistake by its distance."""
+
+
+class CaseEvaluationOptions(AnswerEvaluationOptions):
     """How whole cases are inferred and scored: from several views of each."""
 
     protocol: Annotated[ProtocolOptions, Named("protocol", where="case")] = MedvidProtocolOptions(name="medvid")
@@ -148,19 +158,27 @@ class CaseEvaluationOptions(EvaluationOptions):
     """As for voxels: the logits of a view and of its mirror images are averaged."""
     crops: Literal[1, 3] = 1
     """Views in space: the centre, or three along the longer side (left, centre, right or top, centre, bottom)."""
-    resamples: NonNegativeInt = 200
-    """Resamples of the patients, or of the cases where no patients are known, by which the closing evaluation finds
-    the intervals of figures; 0: none."""
-    ordered: bool = False
-    """Whether classes are grades, in their order: adds kappas that weigh a mistake by its distance."""
     window_batch: WindowBatch = "auto"
     """Views inferred at once, of several cases too; auto: 4, on a CUDA device 32 images or 16 clips. Figures depend on
     it only by rounding, and it is halved if memory runs out."""
 
 
+class FrameEvaluationOptions(AnswerEvaluationOptions):
+    """How frames of videos, or slices of volumes, are inferred and scored: by windows along time, or the slices."""
+
+    protocol: Annotated[ProtocolOptions, Named("protocol", where="frame")] = MedvidProtocolOptions(name="medvid")
+    """How the answers of all windows that see a frame become its answer: medvid's way, or a publication's."""
+    overlap: FractionBelowOne = 0.5
+    """Overlap of neighbouring windows, as a fraction of the window; 0: each frame is seen by one window. It changes
+    nothing for backbones of images, which see each frame alone."""
+    window_batch: WindowBatch = "auto"
+    """Windows inferred at once; auto: 4, on a CUDA device 16 of videos. Figures depend on it only by rounding, and it
+    is halved if memory runs out."""
+
+
 EVALUATION_OPTIONS: dict[Where, type[EvaluationOptions]] = {
     "case": CaseEvaluationOptions,
-    "frame": EvaluationOptions,
+    "frame": FrameEvaluationOptions,
     "voxel": VoxelEvaluationOptions,
 }
 """The model of the evaluation block, by where the head predicts."""

@@ -57,7 +57,8 @@ def matrix(host: Host) -> Iterator[Cell]:
     """All cells, by backbone, head, what and axes, from specs and examples alone: nothing heavy is imported."""
     for backbone in host.specs(BackboneSpec):
         for head in host.specs(HeadSpec):
-            for what, axes in product(head.what, ALL_AXES):
+            given = [axes for axes in ALL_AXES if head.where != "frame" or axes != "image"]  # which has no frames
+            for what, axes in product(head.what, given):
                 yield _cell(host, backbone, head, what, axes)
 
 

@@ -1,4 +1,4 @@
-"""What a case is annotated with as a whole, as a tensor of `medvid.plugin.info`."""
+"""What a case, or each of its frames, is annotated with, as a tensor of `medvid.plugin.info`."""
 
 from collections.abc import Sequence
 
@@ -38,15 +38,7 @@ def case_target(answer: Answer, info: TargetInfo, case: str) -> Tensor:
     wanted = () if info.what == "class" else (count,)
     if target.shape != wanted:
         raise DataError(f"case {case} has an answer of shape {tuple(target.shape)}, not {wanted}")
-    valid = is_known(target, info)
-    if info.what == "class":
-        valid &= (target >= 0) & (target < count)
-    elif info.what == "labels":
-        valid &= (target == 0) | (target == 1)
-    else:
-        valid &= target.isfinite()
-    if info.has_unknown:
-        valid |= ~is_known(target, info)
+    valid = _is_valid(target, info)
     if bool(valid.all()):
         return target
     if info.what == "class":
@@ -54,6 +46,40 @@ def case_target(answer: Answer, info: TargetInfo, case: str) -> Tensor:
     odd = [f"{name} {value:g}" for name, value, good in zip(info.names, target, valid, strict=True) if not good]
     should = "0 or 1" if info.what == "labels" else "finite numbers"
     raise DataError(f"case {case} has {listed(odd)}; {should} {'is' if info.what == 'labels' else 'are'} expected")
+
+
+def frame_target(answers: Answer, info: TargetInfo, case: str) -> Tensor:
+    """The answers of all frames of a case as a target, checked.
+
+    Args:
+        answers: of the N frames: (N,), (N, L) or (N, V).
+        info: what they have to be.
+        case: named in errors.
+
+    Returns:
+        (N,) int64 for a class, (N, L) float32 for labels, (N, V) float32 for values.
+
+    Raises:
+        DataError: as `case_target`, naming the frame.
+    """
+    target = torch.as_tensor(answers, dtype=target_dtype(info))
+    if target.shape[1:] == unknown_target(info).shape and bool(_is_valid(target, info).all()):
+        return target
+    for number, one in enumerate(target):
+        case_target(one.numpy(), info, f"{case}, frame {number}")
+    return target
+
+
+def _is_valid(target: Tensor, info: TargetInfo) -> Tensor:
+    """Which entries of a target are what they have to be: bool, of its shape."""
+    valid = is_known(target, info)
+    if info.what == "class":
+        valid &= (target >= 0) & (target < len(info.names))
+    elif info.what == "labels":
+        valid &= (target == 0) | (target == 1)
+    else:
+        valid &= target.isfinite()
+    return valid | ~is_known(target, info) if info.has_unknown else valid
 
 
 def unknown_target(info: TargetInfo) -> Tensor:

@@ -6,21 +6,30 @@ from typing import Any
 from medvid.config.evaluation import EvaluationOptions
 from medvid.errors import ConfigError
 from medvid.evaluation.evaluator import Evaluator, Inference, Scorer
+from medvid.evaluation.inference.frames import FrameInference
 from medvid.evaluation.inference.views import ViewInference
 from medvid.evaluation.inference.windows import WindowInference
 from medvid.evaluation.scoring.case_labels import LabelsScorer
 from medvid.evaluation.scoring.case_values import ValueScorer
 from medvid.evaluation.scoring.classes import ClassScorer
+from medvid.evaluation.scoring.frames import FrameScorer
 from medvid.evaluation.scoring.label_maps import LabelMapScorer
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo, TargetInfo, described
 from medvid.plugin.specs import What, Where
 
-INFERENCES: Mapping[Where, Callable[..., Inference]] = {"case": ViewInference, "voxel": WindowInference}
+INFERENCES: Mapping[Where, Callable[..., Inference]] = {
+    "case": ViewInference,
+    "frame": FrameInference,
+    "voxel": WindowInference,
+}
 SCORERS: Mapping[tuple[Where, What], Callable[..., Scorer]] = {
     ("case", "class"): ClassScorer,
     ("case", "labels"): LabelsScorer,
     ("case", "value"): ValueScorer,
+    ("frame", "class"): FrameScorer,
+    ("frame", "labels"): FrameScorer,
+    ("frame", "value"): FrameScorer,
     ("voxel", "class"): LabelMapScorer,
     ("voxel", "labels"): LabelMapScorer,
 }

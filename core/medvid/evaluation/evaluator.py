@@ -1,7 +1,7 @@
 """An evaluator is an inference, which belongs to where a model predicts, times a scorer, which belongs to what."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,12 +34,12 @@ class Prediction:
     Args:
         files: what was written.
         lines: the prediction in words, where it can be said.
-        row: the prediction as a row of the table of all of them, where it is a few plain values.
+        rows: the prediction as a row of the table of all of them, where it is a few plain values; one for each frame.
     """
 
     files: tuple[Path, ...]
     lines: tuple[str, ...] = ()
-    row: Mapping[str, Any] = field(default_factory=dict)
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 class Inference(Protocol):

@@ -12,7 +12,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="medvid",
         target="medvid.evaluation.protocols:medvid_protocol",
         config="medvid.config.evaluation:MedvidProtocolOptions",
-        summary="label maps on the grid of their files, cases by the mean of their views",
-        where=("case", "voxel"),
+        summary="label maps on the grid of their files; cases, and frames, by the mean of their views",
+        where=("case", "frame", "voxel"),
         what=("class", "labels", "value"),
     )

@@ -38,11 +38,12 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class CaseFigures:
-    """Figures over all cases that a protocol has besides medvid's.
+    """Figures over all cases, or frames, that a protocol has besides medvid's.
 
     Args:
         figures: columns, with the sentences that travel with them.
-        of: from probabilities (N, classes or labels) and the truth, ids (N,) or 0 and 1 (N, labels), all known.
+        of: from probabilities (N, classes or labels) and the truth: ids (N,), all known; or 0 and 1 (N, labels), NaN
+            where unknown.
         monitor: the column that chooses the best weights; higher is better.
     """
 
@@ -53,7 +54,7 @@ class CaseFigures:
 
 @dataclass(frozen=True, slots=True)
 class ViewProtocol(Protocol):
-    """How the views of a case become one answer.
+    """How the views of a case, or the windows that see a frame, become one answer.
 
     Args:
         placement: where the clips lie in time.
@@ -69,7 +70,7 @@ class ViewProtocol(Protocol):
     figures: CaseFigures | None = None
 
     def combine(self, outputs: Tensor) -> Tensor:
-        """Reduce the outputs of all views (V, N) to one answer (N,).
+        """Reduce the outputs of all views (V, ..., N) to one answer (..., N).
 
         Returns:
             Log-probabilities of classes: unlike probabilities, those of unlikely ones are not rounded to one number.
@@ -83,8 +84,8 @@ class ViewProtocol(Protocol):
             probabilities = outputs.sigmoid()
             return probabilities.amax(dim=0) if self.average == "maximum" else probabilities.mean(dim=0)
         if self.average == "logits":
-            return outputs.mean(dim=0).log_softmax(dim=0)
-        return outputs.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(outputs))
+            return outputs.mean(dim=0).log_softmax(dim=-1)
+        return outputs.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(outputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,7 @@ MASD = Surface(Figure("masd", "MASD", 2, surface_means.MASD_DEFINITION), surface
 
 def medvid_protocol(options: MedvidProtocolOptions, target_info: TargetInfo) -> Protocol:
     """Scored on the grid of the files, which are what counts; undefined figures are left out of means, and counted."""
-    if target_info.where == "case":
+    if target_info.where != "voxel":
         return ViewProtocol("spread", "probabilities", target_info.what)
     tolerance = options.tolerance or TOLERANCE
     further = {

@@ -20,7 +20,8 @@ class Head(nn.Module, ABC):
         """Predict from the features of input (B, C, *S).
 
         Returns:
-            Logits: (B, labels, *S) for segmentation, (B, labels) for classification.
+            Logits or numbers of the shape in `medvid.plugin.info`: of a case (B, N), of frames (B, T, N), of voxels
+            (B, N, *S).
         """
 
     def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,6 @@ class Model(nn.Module):
         self.adapter = adapter
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map input (B, C, *S) to logits: (B, labels, *S) for segmentation, (B, labels) for classification."""
+        """Map input (B, C, *S) to logits or numbers, see `medvid.models.head.Head.forward`."""
         features: Features = self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)
         return self.head(features, input)

@@ -47,15 +47,26 @@ class MixOptions(Options):
         return bool((self.mixup or self.cutmix) and self.probability)
 
 
-class CaseHeadOptions(HeadOptions):
+class _AnswerHeadOptions(HeadOptions):
+    """Base of the options of heads that predict a few numbers, of a case or of a frame."""
+
+    def loss_for(self, info: TargetInfo) -> LossOptions:
+        """The loss that is named, else the usual one for what is predicted."""
+        return self.loss or _USUAL[info.what]
+
+
+class CaseHeadOptions(_AnswerHeadOptions):
     """Base of the options of heads that predict something of a case as a whole."""
 
     loss: Annotated[LossOptions, Named("loss", where="case")] | None = None
     """The training loss; default: ce for a class, bce for labels, mse for values."""
 
-    def loss_for(self, info: TargetInfo) -> LossOptions:
-        """The loss that is named, else the usual one for what is predicted."""
-        return self.loss or _USUAL[info.what]
+
+class FrameHeadOptions(_AnswerHeadOptions):
+    """Base of the options of heads that predict something of each frame of a video, or slice of a volume."""
+
+    loss: Annotated[LossOptions, Named("loss", where="frame")] | None = None
+    """The training loss; default: ce for a class, bce for labels, mse for values."""
 
 
 class ClassificationHeadOptions(CaseHeadOptions):

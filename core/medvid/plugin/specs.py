@@ -202,7 +202,7 @@ class ProtocolSpec(ComponentSpec):
     """How a model's outputs become answers, and answers figures: medvid's own, or that of a publication.
 
     ``target`` is called as ``target(options, target_info)`` and returns a `medvid.evaluation.protocols.Protocol`: a
-    `LabelMapProtocol` for a class per voxel, a `ViewProtocol` for a class per case.
+    `LabelMapProtocol` for voxels, a `ViewProtocol` for cases and frames.
 
     Args:
         where: the places of prediction that it scores.

@@ -77,8 +77,8 @@ class Predictions:
     def add(self, case: str, sources: Sequence[Path], prediction: Prediction) -> None:
         """Record that a case is done and its files are written."""
         files = [os.path.relpath(file, self.folder) for file in prediction.files]
-        row = {"row": dict(prediction.row)} if prediction.row else {}
-        self._append({"case": case, "files": files, "sources": self._states(sources), **row})
+        rows = {"rows": [dict(row) for row in prediction.rows]} if prediction.rows else {}
+        self._append({"case": case, "files": files, "sources": self._states(sources), **rows})
 
     def add_error(self, case: str, error: DataError) -> None:
         """Record why a case could not be predicted."""
@@ -92,11 +92,15 @@ class Predictions:
         }
 
     def write_table(self) -> None:
-        """Write what was predicted as predictions.csv, a row per case, if it is a few values of each."""
-        lines = [line for path in self._records() for line in _read(path) if "row" in line]
-        rows = {line["case"]: {"path": next(iter(line["sources"]), [""])[0], **line["row"]} for line in lines}
+        """Write what was predicted as predictions.csv, a row per case, or per frame, if it is a few values of each."""
+        lines = {line["case"]: line for path in self._records() for line in _read(path) if "rows" in line}
+        rows = [
+            {"case": case, "path": next(iter(lines[case]["sources"]), [""])[0], **row}
+            for case in sorted(lines)
+            for row in lines[case]["rows"]
+        ]
         if rows:
-            write_cases([{"case": case, **rows[case]} for case in sorted(rows)], self.folder / TABLE)
+            write_cases(rows, self.folder / TABLE)
 
     def tidy(self) -> None:
         """Delete the folder if nothing was predicted, so that it holds only records."""

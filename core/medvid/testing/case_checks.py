@@ -7,8 +7,10 @@ from typing import cast
 import numpy as np
 import torch
 
+from medvid.config.axes import SLICES
 from medvid.data.dataset import Dataset, SegmentationCase, ViewedCase
-from medvid.data.targets import case_target
+from medvid.data.framed import PLACES, FramedCase
+from medvid.data.targets import case_target, frame_target
 from medvid.plugin.info import TargetInfo
 from medvid.testing.check import NotApplicableError, expect
 from medvid.testing.dataset_subject import DatasetSubject
@@ -24,7 +26,9 @@ def check_evaluation(subject: DatasetSubject) -> None:
         expect(x.dtype == torch.float32, f"the input of {name} is {x.dtype}, not float32")
         expect(len(x) == dataset.input_info.channels, f"the input of {name} has {len(x)} channels")
         expect(bool(torch.isfinite(x).all()), f"the input of {name} is not finite")
-        if subject.is_dense:
+        if dataset.target_info.where == "frame":
+            _check_framed(cast(FramedCase, case), dataset)
+        elif subject.is_dense:
             _check_segmentation(cast(SegmentationCase, case), tuple(x.shape[1:]), dataset.target_info)
         else:
             _check_viewed(cast(ViewedCase, case), dataset)
@@ -71,6 +75,26 @@ def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], info:
         expect(int(truth.max()) <= highest, f"{name} of {case.id} holds {truth.max()}, above {highest}")
     shown = case.native_input().shape
     expect(shown[: len(grid.native_shape)] == grid.native_shape, f"native_input of {case.id} is {shown}")
+
+
+def _check_framed(case: FramedCase, dataset: Dataset) -> None:
+    count, axis = case.frame_count, 1 + SLICES[dataset.input_info.axes]
+    columns = tuple(case.places)
+    expect(columns in list(PLACES.items()), f"the places of {case.id} are called {columns}, not as one of {PLACES}")
+    expect({*map(len, case.places.values())} == {count}, f"the places of {case.id} are not {count} each")
+    expect(case.target is not None, f"{case.id} has no target")
+    assert case.target is not None, "just checked"
+    expect(len(case.target) == count, f"{case.id} has {count} frames and {len(case.target)} targets")
+    frame_target(case.target.numpy(), dataset.target_info, case.id)
+    whole, length = case.input(), dataset.input_info.size[axis - 1]
+    expect(whole.shape[axis] == count, f"{case.id} has {count} frames, of which {whole.shape[axis]} are given")
+    for start in {0, count // 2}:
+        window = case.frames(start, start + length)
+        wanted = (dataset.input_info.channels, *dataset.input_info.size)
+        expect(window.shape == wanted, f"{length} frames of {case.id} are {tuple(window.shape)}, not {wanted}")
+        there = min(length, count - start)
+        same = torch.equal(window.narrow(axis, 0, there), whole.narrow(axis, start, there))
+        expect(same, f"frames {start} to {start + there - 1} of {case.id} are others than those of the whole")
 
 
 def _check_viewed(case: ViewedCase, dataset: Dataset) -> None:

@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from medvid.config.axes import SLICES
 from medvid.config.evaluation import EVALUATION_OPTIONS
 from medvid.evaluation.build import build_evaluator
 from medvid.evaluation.evaluator import Evaluator
@@ -49,6 +50,8 @@ class ProtocolSubject(Subject):
         """An evaluator for each target and axes, in words, and a data set for it."""
         for target in self.targets:
             for axes, size in SIZES.items():
+                if (target.where, axes) == ("frame", "image"):
+                    continue
                 info = InputInfo(axes, 1, size)
                 options = EVALUATION_OPTIONS[target.where].model_validate({"protocol": self.options, "figures": 1})
                 evaluator = build_evaluator(options, info, target, self.host)
@@ -59,7 +62,7 @@ class ProtocolSubject(Subject):
 def check_files(subject: ProtocolSubject) -> None:
     """A new case becomes files."""
     for words, evaluator, dataset in subject.evaluators():
-        case, model = dataset.open_case("validation/0"), _Right(dataset.target_info)
+        case, model = dataset.open_case("validation/0"), _Right(dataset.target_info, dataset.input_info.axes)
         with tempfile.TemporaryDirectory() as folder:
             written = predict_case(evaluator, model, case, Path(folder) / "new").files
             expect(bool(written) and all(file.is_file() for file in written), f"{words}, nothing is written")
@@ -68,7 +71,11 @@ def check_files(subject: ProtocolSubject) -> None:
 def check_figures(subject: ProtocolSubject) -> None:
     """Answers that are right have the best figure, each case its rows, and all figures are finite numbers."""
     for words, evaluator, dataset in subject.evaluators():
-        inference, scorer, model = evaluator.inference, evaluator.scorer, _Right(dataset.target_info)
+        inference, scorer, model = (
+            evaluator.inference,
+            evaluator.scorer,
+            _Right(dataset.target_info, dataset.input_info.axes),
+        )
         if inference.loads_ahead:
             inference = pickle.loads(pickle.dumps(inference))  # noqa: S301 (its own pickle)
         names = dataset.cases("validation")
@@ -89,13 +96,13 @@ PROTOCOL_CHECKS: tuple[Check, ...] = (check_files, check_figures)
 class _Right(torch.nn.Module):
     """Answers what the brightness of `ToyDataset`, less its noise, tells."""
 
-    def __init__(self, target: TargetInfo) -> None:
+    def __init__(self, target: TargetInfo, axes: Axes) -> None:
         super().__init__()
         self.names = torch.nn.Parameter(torch.arange(float(len(target.names))), requires_grad=False)
-        self.target = target
+        self.target, self.axes = target, axes
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map (B, 1, *S) to (B, N, *S), or to (B, N): more for what is right than for what is not."""
+        """Map (B, 1, *S) to (B, N, *S), (B, T, N) or (B, N): more for what is right than for what is not."""
         brightness, names = input.round(), self.names.view(-1, *(1 for _ in input.shape[2:]))
         if self.target.what == "class":
             outputs = 1 - 2 * (brightness - names).abs()
@@ -103,4 +110,6 @@ class _Right(torch.nn.Module):
             outputs = 20 * ((brightness / 2**names).floor() % 2 - 0.5)
         else:
             outputs = brightness + names
+        if self.target.where == "frame":
+            return outputs.movedim(2 + SLICES[self.axes], 1).flatten(3).mean(dim=-1)
         return outputs if self.target.where == "voxel" else outputs.flatten(2).mean(dim=-1)

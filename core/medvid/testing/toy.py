@@ -1,6 +1,6 @@
 """A data set in memory, of any axes and task: for checks and tests that need one and care for nothing in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medvid.config.axes import SLICES
 from medvid.config.options import DatasetOptions
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress
+from medvid.data.framed import FramedCase, draw_window
 from medvid.data.grid import Grid
 from medvid.data.labelled import LabelledCase
 from medvid.digests import digest_of
@@ -63,7 +65,7 @@ class ToyOptions(DatasetOptions):
 class ToyDataset(Dataset):
     """Noise with bright blocks whose brightness is their class; two cases for each of two splits.
 
-    The bits of the brightness are the labels of a case, or voxel; its values are the brightness plus 0, 1, 2 ...
+    The bits of the brightness are the labels of a case, frame or voxel; its values are the brightness plus 0, 1, 2 ...
 
     Args:
         options: its axes, task, size and labels.
@@ -83,10 +85,15 @@ class ToyDataset(Dataset):
         return digest_of(repr((self.options, tuple(cases))).encode())
 
     def draw(self, case: str, seed: int) -> Batch:
+        if self.options.where == "frame":
+            generator = torch.Generator().manual_seed(derive_seed("toy", "window", seed))
+            return draw_window(self._framed(case, seed), self._length, self.target_info, generator)
         x, target = self._draw(case, seed)
         return Batch(x[None], target[None], (case,))
 
     def open_case(self, case: str) -> Case:
+        if self.options.where == "frame":
+            return self._framed(case, 0)
         x, target = self._draw(case, 0)
         return ToyCase(case, x, target, self.options.axes)
 
@@ -108,6 +115,30 @@ class ToyDataset(Dataset):
         if options.what == "labels":
             return noise + coarse, torch.stack([coarse // 2**bit % 2 for bit in range(count)]).float()
         return noise + coarse, coarse
+
+    @property
+    def _length(self) -> int:
+        return self.options.size[SLICES[self.options.axes]]
+
+    def _framed(self, case: str, seed: int) -> "ToyFrames":
+        """A case half as long again as the window; the labels of the two of a split are opposite."""
+        options, names = self.options, torch.arange(len(self.options.labels))
+        axis, count = 1 + SLICES[options.axes], self._length + self._length // 2
+        levels = len(names) if options.what == "class" else 2 ** len(names)
+        split, number = case.split("/")
+        brightness = (derive_seed("toy", split, seed) % levels + torch.arange(count)) % levels
+        if number == "1":
+            brightness = levels - 1 - brightness
+        generator = torch.Generator().manual_seed(derive_seed("toy", case, seed))
+        size = [count if number == axis - 1 else length for number, length in enumerate(options.size)]
+        x = 0.1 * torch.randn(options.channels, *size, generator=generator).movedim(axis, -1) + brightness
+        if options.what == "class":
+            target = brightness
+        elif options.what == "labels":
+            target = (brightness[:, None] // 2**names % 2).float()
+        else:
+            target = (brightness[:, None] + names).float()
+        return ToyFrames(case, x.movedim(-1, axis), target, options.axes)
 
     def _whole(self, case: str, seed: int, noise: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A case with one target; labels and values of the two of a split are opposite: no figure is undefined."""
@@ -161,3 +192,34 @@ class ToyCase(LabelledCase):
     def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
         """Write them as .npy."""
         return self.write(probabilities, folder)
+
+
+@dataclass(frozen=True)
+class ToyFrames(FramedCase):
+    """A case in memory whose frames have targets (N, ...), 2 mm or s apart.
+
+    Args:
+        id: its name.
+        all: its frames (C, *S).
+        target: of each; None for a new one.
+        axes: of the frames.
+    """
+
+    id: str
+    all: Tensor
+    target: Tensor | None
+    axes: Axes
+
+    @property
+    def places(self) -> Mapping[str, Sequence[float]]:
+        numbers = range(self.all.shape[1 + SLICES[self.axes]])
+        number, place = ("frame", "time_s") if self.axes == "video" else ("slice", "position_mm")
+        return {number: numbers, place: [2.0 * one for one in numbers]}
+
+    def frames(self, start: int, stop: int) -> Tensor:
+        axis = 1 + SLICES[self.axes]
+        given = self.all.narrow(axis, start, min(stop, self.frame_count) - start)
+        missing = stop - start - given.shape[axis]
+        return torch.cat(
+            [given, given.new_zeros(*given.shape).narrow(axis, 0, 1).repeat_interleave(missing, axis)], axis
+        )

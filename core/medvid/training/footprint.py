@@ -16,7 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from medvid.config.checked import CheckedTask
-from medvid.config.evaluation import CaseEvaluationOptions, VoxelEvaluationOptions, windows_at_once
+from medvid.config.evaluation import (
+    CaseEvaluationOptions,
+    FrameEvaluationOptions,
+    VoxelEvaluationOptions,
+    windows_at_once,
+)
 from medvid.config.task import Task, TrainOptions
 from medvid.data.targets import target_dtype
 from medvid.devices.free_memory import free_memory
@@ -153,7 +158,7 @@ def _train(model: Model, checked: CheckedTask, fabric: Fabric, live: "_LiveBytes
 
 
 def _infer(model: Model, checked: CheckedTask, fabric: Fabric) -> Tensor:
-    options = cast(VoxelEvaluationOptions | CaseEvaluationOptions, checked.task.evaluation)
+    options = cast(VoxelEvaluationOptions | FrameEvaluationOptions | CaseEvaluationOptions, checked.task.evaluation)
     where, axes = checked.target_info.where, checked.input_info.axes
     windows = windows_at_once(options.window_batch, fabric.device.type, where, axes)
     images, _ = _batch(checked, windows, fabric.device)

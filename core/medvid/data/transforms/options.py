@@ -53,6 +53,11 @@ class FlipOptions(TransformOptions):
         """Those that are named."""
         return self.axes if self.probability else ()
 
+    def check(self, given: InputInfo, target: TargetInfo) -> None:  # noqa: ARG002 (of any input)
+        """The order of slices cannot be turned over where they have labels of their own."""
+        if target.where == "frame" and "S" in self.axes:
+            raise ValueError("it turns over the order of slices, but not that of their labels; set axes: [R, A]")
+
 
 class Rotate90Options(TransformOptions):
     """Turn by 90, 180 or 270 degrees; volumes about the slice axis."""

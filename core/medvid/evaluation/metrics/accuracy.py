@@ -47,10 +47,10 @@ def per_class(rows: Iterable[Mapping[str, Any]]) -> list[ClassSummary]:
     return summaries
 
 
-def class_rows(classes: Iterable[ClassSummary]) -> list[dict[str, Any]]:
-    """The figures of the classes, one row each, for a file."""
+def class_rows(classes: Iterable[ClassSummary], counted: str = "cases") -> list[dict[str, Any]]:
+    """The figures of the classes, one row each, for a file; `counted` are cases, or frames."""
     return [
-        {"class": item.label, "cases": item.cases, "top1": item.accuracy, "mistaken_for": item.mistaken_for}
+        {"class": item.label, counted: item.cases, "top1": item.accuracy, "mistaken_for": item.mistaken_for}
         for item in classes
     ]
 
@@ -72,14 +72,14 @@ def accuracies(rows: Sequence[Mapping[str, Any]], classes: Sequence[ClassSummary
     return figures
 
 
-def class_table(classes: Sequence[ClassSummary]) -> Table:
-    """One line per class with its cases, accuracy and most frequent mistake; the last line is about all cases."""
+def class_table(classes: Sequence[ClassSummary], counted: str = "cases") -> Table:
+    """One line per class with its cases (or frames), accuracy and most frequent mistake; the last line is about all."""
     shown = classes
     if len(classes) > SHOWN_CLASSES:
         shown = sorted(classes, key=lambda summary: summary.accuracy)[:SHOWN_CLASSES]
     cases, correct = sum(item.cases for item in classes), sum(item.correct for item in classes)
     return (
-        ("class", "cases", "correct", "top-1", "most often mistaken for"),
+        ("class", counted, "correct", "top-1", "most often mistaken for"),
         *(
             (item.label, str(item.cases), str(item.correct), f"{item.accuracy:.3f}", item.mistaken_for)
             for item in shown
@@ -88,14 +88,14 @@ def class_table(classes: Sequence[ClassSummary]) -> Table:
     )
 
 
-def tie_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def tie_notes(rows: Sequence[Mapping[str, Any]], counted: str = "cases") -> list[str]:
     """A sentence on the cases whose true class was as likely as others, if there are any."""
     tied = sum(row["ties"] > 0 for row in rows)
     if not tied:
         return []
     return [
-        f"in {tied} of {len(rows)} cases the true class is exactly as likely as others, and ranked behind them; scores "
-        "in bf16 are coarse, train.precision=fp32 gives finer ones"
+        f"in {tied} of {len(rows)} {counted} the true class is exactly as likely as others, and ranked behind them; "
+        "scores in bf16 are coarse, train.precision=fp32 gives finer ones"
     ]
 
 
@@ -104,6 +104,6 @@ def known_rows(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]
     return [row for row in rows if row["label_id"] != UNKNOWN]
 
 
-def unknown_notes(unknown: int, cases: int) -> list[str]:
+def unknown_notes(unknown: int, cases: int, counted: str = "cases") -> list[str]:
     """A sentence on the cases without a label, if there are any."""
-    return [f"{unknown} of {cases} cases have no label and are left out of all figures"] if unknown else []
+    return [f"{unknown} of {cases} {counted} have no label and are left out of all figures"] if unknown else []

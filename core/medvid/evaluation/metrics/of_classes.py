@@ -48,6 +48,7 @@ def figures_of_classes(
     names: Sequence[str],
     *,
     cases: Sequence[str] | None = None,
+    counted: str = "cases",
     predicted: np.ndarray | None = None,
     ordered: bool = False,
     resampling: Resampling | None = None,
@@ -62,6 +63,7 @@ def figures_of_classes(
         truth: ids (N,), `UNKNOWN` where a case has none and counts in nothing.
         names: of the C classes.
         cases: names of the cases, for errors.
+        counted: what has an annotation of its own, in words: cases, or frames.
         predicted: ids (N,) of the answers; by default the likeliest class, of equals the first.
         ordered: whether the classes are grades, for kappas with weights.
         resampling: for intervals.
@@ -82,7 +84,7 @@ def figures_of_classes(
     figures = _figures(len(names), ordered)
     intervals = find_intervals(compute, len(y), resampling and resampling.of(known))
     missing = int((~known).sum())
-    unknown = [f"{missing} of {len(truth)} cases have no class and are left out of all figures"] if missing else []
+    unknown = [f"{missing} of {len(truth)} {counted} have no class and are left out of all figures"] if missing else []
     return TargetFigures(
         figures=figures,
         values=values,
@@ -92,6 +94,7 @@ def figures_of_classes(
         unknown=missing,
         notes=notes(figures, by_name, intervals, _scheme(names), *unknown),
         intervals=intervals,
+        counted=counted,
     )
 
 

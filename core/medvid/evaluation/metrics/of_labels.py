@@ -30,6 +30,7 @@ def figures_of_labels(
     names: Sequence[str],
     *,
     cases: Sequence[str] | None = None,
+    counted: str = "cases",
     resampling: Resampling | None = None,
 ) -> TargetFigures:
     """Score each label over the cases in which it is annotated; the headline is the mean over labels that have it.
@@ -39,6 +40,7 @@ def figures_of_labels(
         truth: (N, L), 1 or 0; `UNKNOWN` counts in nothing.
         names: of the L labels.
         cases: names of the cases, for errors.
+        counted: what has an annotation of its own, in words: cases, or frames.
         resampling: for intervals.
 
     Raises:
@@ -59,7 +61,9 @@ def figures_of_labels(
     values, by_name = compute(np.arange(len(truth)))
     intervals = find_intervals(compute, len(truth), resampling)
     missing = int((~known).sum())
-    unknown = [f"{missing} of {known.size} labels of cases are unknown and left out of all figures"] if missing else []
+    unknown = (
+        [f"{missing} of {known.size} labels of {counted} are unknown and left out of all figures"] if missing else []
+    )
     return TargetFigures(
         figures=FIGURES,
         values=values,
@@ -75,6 +79,7 @@ def figures_of_labels(
             *unknown,
         ),
         intervals=intervals,
+        counted=counted,
     )
 
 

@@ -37,6 +37,7 @@ def figures_of_values(
     units: Sequence[str],
     *,
     cases: Sequence[str] | None = None,
+    counted: str = "cases",
     resampling: Resampling | None = None,
 ) -> TargetFigures:
     """Score each value over the cases in which it is known.
@@ -50,6 +51,7 @@ def figures_of_values(
         names: of the V values.
         units: of the V values.
         cases: names of the cases, for errors.
+        counted: what has an annotation of its own, in words: cases, or frames.
         resampling: for intervals.
 
     Raises:
@@ -73,7 +75,7 @@ def figures_of_values(
     intervals = find_intervals(compute, len(truth), resampling)
     missing = int((~known).sum())
     unknown = (
-        [f"{missing} of {known.size} values of cases are not known and left out of all figures"] if missing else []
+        [f"{missing} of {known.size} values of {counted} are not known and left out of all figures"] if missing else []
     )
     return TargetFigures(
         figures=figures,
@@ -84,6 +86,7 @@ def figures_of_values(
         unknown=missing,
         notes=notes(figures, by_name, intervals, *unknown),
         intervals=intervals,
+        counted=counted,
     )
 
 

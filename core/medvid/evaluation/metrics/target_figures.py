@@ -52,6 +52,7 @@ class TargetFigures:
         unknown: number of entries that nobody has annotated and that count in nothing.
         intervals: by column and by ``column/name``; empty unless asked for.
         notes: sentences: definitions, what was left out, and how intervals were found.
+        counted: what has an annotation of its own: cases, or frames.
     """
 
     figures: tuple[Figure, ...]
@@ -62,6 +63,7 @@ class TargetFigures:
     unknown: int
     notes: tuple[str, ...]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    counted: str = "cases"
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -29,7 +29,7 @@ class LabelsScorer(EntryScorer):
     ) -> TargetFigures:
         """As `EntryScorer.found`."""
         known = np.where(np.isnan(truth), UNKNOWN, truth).astype(np.int64)
-        return figures_of_labels(answers, known, self.names, cases=cases, resampling=resampling)
+        return figures_of_labels(answers, known, self.names, cases=cases, counted=self.counted, resampling=resampling)
 
     def draw(self, answers: np.ndarray, truth: np.ndarray, folder: Path) -> list[Path]:
         """Curves and calibration of each label over the cases in which it is annotated."""

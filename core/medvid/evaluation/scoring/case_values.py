@@ -24,7 +24,9 @@ class ValueScorer(EntryScorer):
         self, answers: np.ndarray, truth: np.ndarray, cases: Sequence[str], resampling: Resampling | None = None
     ) -> TargetFigures:
         """As `EntryScorer.found`."""
-        return figures_of_values(answers, truth, self.names, self.info.units, cases=cases, resampling=resampling)
+        return figures_of_values(
+            answers, truth, self.names, self.info.units, cases=cases, counted=self.counted, resampling=resampling
+        )
 
     def draw(self, answers: np.ndarray, truth: np.ndarray, folder: Path) -> list[Path]:
         """Agreement of each value with the truth."""

@@ -29,7 +29,12 @@ def probability_columns(labels: Sequence[str], scores: Tensor) -> dict[str, floa
 
 
 def figures_of_rows(
-    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], *, ordered: bool, resampling: Resampling | None = None
+    rows: Sequence[Mapping[str, Any]],
+    labels: Sequence[str],
+    *,
+    ordered: bool,
+    counted: str = "cases",
+    resampling: Resampling | None = None,
 ) -> TargetFigures | None:
     """All figures of cases that have a class, or None where their rows do not have the probabilities.
 
@@ -37,6 +42,7 @@ def figures_of_rows(
         rows: of the cases.
         labels: names of the classes.
         ordered: whether they are grades.
+        counted: what has a row: cases, or frames.
         resampling: for intervals.
     """
     if not rows or f"probability/{labels[0]}" not in rows[0]:
@@ -45,7 +51,14 @@ def figures_of_rows(
     predicted = np.array([labels.index(row["predicted"]) for row in rows])
     cases = [row["case"] for row in rows]
     return figures_of_classes(
-        probabilities, truth, labels, cases=cases, predicted=predicted, ordered=ordered, resampling=resampling
+        probabilities,
+        truth,
+        labels,
+        cases=cases,
+        counted=counted,
+        predicted=predicted,
+        ordered=ordered,
+        resampling=resampling,
     )
 
 

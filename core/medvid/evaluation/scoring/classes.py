@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
 
-from medvid.config.evaluation import CaseEvaluationOptions
+from medvid.config.evaluation import AnswerEvaluationOptions, CaseEvaluationOptions
 from medvid.data.dataset import ViewedCase
 from medvid.data.output import PICTURES
 from medvid.errors import DataError
@@ -44,7 +44,7 @@ THUMBNAILS = 8
 
 
 class ClassScorer:
-    """A class per case: accuracies, the confusion matrix, and the hardest cases.
+    """A class per case, or frame: accuracies, the confusion matrix, and the hardest cases.
 
     Args:
         options: the task's evaluation block.
@@ -52,12 +52,12 @@ class ClassScorer:
         target_info: names of the classes.
     """
 
-    def __init__(self, options: CaseEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
-        self._options, self._protocol, self._labels = options, protocol, target_info.names
+    def __init__(self, options: AnswerEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
+        self.options, self.protocol, self.names = options, protocol, target_info.names
         self._may_be_unknown = target_info.has_unknown
         self.monitor = protocol.figures.monitor if protocol.figures else "top1"
-        self._size: tuple[int, ...] = ()
-        self._hardest: list[tuple[float, ViewedCase, str]] = []
+        self.counted, self.manner = "cases", ""  # what has an answer of its own, and how it was inferred
+        self._hardest: list[tuple[float, ViewedCase, str]] = []  # probability of the true class, and a title
 
     def score(self, inferred: InferredViews, *, final: bool, folder: Path) -> list[dict[str, Any]]:  # noqa: ARG002 (rows have it all)
         """Score one case.
@@ -75,30 +75,50 @@ class ClassScorer:
         Raises:
             DataError: the case has no label, though every case of the data set should have one.
         """
-        case, scores, self._size = inferred.case, inferred.answer, inferred.size
-        label = _label_of(case)
+        case = inferred.case
+        self.manner = view_note(cast(CaseEvaluationOptions, self.options), self.protocol, inferred.size)
+        row = self.row({"case": case.id, **patient_column(case)}, case.target, inferred.answer, final=final)
+        if final and row["label_id"] != UNKNOWN:
+            self._keep_if_hard(row, case)
+        return [row]
+
+    def row(self, whose: Mapping[str, Any], target: Tensor | None, scores: Tensor, *, final: bool) -> dict[str, Any]:
+        """The row of a case or frame, see `score`; its first columns are `whose`."""
+        label = UNKNOWN if target is None else int(target)
         if label == UNKNOWN:
-            return [self._unknown_row(case, scores)]
+            return self._unknown_row(whose, scores)
         true = scores[label]
         rank = len(scores) - int((scores < true).sum())
         best = label if rank == 1 else _likeliest_but(label, scores)
         row: dict[str, Any] = {
-            "case": case.id,
-            **patient_column(case),
-            "label": self._labels[label],
+            **whose,
+            "label": self.names[label],
             "label_id": label,
-            "predicted": self._labels[best],
+            "predicted": self.names[best],
             "probability": float(scores[best].exp()),
             "rank": rank,
             "ties": int((scores == true).sum()) - 1,
             "probability_true": float(true.exp()),
         }
-        if final or self._protocol.figures:
-            row |= probability_columns(self._labels, scores)
+        if final or self.protocol.figures:
+            row |= probability_columns(self.names, scores)
         if final:
             row["top5"] = "; ".join(f"{name} {value:.3f}" for name, value in self._top(scores))
-            self._keep_if_hard(row["probability_true"], case, self._labels[best])
-        return [row]
+        return row
+
+    def answer_row(self, scores: Tensor) -> dict[str, Any]:
+        """The answer for a case or frame as columns of a table of predictions."""
+        return {"predicted": self._top(scores)[0][0], **dict(zip(self.names, scores.exp().tolist(), strict=True))}
+
+    def numbers(self, scores: Tensor) -> np.ndarray:
+        """The probabilities of answers (..., classes)."""
+        return np.asarray(scores.exp())
+
+    def along(self, rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities and truth, 0 or 1, (N, classes) of rows; NaN where unknown, or not in the row."""
+        columns, ids = [f"probability/{name}" for name in self.names], np.array([row["label_id"] for row in rows])
+        answers = np.array([[row.get(column, math.nan) for column in columns] for row in rows])
+        return answers, np.where(ids[:, None] == UNKNOWN, math.nan, ids[:, None] == np.arange(len(self.names)))
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
         """Reduce the rows of all cases to accuracies, see `medvid.evaluation.metrics.accuracy.accuracies`.
@@ -106,14 +126,15 @@ class ClassScorer:
         Rows with probabilities also give the headline figures of those, see `medvid.evaluation.metrics.of_classes`.
         """
         known = known_rows(rows)
-        classes, found = per_class(known), figures_of_rows(known, self._labels, ordered=self._options.ordered)
+        classes, found = per_class(known), figures_of_rows(known, self.names, ordered=self.options.ordered)
         others = {} if found is None else {key: found.values[key] for key in found.values if key not in SAID_OTHERWISE}
-        own, said = protocol_figures(self._protocol, lambda: arrays_of_rows(known, self._labels))
-        notes = (*self._notes(classes), *said, *tie_notes(known), *unknown_notes(len(rows) - len(known), len(rows)))
+        own, said = protocol_figures(self.protocol, lambda: arrays_of_rows(known, self.names))
+        notes = (*self._notes(classes), *said, *tie_notes(known, self.counted))
+        unknown = unknown_notes(len(rows) - len(known), len(rows), self.counted)
         return Summary(
-            metrics={**own, **accuracies(known, classes, len(self._labels)), **others},
-            table=class_table(classes),
-            notes=(*notes, *(found.notes if found else ())),
+            metrics={**own, **accuracies(known, classes, len(self.names)), **others},
+            table=class_table(classes, self.counted),
+            notes=(*notes, *unknown, *(found.notes if found else ())),
         )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
@@ -124,22 +145,23 @@ class ClassScorer:
         from medvid.evaluation.class_figures import draw_confusion, draw_contact_sheet
 
         rows = known_rows(rows)
-        write_cases(class_rows(per_class(rows)), folder / "classes.csv")
-        resampling = resampling_of(rows, self._options)
-        found = figures_of_rows(rows, self._labels, ordered=self._options.ordered, resampling=resampling)
+        write_cases(class_rows(per_class(rows), self.counted), folder / "classes.csv")
+        resampling = resampling_of(rows, self.options)
+        found = figures_of_rows(
+            rows, self.names, ordered=self.options.ordered, counted=self.counted, resampling=resampling
+        )
         if found:
             write_figures(found, folder)
-        if not (self._options.figures and rows):
+        if not (self.options.figures and rows):
             return []
         pictures = folder / "figures"
         pictures.mkdir(exist_ok=True)
         truth = np.array([row["label_id"] for row in rows])
-        predicted = np.array([self._labels.index(row["predicted"]) for row in rows])
-        files = [draw_confusion(truth, predicted, self._labels, pictures / "confusion.png")]
+        predicted = np.array([self.names.index(row["predicted"]) for row in rows])
+        files = [draw_confusion(truth, predicted, self.names, pictures / "confusion.png")]
         if found:
-            files += draw_curves(rows, self._labels, pictures)
-        for probability, case, answer in self._hardest:
-            title = f"{case.id}: {self._labels[_label_of(case)]} ({probability:.2f}), predicted {answer}"
+            files += draw_curves(rows, self.names, pictures)
+        for _, case, title in self._hardest:
             path = pictures / f"{file_name(case.id)}.png"
             files.append(draw_contact_sheet(case.thumbnails(THUMBNAILS), title, path))
         return files
@@ -152,20 +174,20 @@ class ClassScorer:
         folder.mkdir(parents=True, exist_ok=True)
         rows = [{"rank": rank, "class": name, "probability": value} for rank, (name, value) in enumerate(top, start=1)]
         files = [write_cases(rows, folder / f"{file_name(case.id)}.csv")]
-        if self._options.figures:
+        if self.options.figures:
             title = f"{case.id}: {top[0][0]} ({top[0][1]:.2f})"
             picture = folder / PICTURES / f"{file_name(case.id)}.png"
             picture.parent.mkdir(exist_ok=True)
             files.append(draw_contact_sheet(case.thumbnails(THUMBNAILS), title, picture))
-        row = {"predicted": top[0][0], **dict(zip(self._labels, inferred.answer.exp().tolist(), strict=True))}
-        return Prediction(tuple(files), tuple(f"{value:6.1%}  {name}" for name, value in top), row)
+        lines = tuple(f"{value:6.1%}  {name}" for name, value in top)
+        return Prediction(tuple(files), lines, (self.answer_row(inferred.answer),))
 
-    def _unknown_row(self, case: ViewedCase, scores: Tensor) -> dict[str, Any]:
+    def _unknown_row(self, whose: Mapping[str, Any], scores: Tensor) -> dict[str, Any]:
         if not self._may_be_unknown:
-            raise DataError(f"case {case.id} has no label", hint="evaluation needs one for each case")
+            raise DataError(f"case {whose['case']} has no label", hint="evaluation needs one for each case")
         (predicted, probability), *_ = self._top(scores)
         return {
-            "case": case.id,
+            **whose,
             "label": "",
             "label_id": UNKNOWN,
             "predicted": predicted,
@@ -175,24 +197,23 @@ class ClassScorer:
     def _top(self, scores: Tensor) -> list[tuple[str, float]]:
         values, indices = scores.sort(descending=True, stable=True)  # of equals, the first label first
         best = zip(indices[:TOP].tolist(), values[:TOP].exp().tolist(), strict=True)
-        return [(self._labels[index], value) for index, value in best]
+        return [(self.names[index], value) for index, value in best]
 
-    def _keep_if_hard(self, probability: float, case: ViewedCase, predicted: str) -> None:
-        hardest = sorted([*self._hardest, (probability, case, predicted)], key=lambda item: item[0])
-        self._hardest = hardest[: self._options.figures]
+    def _keep_if_hard(self, row: Mapping[str, Any], case: ViewedCase) -> None:
+        probability = row["probability_true"]
+        title = f"{case.id}: {row['label']} ({probability:.2f}), predicted {row['predicted']}"
+        hardest = sorted([*self._hardest, (probability, case, title)], key=lambda item: item[0])
+        self._hardest = hardest[: self.options.figures]
 
     def _notes(self, classes: Sequence[Any]) -> tuple[str, ...]:
-        said = view_note(self._options, self._protocol, self._size)
-        notes = [f"{said}; accuracies count cases, mean_class is the mean over classes"]
+        notes = [f"{self.manner}; accuracies count {self.counted}, mean_class is the mean over classes"]
         if len(classes) > SHOWN_CLASSES:
             notes.append(f"the table shows the {SHOWN_CLASSES} lowest of {len(classes)} classes; classes.csv has all")
-        if missing := len(self._labels) - len(classes):
-            notes.append(f"{missing} of {len(self._labels)} classes have no case in this split")
+        if missing := len(self.names) - len(classes):
+            notes.append(
+                f"{missing} of {len(self.names)} classes have no {self.counted.removesuffix('s')} in this split"
+            )
         return tuple(notes)
-
-
-def _label_of(case: ViewedCase) -> int:
-    return UNKNOWN if case.target is None else int(case.target)
 
 
 def _likeliest_but(label: int, scores: Tensor) -> int:

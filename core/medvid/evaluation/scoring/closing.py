@@ -6,24 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from medvid.config.evaluation import CaseEvaluationOptions
-from medvid.data.dataset import ViewedCase
+from medvid.config.evaluation import AnswerEvaluationOptions
+from medvid.data.dataset import Case
 from medvid.evaluation.metrics.figure import definitions
 from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.report import write_cases
 
 
-def patient_column(case: ViewedCase) -> dict[str, Any]:
+def patient_column(case: Case) -> dict[str, Any]:
     """The patient of a case, for its row; nothing where the case does not say."""
     patient = getattr(case, "patient", "")
     return {"patient": patient} if patient else {}
 
 
-def resampling_of(rows: Sequence[Mapping[str, Any]], options: CaseEvaluationOptions) -> Resampling | None:
+def resampling_of(rows: Sequence[Mapping[str, Any]], options: AnswerEvaluationOptions) -> Resampling | None:
     """How intervals are found, if they are asked for: over patients where all rows name theirs, else over cases."""
-    patients = [row["patient"] for row in rows if "patient" in row]
-    groups = np.array(patients) if len(patients) == len(rows) else None
+    patients, cases = [row["patient"] for row in rows if "patient" in row], [row["case"] for row in rows]
+    has_several = len(set(cases)) < len(cases)  # frames, each with a row
+    groups = np.array(patients) if len(patients) == len(rows) else np.array(cases) if has_several else None
     return Resampling(groups, options.resamples) if options.resamples else None
 
 

@@ -4,12 +4,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
+from torch import Tensor
 
-from medvid.config.evaluation import CaseEvaluationOptions
-from medvid.data.dataset import ViewedCase
+from medvid.config.evaluation import AnswerEvaluationOptions, CaseEvaluationOptions
 from medvid.data.output import PICTURES
 from medvid.data.targets import is_known
 from medvid.errors import DataError
@@ -28,7 +28,7 @@ THUMBNAILS = 8
 
 
 class EntryScorer(ABC):
-    """Several labels or values per case.
+    """Several labels or values per case, or per frame.
 
     Args:
         options: the task's evaluation block.
@@ -45,11 +45,11 @@ class EntryScorer(ABC):
     shown: ClassVar[tuple[str, ...]]
     """Columns of the figures that people are shown, and that are metrics by name."""
 
-    def __init__(self, options: CaseEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
+    def __init__(self, options: AnswerEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
         self.options, self.protocol, self.info = options, protocol, target_info
         self.names = target_info.names
         self.monitor = protocol.figures.monitor if protocol.figures else self.usual_monitor
-        self._size: tuple[int, ...] = ()
+        self.counted, self.manner = "cases", ""  # what has answers of its own, and how they were inferred
 
     @abstractmethod
     def found(
@@ -79,28 +79,52 @@ class EntryScorer(ABC):
         Raises:
             DataError: the case has no annotation, though every case of the data set should have one.
         """
-        case, self._size = inferred.case, inferred.size
-        truth = self._truth(case)
-        row = {"case": case.id, **patient_column(case)}
-        for name, true, answer in zip(self.names, truth, inferred.answer.tolist(), strict=True):
-            row |= {f"truth/{name}": true, f"{self.answer}/{name}": answer}
-        return [row]
+        case = inferred.case
+        self.manner = view_note(cast(CaseEvaluationOptions, self.options), self.protocol, inferred.size)
+        return [self.row({"case": case.id, **patient_column(case)}, case.target, inferred.answer)]
+
+    def row(
+        self,
+        whose: Mapping[str, Any],
+        target: Tensor | None,
+        answer: Tensor,
+        *,
+        final: bool = True,  # noqa: ARG002 (the same for all)
+    ) -> dict[str, Any]:
+        """The row of a case or frame, see `score`; its first columns are `whose`."""
+        row = dict(whose)
+        for name, true, found in zip(self.names, self._truth(whose, target), answer.tolist(), strict=True):
+            row |= {f"truth/{name}": true, f"{self.answer}/{name}": found}
+        return row
+
+    def answer_row(self, answer: Tensor) -> dict[str, Any]:
+        """The answers for a case or frame as columns of a table of predictions."""
+        return {self.column(name): found for name, found in enumerate(answer.tolist())}
+
+    def numbers(self, answers: Tensor) -> np.ndarray:
+        """Answers (..., names) as numbers."""
+        return np.asarray(answers)
+
+    def along(self, rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Answers and truth (N, names) of rows, NaN where unknown."""
+        answers, truth, _ = self.arrays(rows)
+        return answers, truth
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
         """Reduce the rows of all cases to the headline figures, and to those of each name."""
-        answers, truth, cases = self._arrays(rows)
+        answers, truth, cases = self.arrays(rows)
         found = self.found(answers, truth, cases)
         own, said = protocol_figures(self.protocol, lambda: (answers, truth))
         by_name = {f"{column}/{name}": value for column in self.shown for name, value in found.by_name[column].items()}
         return Summary(
             metrics={**own, **found.values, **by_name},
             table=figure_table(found, self.names, self.shown),
-            notes=(view_note(self.options, self.protocol, self._size), *said, *found.notes),
+            notes=(self.manner, *said, *found.notes),
         )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         """Write all figures, and those of all names, with their intervals, and draw pictures of them unless off."""
-        answers, truth, cases = self._arrays(rows)
+        answers, truth, cases = self.arrays(rows)
         found = self.found(answers, truth, cases, resampling_of(rows, self.options))
         write_cases(figure_rows(found, self.names), folder / f"{self.table_of}.csv")
         write_figures(found, folder)
@@ -121,17 +145,19 @@ class EntryScorer(ABC):
             picture = folder / PICTURES / f"{file_name(case.id)}.png"
             picture.parent.mkdir(exist_ok=True)
             files.append(draw_contact_sheet(case.thumbnails(THUMBNAILS), f"{case.id}: {lines[0].strip()}", picture))
-        row = {self.column(name): float(answer) for name, answer in enumerate(answers)}
-        return Prediction(tuple(files), lines, row)
+        return Prediction(tuple(files), lines, (self.answer_row(inferred.answer),))
 
-    def _truth(self, case: ViewedCase) -> list[float]:
-        if case.target is None:
+    def _truth(self, whose: Mapping[str, Any], target: Tensor | None) -> list[float]:
+        if target is None:
             if not self.info.has_unknown:
-                raise DataError(f"case {case.id} has no annotation", hint="evaluation needs one for each case")
+                raise DataError(f"case {whose['case']} has no annotation", hint="evaluation needs one for each case")
             return [math.nan] * len(self.names)
-        return case.target.double().where(is_known(case.target, self.info), math.nan).tolist()
+        known: list[float] = target.double().where(is_known(target, self.info), math.nan).tolist()
+        return known
 
-    def _arrays(self, rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def arrays(self, rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Answers (N, names), truth (N, names), NaN where unknown, and the case of each row."""
+
         def of(kind: str) -> np.ndarray:
             columns = [f"{kind}/{name}" for name in self.names]
             return np.array([[row[column] for column in columns] for row in rows], np.float64).reshape(-1, len(columns))

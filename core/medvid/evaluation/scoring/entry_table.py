@@ -19,7 +19,7 @@ def figure_table(found: TargetFigures, names: Sequence[str], shown: Sequence[str
         shown: columns of the figures to show.
     """
     figures = [figure for figure in found.figures if figure.column in shown]
-    counts = (("cases", found.known), *((("positive", found.positives),) if found.positives else ()))
+    counts = ((found.counted, found.known), *((("positive", found.positives),) if found.positives else ()))
     return (
         ("name", *(heading for heading, _ in counts), *(figure.heading for figure in figures)),
         *(
@@ -42,7 +42,7 @@ def figure_rows(found: TargetFigures, names: Sequence[str]) -> list[dict[str, An
     """A row for each name with all its figures, and the ends of their intervals where they were asked for."""
     rows = []
     for name in names:
-        row: dict[str, Any] = {"name": name, "cases": found.known[name]}
+        row: dict[str, Any] = {"name": name, found.counted: found.known[name]}
         if found.positives:
             row["positive"] = found.positives[name]
         for figure in found.figures:

@@ -1,0 +1,126 @@
+"""How answers of frames of videos, or slices of volumes, are scored: each as that of a case, with a row of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medvid.config.evaluation import FrameEvaluationOptions
+from medvid.data.framed import PLACES
+from medvid.data.output import PICTURES
+from medvid.evaluation.evaluator import Prediction, Summary
+from medvid.evaluation.inference.frames import InferredFrames
+from medvid.evaluation.protocols import ViewProtocol
+from medvid.evaluation.report import file_name, write_cases
+from medvid.evaluation.scoring.case_labels import LabelsScorer
+from medvid.evaluation.scoring.case_values import ValueScorer
+from medvid.evaluation.scoring.classes import ClassScorer
+from medvid.evaluation.scoring.closing import patient_column
+from medvid.evaluation.scoring.entries import EntryScorer
+from medvid.plugin.info import TargetInfo
+from medvid.plugin.specs import What
+
+NAMED = 5
+"""Names whose answers are said in words."""
+_OF_CASES: Mapping[What, Callable[..., ClassScorer | EntryScorer]] = {
+    "class": ClassScorer,
+    "labels": LabelsScorer,
+    "value": ValueScorer,
+}
+
+
+class FrameScorer:
+    """Classes, labels or values per frame, by the scorer of cases: figures count frames.
+
+    For their intervals patients are drawn, or cases where no patients are known, with all their frames.
+
+    Args:
+        options: the task's evaluation block.
+        protocol: how windows were combined.
+        target_info: the classes, labels or values.
+    """
+
+    def __init__(self, options: FrameEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
+        self._options, self._info = options, target_info
+        self._each = _OF_CASES[target_info.what](options, protocol, target_info)
+        self._each.counted = "frames"
+        self.monitor = self._each.monitor
+
+    def score(self, inferred: InferredFrames, *, final: bool, folder: Path) -> list[dict[str, Any]]:  # noqa: ARG002 (rows have it all)
+        """A row for each frame: case, patient where known, the frame's number and place, and the columns of a case.
+
+        Raises:
+            DataError: a frame has no annotation, though every frame of the data set should have one.
+        """
+        case, self._each.manner = inferred.case, inferred.manner
+        targets = [None] * case.frame_count if case.target is None else [*case.target]
+        whose = {"case": case.id, **patient_column(case)}
+        return [
+            self._each.row({**whose, **place}, target, answer, final=final)
+            for place, target, answer in zip(_rows(case.places), targets, inferred.answers, strict=True)
+        ]
+
+    def write(self, inferred: InferredFrames, folder: Path) -> Prediction:
+        """Write a row for each frame, and draw the answers along the frames below `PICTURES` unless off."""
+        case, answers = inferred.case, self._each.numbers(inferred.answers)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {**place, **self._each.answer_row(answer)}
+            for place, answer in zip(_rows(case.places), inferred.answers, strict=True)
+        ]
+        files = [write_cases(rows, folder / f"{file_name(case.id)}.csv")]
+        if self._options.figures:
+            (folder / PICTURES).mkdir(exist_ok=True)
+            files.append(self._draw(rows, case.id, answers, None, folder / PICTURES))
+        return Prediction(tuple(files), self._lines(answers, case.places), tuple(rows))
+
+    def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
+        """Reduce the rows of all frames to figures, as those of cases."""
+        return self._each.summarise(rows)
+
+    def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+        """Those of cases, and answers and truth along the frames of some cases, spread evenly over all."""
+        files, by_case = self._each.figures(rows, folder), dict[str, list[Mapping[str, Any]]]()
+        for row in rows:
+            by_case.setdefault(row["case"], []).append(row)
+        cases, count = [*by_case], min(self._options.figures, len(by_case))
+        for number in np.linspace(0, len(cases) - 1, count).round().astype(int).tolist():
+            case = cases[number]
+            answers, truth = self._each.along(by_case[case])
+            files.append(self._draw(by_case[case], case, answers, truth, folder / "figures"))
+        return files
+
+    def _draw(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        case: str,
+        answers: np.ndarray,
+        truth: np.ndarray | None,
+        folder: Path,
+    ) -> Path:
+        from medvid.evaluation.frame_figures import draw_frames
+
+        folder.mkdir(exist_ok=True)
+        column = next(place for place in PLACES.values() if place in rows[0])
+        where = np.array([row[column] for row in rows])
+        names = dict(zip(self._info.names, self._info.units or [""] * len(self._info.names), strict=True))
+        return draw_frames(where, column, answers, truth, names, case, folder / f"{file_name(case)}.png")
+
+    def _lines(self, answers: np.ndarray, places: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+        """What was found at most, of the names for which that is most."""
+        (column, numbers), *_ = places.items()
+        said = sorted(range(len(self._info.names)), key=lambda name: -answers[:, name].max())[:NAMED]
+        lines = []
+        for name in said:
+            of, words = answers[:, name], self._info.names[name]
+            place = f"{column} {numbers[int(of.argmax())]}"
+            if self._info.what == "value":
+                lines.append(f"{of.min():.4g} to {of.max():.4g} {self._info.units[name]}  {words}, most at {place}")
+            else:
+                lines.append(f"{of.max():6.1%}  {words}, at {place}; above 50% in {(of > 0.5).sum()} of {len(of)}")
+        return tuple(lines)
+
+
+def _rows(places: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    return [dict(zip(places, row, strict=True)) for row in zip(*places.values(), strict=True)]
