@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from comparison.adapter import Adapter
+from comparison.augmentation import compare_effects, compare_patches, is_effects_fixture, is_patches_fixture
 from comparison.checks import Check, compare
 from comparison.figures.compare import compare_figures, is_figures_fixture
 from comparison.fixture import Fixture, UnknownFormatError, read_fixture
@@ -50,6 +51,8 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("samples of formats", is_formats_fixture, compare_formats),
     ("the summary of nnU-Net", is_summary_fixture, compare_summary),
     ("plans of nnU-Net", is_plans_fixture, compare_plans),
+    ("changes of examples of nnU-Net", is_effects_fixture, compare_effects),
+    ("patches of nnU-Net", is_patches_fixture, compare_patches),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
     ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
 )

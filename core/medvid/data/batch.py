@@ -78,12 +78,17 @@ class Batch:
         target: N targets, of the shapes and types in `medvid.plugin.info`.
         cases: the case of each of the N examples.
         pixels: how the bytes of the input become float32, on the model's device.
+        mask: (N, *S) bool, where any channel was not 0 before the transforms; while they are applied, if one asks for
+            it.
+        size: *S that a transform is to cut the examples down to, about their middle; None: they are that size.
     """
 
     input: Tensor
     target: Tensor
     cases: tuple[str, ...]
     pixels: Pixels | None = None
+    mask: Tensor | None = None
+    size: tuple[int, ...] | None = None
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
         """The batch as models and heads take it, on a device; the copy is asynchronous if host memory is pinned.

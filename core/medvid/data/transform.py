@@ -3,14 +3,29 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
 
 from medvid.data.batch import Batch
+from medvid.plugin.specs import Axes
 
 
 class Transform(ABC):
     """Base of all transforms. Built as ``Target(options)``; it keeps no state between examples."""
+
+    axes: Axes | None = None
+    """What *S of the examples stand for; given by who builds it for a data set."""
+    needs_mask: ClassVar[bool] = False
+    """Whether it reads the batch's mask, see `medvid.data.batch.Batch`, which is then made."""
+
+    def initial_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The size *S of examples that it makes ones of `size` of; default: the same.
+
+        A data set that can cut larger examples does so, with `size` in the batch, see `medvid.data.batch.Batch`.
+        """
+        return size
 
     @abstractmethod
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -22,11 +37,20 @@ class Transform(ABC):
         """
 
 
+def initial_size(transforms: Sequence[Transform], size: tuple[int, ...]) -> tuple[int, ...]:
+    """The size *S of examples that transforms make ones of `size` of."""
+    for transform in reversed(transforms):
+        size = transform.initial_size(size)
+    return size
+
+
 def apply(transforms: Sequence[Transform], batch: Batch, generator: torch.Generator) -> Batch:
     """Apply transforms in their order, all drawing from one generator."""
+    if any(transform.needs_mask for transform in transforms):
+        batch = replace(batch, mask=(batch.input != 0).any(1))
     for transform in transforms:
         batch = transform(batch, generator)
-    return batch
+    return replace(batch, mask=None, size=None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -73,7 +74,9 @@ TRANSFORM_CHECKS = (check_generator, check_change, check_input, check_shapes, ch
 
 def _built(subject: Subject) -> Iterator[tuple[Axes, Transform]]:
     for axes in cast(TransformSpec, subject.spec).axes:
-        yield axes, subject.make_target()
+        transform: Transform = subject.make_target()
+        transform.axes = axes
+        yield axes, transform
 
 
 def _batch(subject: Subject, axes: Axes) -> Batch:
@@ -85,7 +88,10 @@ def _batch(subject: Subject, axes: Axes) -> Batch:
 
 
 def _changed(subject: Subject, transform: Transform, axes: Axes, seed: int) -> Batch:
-    return transform(_batch(subject, axes), torch.Generator().manual_seed(seed))
+    batch = _batch(subject, axes)
+    if transform.needs_mask:
+        batch = replace(batch, mask=batch.input[:, 0] > 0.5)
+    return transform(batch, torch.Generator().manual_seed(seed))
 
 
 def _equal(one: Batch, other: Batch) -> bool:

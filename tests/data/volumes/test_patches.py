@@ -44,7 +44,7 @@ def test_shapes_and_types() -> None:
     images, labels = draw(case(), per_case=3)
     assert images.shape == (3, 1, 8, 8, 8)
     assert labels.shape == (3, 8, 8, 8)
-    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert (images.dtype, labels.dtype) == (torch.float32, torch.uint8)
     assert images.is_contiguous()
 
 
@@ -112,11 +112,12 @@ def test_small_volumes_are_padded_with_zeros() -> None:
     np.testing.assert_array_equal(labels[:, [0, -2, -1]], 0)
 
 
-@pytest.mark.parametrize("size", [7, 8])
-def test_cut_is_centred(size: int) -> None:
-    line = np.arange(30.0).reshape(1, 30, 1, 1)
-    patch = cut(line, (15, 0, 0), (size, 1, 1)).ravel()
-    np.testing.assert_array_equal(patch, np.arange(15 - size // 2, 15 - size // 2 + size))
+@pytest.mark.parametrize("corner", [-9, -8, -3, 0, 25, 30, 40])
+def test_what_is_cut_outside_of_the_volume_is_0(corner: int) -> None:
+    line = np.arange(1.0, 31.0)
+    patch = cut(line.reshape(1, 30, 1, 1), (corner, 0, 0), (8, 1, 1)).ravel()
+    around = np.pad(line, 20)
+    np.testing.assert_array_equal(patch, around[20 + corner :][:8])
 
 
 def test_the_seed_decides_and_no_global_state_is_read_or_changed() -> None:
@@ -137,8 +138,8 @@ def test_patches_of_regions_know_what_nobody_annotated() -> None:
     prepared = replace(prepared, label=label)
     scheme = LabelScheme(("whole", "core"), ((1, 2), (2,)), ignore=3)
     _, targets = draw(prepared, scheme=scheme)
-    assert (targets.shape, targets.dtype) == ((4, 2, 8, 8, 8), torch.float32)
-    assert set(targets.unique().tolist()) == {-1.0, 0.0, 1.0}
+    assert (targets.shape, targets.dtype) == ((4, 2, 8, 8, 8), torch.int8)
+    assert set(targets.unique().tolist()) == {-1, 0, 1}
     whole, core = targets.unbind(1)
     assert torch.equal(whole == -1, core == -1)
     assert bool((whole[core == 1] == 1).all())

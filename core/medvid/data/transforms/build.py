@@ -4,7 +4,7 @@ from medvid.config.components import transforms_in
 from medvid.config.options import DatasetOptions
 from medvid.data.transform import Transform
 from medvid.plugin.host import Host
-from medvid.plugin.specs import TransformSpec
+from medvid.plugin.specs import DatasetSpec, TransformSpec
 
 
 def build_transforms(options: DatasetOptions, host: Host, acts_on: str) -> tuple[Transform, ...]:
@@ -19,4 +19,7 @@ def build_transforms(options: DatasetOptions, host: Host, acts_on: str) -> tuple
         PluginError: one cannot be built.
     """
     named = [(inner, host.spec(TransformSpec, inner.name)) for inner in transforms_in(options)]
-    return tuple(host.build(inner) for inner, spec in named if spec.acts_on == acts_on)
+    transforms = tuple(host.build(inner) for inner, spec in named if spec.acts_on == acts_on)
+    for transform in transforms:
+        transform.axes = host.spec(DatasetSpec, options.name).axes
+    return transforms

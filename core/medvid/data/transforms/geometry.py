@@ -1,7 +1,6 @@
 """Transforms that move pixels and voxels, and the labels with them."""
 
 from abc import abstractmethod
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from medvid.data.batch import Batch
 from medvid.data.transform import Transform, drawing_from
+from medvid.data.transforms.moving import moved
 from medvid.data.transforms.options import (
     FlipOptions,
     HorizontalFlipOptions,
@@ -23,15 +23,11 @@ class _Moving(Transform):
     """Changes input and labels of each example in the same way, where there is a label for each voxel."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        has_maps = batch.target.ndim >= batch.input.ndim - 1
-        labels = batch.target if has_maps else batch.input
-        pairs = [self.move(*pair, generator) for pair in zip(batch.input, labels, strict=True)]
-        moved = replace(batch, input=torch.stack([each for each, _ in pairs]))
-        return replace(moved, target=torch.stack([label for _, label in pairs])) if has_maps else moved
+        return moved(batch, lambda example, maps: self.move(example, maps, generator))
 
     @abstractmethod
-    def move(self, input: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Change an example (C, *S) and its labels (..., *S)."""
+    def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
+        """Change an example (C, *S) and what lies on its voxels, each (..., *S)."""
 
 
 class _Flip(_Moving):
@@ -41,10 +37,10 @@ class _Flip(_Moving):
     def __init__(self, options: HorizontalFlipOptions | VerticalFlipOptions) -> None:
         self.options = options
 
-    def move(self, input: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         if torch.rand((), generator=generator) >= self.options.probability:
-            return input, label
-        return input.flip(self.axis), label.flip(self.axis)
+            return input, maps
+        return input.flip(self.axis), [each.flip(self.axis) for each in maps]
 
 
 class HorizontalFlip(_Flip):
@@ -69,11 +65,11 @@ class Flip(_Moving):
     def __init__(self, options: FlipOptions) -> None:
         self.options = options
 
-    def move(self, input: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         decisions = torch.rand(len(self.options.axes), generator=generator).tolist()
         drawn = zip(self.options.axes, decisions, strict=True)
         dims = ["RAS".index(axis) - 3 for axis, decision in drawn if decision < self.options.probability]
-        return input.flip(dims), label.flip(dims)
+        return input.flip(dims), [each.flip(dims) for each in maps]
 
 
 class Rotate90(_Moving):
@@ -86,13 +82,13 @@ class Rotate90(_Moving):
     def __init__(self, options: Rotate90Options) -> None:
         self.options = options
 
-    def move(self, input: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         decision, place = torch.rand(2, generator=generator).tolist()
         if decision >= self.options.probability:
-            return input, label
+            return input, maps
         axes = input.ndim - 1
         turns, dims = 1 + int(3 * place), (-axes, 1 - axes)
-        return input.rot90(turns, dims), label.rot90(turns, dims)
+        return input.rot90(turns, dims), [each.rot90(turns, dims) for each in maps]
 
 
 class Rotation(_Moving):
@@ -105,7 +101,7 @@ class Rotation(_Moving):
     def __init__(self, options: RotationOptions) -> None:
         self._rotate = v2.RandomRotation(options.degrees, InterpolationMode.BILINEAR)
 
-    def move(self, input: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         with drawing_from(generator):
-            image, mask = self._rotate(tv_tensors.Image(input), tv_tensors.Mask(label))
-        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+            image, turned = self._rotate(tv_tensors.Image(input), [tv_tensors.Mask(each) for each in maps])
+        return image.as_subclass(Tensor), [each.as_subclass(Tensor) for each in turned]

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 
 from medvid.plugin.markers import hookimpl
-from medvid.plugin.specs import ComponentSpec, TransformSpec
+from medvid.plugin.specs import ComponentSpec, Example, TransformSpec
 
 _ROOM = "medvid.data.transforms"
+_ALWAYS = (Example({"probability": 1.0}),)
 
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute those of geometry, of intensities, of colours, and erasing."""
+    """Contribute those of geometry, of intensities, of colours, erasing, and what nnU-Net trains with."""
     yield TransformSpec(
         name="horizontal_flip",
         target=f"{_ROOM}.geometry:HorizontalFlip",
@@ -80,4 +81,66 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config=f"{_ROOM}.options:RandomErasingOptions",
         summary="noise in a rectangle (Zhong et al., 2020)",
         axes=("video",),
+    )
+    yield TransformSpec(
+        name="spatial",
+        target=f"{_ROOM}.spatial:Spatial",
+        config=f"{_ROOM}.scan_options:SpatialOptions",
+        summary="turn and scale, in one interpolation",
+        axes=("image", "volume", "video"),
+    )
+    yield TransformSpec(
+        name="gaussian_noise",
+        target=f"{_ROOM}.quality:GaussianNoise",
+        config=f"{_ROOM}.scan_options:GaussianNoiseOptions",
+        summary="noise of mean 0",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="gaussian_blur",
+        target=f"{_ROOM}.quality:GaussianBlur",
+        config=f"{_ROOM}.scan_options:GaussianBlurOptions",
+        summary="blur, each channel and axis on its own",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="brightness",
+        target=f"{_ROOM}.tones:Brightness",
+        config=f"{_ROOM}.scan_options:BrightnessOptions",
+        summary="each channel times a factor",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="contrast",
+        target=f"{_ROOM}.tones:Contrast",
+        config=f"{_ROOM}.scan_options:ContrastOptions",
+        summary="differences from each channel's mean times a factor",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="low_resolution",
+        target=f"{_ROOM}.quality:LowResolution",
+        config=f"{_ROOM}.scan_options:LowResolutionOptions",
+        summary="channels as if taken at a lower resolution",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="gamma",
+        target=f"{_ROOM}.tones:Gamma",
+        config=f"{_ROOM}.scan_options:GammaOptions",
+        summary="each channel to the power of an exponent, mean and deviation kept",
+        axes=("image", "volume", "video"),
+        examples=_ALWAYS,
+    )
+    yield TransformSpec(
+        name="zero_outside",
+        target=f"{_ROOM}.outside:ZeroOutside",
+        config=f"{_ROOM}.scan_options:ZeroOutsideOptions",
+        summary="0 again where the image was 0 before",
+        axes=("image", "volume", "video"),
     )

@@ -5,6 +5,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.grid import Grid
 from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits
-from medvid.data.transform import apply
+from medvid.data.targets import target_dtype
+from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
 from medvid.data.volumes.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint, stored_content
 from medvid.data.volumes.description import describe
@@ -252,9 +254,12 @@ class VolumeDataset(Dataset):
         if prepared.label is None:
             raise DataError(f"case {case} has no label map, it cannot be trained on")
         random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
-        images, targets = draw_patches(prepared, self.options.patch, random, self.preparation.scheme)
-        batch = Batch(images, targets, (case,) * len(images))
-        return apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
+        patch = self.options.patch
+        larger = initial_size(self.transforms, patch.size)
+        images, targets = draw_patches(prepared, patch, random, self.preparation.scheme, larger)
+        batch = Batch(images, targets, (case,) * len(images), size=patch.size)
+        changed = apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
+        return replace(changed, target=changed.target.to(target_dtype(self.target_info)))
 
     def open_case(self, case: str) -> VolumeCase:
         files, content = self.files(case), self._fingerprint(case)

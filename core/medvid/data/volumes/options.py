@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from medvid.config.named import Named
+from medvid.config.numbers import Fraction
 from medvid.config.options import DatasetOptions, FormatOptions, Options
 from medvid.data.splits import SplitOptions
 from medvid.data.transforms.options import (
@@ -29,6 +30,8 @@ from medvid.plugin.info import InputInfo, TargetInfo
 Spacing = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Size = tuple[PositiveInt, PositiveInt, PositiveInt]
 
+_FORCED = 0.33
+
 
 class PatchOptions(Options):
     """How training patches are drawn from a case."""
@@ -37,15 +40,26 @@ class PatchOptions(Options):
     """Patch size in prepared voxels, along the axes R, A, S; smaller volumes are padded with zeros."""
     per_case: PositiveInt = 4
     """Patches drawn from a case each time it is visited."""
+    centres: Literal["voxels", "classes"] = "voxels"
+    """What decides where patches lie. `voxels`: a labelled voxel, or one of the body, by `positive` and `negative`, as
+    in UNETR's code. `classes`: a share of `forced` patches is centred on a voxel of a class and the others lie
+    anywhere, also over the rim, as in nnU-Net's."""
     positive: NonNegativeFloat = 1.0
     """Weight of patches centred on a labelled voxel, relative to `negative`; what nobody annotated is neither."""
     negative: NonNegativeFloat = 1.0
     """Weight of patches centred on an unlabelled voxel of the body."""
+    forced: Fraction = _FORCED
+    """With `centres: classes`, the share of patches centred on a voxel of one of the classes (or regions) of the case,
+    drawn first, each as likely as any other. nnU-Net rounds it: 0.5 of a batch of 2, 0.33 of one of 3 or 9."""
 
     @model_validator(mode="after")
     def _some_weight(self) -> "PatchOptions":
         if self.positive + self.negative == 0:
             raise ValueError("positive and negative are both 0, so no patch can be drawn")
+        if self.centres == "classes" and (self.positive, self.negative) != (1.0, 1.0):
+            raise ValueError("positive and negative are for centres: voxels; of classes, forced is the share")
+        if self.centres == "voxels" and self.forced != _FORCED:
+            raise ValueError("forced is for centres: classes; of voxels, positive and negative are the weights")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Training patches: where they are cut from a prepared case, with centres drawn by MONAI, as in UNETR's code."""
+"""Training patches: where they are cut from a prepared case, and the patches themselves."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medvid.data.targets import target_dtype
+from medvid.data.volumes.corners import Corner, count_forced, draw_corner, sets_of
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.options import PatchOptions
 from medvid.data.volumes.preparation import Prepared
@@ -14,7 +14,11 @@ from medvid.data.volumes.truth import truth_of
 
 
 def draw_patches(
-    prepared: Prepared, patch: PatchOptions, random: np.random.RandomState, scheme: LabelScheme
+    prepared: Prepared,
+    patch: PatchOptions,
+    random: np.random.RandomState,
+    scheme: LabelScheme,
+    larger: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw patches of a labelled case.
 
@@ -23,19 +27,46 @@ def draw_patches(
         patch: size, number and balance of the patches.
         random: the only source of randomness.
         scheme: what the ids of its label map stand for.
+        larger: size to cut instead, about the middle of the patches; transforms then make patches of it.
 
     Returns:
-        Images (N, C, X, Y, Z) float32 and targets: (N, X, Y, Z) int64, or of regions (N, L, X, Y, Z) float32.
+        Images (N, C, X, Y, Z) float32 and targets (N, X, Y, Z), or of regions (N, L, X, Y, Z), in small types.
     """
-    centres = draw_centres(prepared, patch, random)
-    images = [cut(prepared.image, centre, patch.size).astype(np.float32) for centre in centres]
-    labels = [truth_of(cut(_label(prepared)[None], centre, patch.size)[0], scheme) for centre in centres]
-    targets = torch.from_numpy(np.stack(labels))
-    return torch.from_numpy(np.stack(images)), targets.to(target_dtype(scheme.target_info()))
+    size = tuple(larger or patch.size)
+    place = _by_voxels if patch.centres == "voxels" else _by_classes
+    corners = place(prepared, patch, size, random)
+    images = [cut(prepared.image, corner, size).astype(np.float32) for corner in corners]
+    labels = [truth_of(cut(_label(prepared)[None], corner, size)[0], scheme) for corner in corners]
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+
+def _by_voxels(
+    prepared: Prepared, patch: PatchOptions, size: Sequence[int], random: np.random.RandomState
+) -> list[Corner]:
+    """Corners about centres by `draw_centres`; in short volumes patches lie in the middle."""
+    shape = prepared.grid.prepared_shape
+    short = [min(lengths) for lengths in zip(patch.size, shape, strict=True)]
+    return [
+        tuple(
+            c - length // 2 - (final - length) // 2 - (n // 2 - final // 2)
+            for c, length, final, n in zip(centre, short, patch.size, size, strict=True)
+        )
+        for centre in draw_centres(prepared, patch, random)
+    ]
+
+
+def _by_classes(
+    prepared: Prepared, patch: PatchOptions, size: Sequence[int], random: np.random.RandomState
+) -> list[Corner]:
+    """Corners as nnU-Net draws them, see `medvid.data.volumes.corners`."""
+    assert prepared.locations is not None
+    free = patch.per_case - count_forced(patch.forced, patch.per_case, random)
+    sets = [sets_of(prepared.locations, is_forced=number >= free) for number in range(patch.per_case)]
+    return [draw_corner(prepared.grid.prepared_shape, patch.size, size, each, random) for each in sets]
 
 
 def draw_centres(prepared: Prepared, patch: PatchOptions, random: np.random.RandomState) -> list[tuple[int, ...]]:
-    """Draw the centres of ``patch.per_case`` patches, like MONAI's RandCropByPosNegLabel.
+    """Draw the centres of ``patch.per_case`` patches, like MONAI's RandCropByPosNegLabel, as in UNETR's code.
 
     A centre is any labelled voxel with probability positive / (positive + negative), else any unlabelled voxel of the
     body; it is then moved just far enough that the patch lies inside the volume. A case without voxels of one kind
@@ -60,13 +91,19 @@ def draw_centres(prepared: Prepared, patch: PatchOptions, random: np.random.Rand
     ]
 
 
-def cut(array: np.ndarray, centre: Sequence[int], size: Sequence[int]) -> np.ndarray:
-    """Cut a patch (C, *size) from (C, *S); where S is smaller, it is padded with zeros."""
-    lengths = [min(p, s) for p, s in zip(size, array.shape[1:], strict=True)]
-    starts = [c - n // 2 for c, n in zip(centre, lengths, strict=True)]
-    window = array[(slice(None), *(slice(start, start + n) for start, n in zip(starts, lengths, strict=True)))]
-    missing = [p - n for p, n in zip(size, lengths, strict=True)]
-    return np.pad(window, [(0, 0), *((m // 2, m - m // 2) for m in missing)])
+def cut(array: np.ndarray, corner: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """Cut a patch (C, *size) from (C, *S), whose corner may lie outside; there it is 0."""
+    ends = [start + n for start, n in zip(corner, size, strict=True)]
+    inside = [
+        slice(min(max(0, start), length), max(0, min(end, length)))
+        for start, end, length in zip(corner, ends, array.shape[1:], strict=True)
+    ]
+    window = array[:, *inside]
+    missing = [
+        (min(max(0, -start), n), n - min(max(0, -start), n) - have)
+        for start, n, have in zip(corner, size, window.shape[1:], strict=True)
+    ]
+    return np.pad(window, [(0, 0), *missing]) if any(map(any, missing)) else window
 
 
 def _label(prepared: Prepared) -> np.ndarray:

@@ -1,0 +1,124 @@
+"""The values of an image, and its labels, at places between its voxels: what turning and scaling does.
+
+Places are p = matrix @ q, where q counts from the middle of the result, and p from the middle of the source, in voxels.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_TIE = 5e-4
+"""Indicators that differ by less are equal, and the nearest label is taken; rounding alone makes less of a difference
+between voxels that lie at the same distance."""
+
+
+def cut_middle(source: Tensor, size: Sequence[int], fill: float = 0) -> Tensor:
+    """The middle (..., *size) of a source (..., *S), with a fill where it is smaller."""
+    for axis, length in enumerate(size, start=source.ndim - len(size)):
+        start, given = source.shape[axis] // 2 - length // 2, source.shape[axis]
+        source = source.narrow(axis, max(0, start), min(length, given - max(0, start)))
+        if source.shape[axis] < length:
+            before = max(0, -start)
+            after = length - source.shape[axis] - before
+            pads = [0, 0] * (source.ndim - 1 - axis) + [before, after]
+            source = functional.pad(source, pads, value=fill)
+    return source
+
+
+def resample_linearly(image: Tensor, matrix: Tensor, size: Sequence[int]) -> Tensor:
+    """Values by linear interpolation, 0 outside.
+
+    Args:
+        image: (C, *S), two or three axes.
+        matrix: (axes, axes), see above.
+        size: of the result (C, *size).
+    """
+    halves = torch.tensor(image.shape[1:]) / 2
+    # x comes first in grids, and lengths are from -1 to 1.
+    scaled = (matrix / halves[:, None]).flip(0)
+    axes = [torch.arange(length) - (length - 1) / 2 for length in size]
+    grid = _affine(scaled, torch.zeros(len(size)), axes).to(image)
+    mode = "bilinear"
+    sampled: Tensor = functional.grid_sample(image[None], grid.movedim(0, -1)[None], mode, align_corners=False)
+    return sampled[0]
+
+
+def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside: float = 0) -> Tensor:
+    """The labels with the largest linearly interpolated indicator.
+
+    Most places lie between voxels of one label: what is interpolated are the others.
+
+    Args:
+        labels: (N, *S): label maps, or masks, each on its own. Of other numbers it takes the nearest, unless some are
+            equal.
+        matrix: (axes, axes), see above.
+        size: of the result (N, *size).
+        outside: the label around the source.
+    """
+    padded = functional.pad(labels, [1, 1] * len(size), value=outside)
+    strides = padded.stride()[1:]
+    axes = [torch.arange(length) - (length - 1) / 2 for length in size]
+    places, cells = [], []  # from the first voxel; cells from the one before it
+    for place, length in zip(
+        _affine(matrix, (torch.tensor(labels.shape[1:]) - 1) / 2, axes), labels.shape[1:], strict=True
+    ):
+        places.append(place.clamp_(-1, length).flatten())
+        cells.append(places[-1].floor().clamp_(max=length - 1))
+    at = sum(((cell + 1).long() * stride for cell, stride in zip(cells, strides, strict=True)), torch.zeros(()).long())
+    maps = padded.flatten(1)
+    result = maps[:, at]
+    number, mixed = _mixed_cells(padded).flatten(1)[:, at].nonzero(as_tuple=True)
+    if len(mixed):
+        corners = list(product((0, 1), repeat=len(size)))
+        steps = [sum(side * stride for side, stride in zip(corner, strides, strict=True)) for corner in corners]
+        around = torch.stack([maps[number, at[mixed] + step] for step in steps])
+        parts = [(place[mixed], cell[mixed]) for place, cell in zip(places, cells, strict=True)]
+        result[number, mixed] = _largest(around, corners, parts)
+    return result.view(-1, *size)
+
+
+def _affine(matrix: Tensor, offset: Tensor, axes: Sequence[Tensor]) -> Tensor:
+    """Matrix @ q + offset for all q of a grid, (axes, *size)."""
+    rows = []
+    for row, start in zip(matrix.tolist(), offset.tolist(), strict=True):
+        terms = [
+            (factor * axis).view(-1, *[1] * (len(axes) - 1 - number))
+            for number, (factor, axis) in enumerate(zip(row, axes, strict=True))
+        ]
+        rows.append(sum(terms[1:], terms[0] + start))
+    return torch.stack(rows)
+
+
+def _mixed_cells(padded: Tensor) -> Tensor:
+    """Of (N, *S), whether the voxels of the cell that begins with each differ."""
+    mixed = torch.zeros(padded.shape, dtype=torch.bool)
+    for axis, length in enumerate(padded.shape[1:], start=1):
+        here, there = padded.narrow(axis, 0, length - 1), padded.narrow(axis, 1, length - 1)
+        mixed.narrow(axis, 0, length - 1).logical_or_(here != there)
+    for axis, length in enumerate(padded.shape[1:], start=1):
+        mixed.narrow(axis, 0, length - 1).logical_or_(mixed.narrow(axis, 1, length - 1).clone())
+    return mixed
+
+
+def _largest(labels: Tensor, corners: Sequence[Sequence[int]], parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The label at each place (N,) whose voxels have the largest weight; of equal ones that of the nearest voxel.
+
+    Args:
+        labels: of the voxels around, (corners, N).
+        corners: which side of the cell they lie on along each axis, 0 or 1.
+        parts: along each axis, the places (N,), and where their cells begin.
+    """
+    weights = torch.ones(labels.shape)
+    for (place, cell), sides in zip(parts, zip(*corners, strict=True), strict=True):
+        part = place - cell
+        weights *= torch.stack([part if side else 1 - part for side in sides])
+    scores = torch.stack([((labels == label) * weights).sum(0) for label in labels])
+    top = scores.max(0, keepdim=True)
+    nearest = torch.zeros_like(top.indices)
+    for place, cell in parts:
+        nearest = 2 * nearest + (place.round() - cell).long()
+    chosen = torch.where(scores.gather(0, nearest) >= top.values - _TIE, nearest, top.indices)
+    return labels.gather(0, chosen)[0]
