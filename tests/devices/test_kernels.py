@@ -17,6 +17,7 @@ PAIRS = {name: cell for name, cell in pairs(HOST).items() if cell.what == "class
 TASKS = Path(__file__).parents[2] / "tasks"
 BUDGETS = {
     "acdc": (580, 30, 680),
+    "brats": (430, 30, 630),
     "chestxray14": (300, 5, 380),
     "medmnist2d": (230, 5, 340),
     "medmnist3d": (270, 5, 370),
@@ -24,6 +25,7 @@ BUDGETS = {
     "medt_monuseg": (1720, 30, 2820),
     "mvit_btcv": (1080, 30, 1340),
     "mvit_kinetics": (540, 12, 630),
+    "mvit_organmnist3d": (310, 5, 400),
     "stam_kinetics": (410, 5, 570),
     "timesformer_btcv": (680, 30, 920),
     "timesformer_kinetics": (520, 5, 720),
@@ -32,6 +34,7 @@ BUDGETS = {
     "transunet_synapse": (580, 30, 650),
     "unetr_btcv": (390, 30, 520),
     "unetr_kinetics": (230, 5, 330),
+    "unetr_organmnist3d": (230, 5, 330),
     "unetr_synapse": (410, 30, 680),
     "vivit_kinetics": (230, 5, 340),
     "vtn_kinetics": (430, 5, 560),

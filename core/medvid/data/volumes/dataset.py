@@ -3,7 +3,7 @@
 import logging
 import zlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
@@ -32,7 +32,7 @@ from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.data.volumes.patches import draw_patches
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
-from medvid.data.volumes.truth import paint, truth_of
+from medvid.data.volumes.truth import as_stored, paint, truth_of
 from medvid.digests import digest_of_rows
 from medvid.errors import DataError
 from medvid.machine import usable_cores, usable_memory
@@ -103,7 +103,7 @@ class VolumeCase:
         self._check_unchanged()
         scheme, geometry = self._scheme, self._prepared.geometry
         label_map = reading.read_labels(
-            self._formats, self._files.label, self.id, scheme.ids, scheme.names_of_ids, geometry
+            self._formats, self._files.label, self.id, scheme.ids, scheme.names_of_ids, geometry, scheme.stored
         )
         return truth_of(label_map.data, scheme)
 
@@ -115,9 +115,10 @@ class VolumeCase:
     def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         scheme = self._scheme
         if not scheme.regions:
-            return (self._write(labels, folder, self.id, scheme.names),)
+            return (self._write(as_stored(labels, scheme), folder, self.id, () if scheme.stored else scheme.names),)
         if scheme.painted:
-            return (self._write(paint(labels, scheme.painted), folder, self.id, scheme.names_of_ids),)
+            painted = as_stored(paint(labels, scheme.painted), scheme)
+            return (self._write(painted, folder, self.id, scheme.names_of_ids),)
         structures = zip(labels, scheme.names, strict=True)
         return tuple(self._write(mask, folder / self.id, name, (BACKGROUND, name)) for mask, name in structures)
 
@@ -269,7 +270,11 @@ class VolumeDataset(Dataset):
         preparation = self.preparation
         found = find_volumes(paths, preparation.channels, self.options.folder_layout, formats=self.formats)
         _warn(found.notes)
-        return (self._case(files, partial(_prepare_aloud, preparation, files)) for files in found.cases.values())
+        return self.open_files(found.cases.values())
+
+    def open_files(self, cases: Iterable[CaseFiles]) -> Iterator[VolumeCase]:
+        """New cases, each of which is prepared when it is first used."""
+        return (self._case(files, partial(_prepare_aloud, self.preparation, files)) for files in cases)
 
     def prepared(self, case: str) -> Prepared:
         """A case as it is in the cache, where it is put if it is not there."""

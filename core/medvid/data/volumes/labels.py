@@ -30,12 +30,14 @@ class LabelScheme:
         painted: of each region the id by which a prediction is written into one label map, where later regions
             overwrite earlier ones; empty: each region gets a file of its own.
         ignore: the id of voxels that nobody annotated, one above all others; None: there is none.
+        stored: of each id the one that files have in its place, as BraTS had (0, 1, 2, 4); empty: the same.
     """
 
     names: tuple[str, ...]
     regions: tuple[tuple[int, ...], ...] = ()
     painted: tuple[int, ...] = ()
     ignore: int | None = None
+    stored: tuple[int, ...] = ()
 
     @property
     def known(self) -> int:

@@ -86,6 +86,8 @@ class VolumePreparation:
         values |= {"labels": self.scheme.ids, "names": self.scheme.names_of_ids}
         if self.scheme.ignore is not None:  # what else the ids stand for leaves the prepared numbers as they are
             values["ignore"] = self.scheme.ignore
+        if self.scheme.stored:
+            values["stored"] = self.scheme.stored
         return values | {"format": self.formats.forced.model_dump(mode="json") if self.formats.forced else None}
 
     def prepare(self, files: CaseFiles) -> Prepared:
@@ -134,8 +136,10 @@ class VolumePreparation:
         image = replace(first, data=data, notes=tuple(notes))
         if files.label is None:
             return image, None
-        ids, names = self.scheme.ids, self.scheme.names_of_ids
-        label = reading.read_labels(self.formats, files.label, files.id, ids, names, first.geometry)
+        scheme = self.scheme
+        label = reading.read_labels(
+            self.formats, files.label, files.id, scheme.ids, scheme.names_of_ids, first.geometry, scheme.stored
+        )
         return image, reading.align(image, label, files.id, "label map")
 
     def _resample(self, volume: Volume, mode: str, case: str) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,13 @@ def files_of(formats: Formats, path: Path, case: str) -> tuple[Path, ...]:
 
 
 def read_labels(
-    formats: Formats, path: Path, case: str, labels: int, names: Sequence[str] = (), image: Geometry | None = None
+    formats: Formats,
+    path: Path,
+    case: str,
+    labels: int,
+    names: Sequence[str] = (),
+    image: Geometry | None = None,
+    stored: Sequence[int] = (),
 ) -> Volume:
     """Read a label map as uint8; named structures get the ids of their names, see `structures`.
 
@@ -73,6 +79,7 @@ def read_labels(
         labels: number of labels; ids run from 0 to ``labels - 1``, at most 255.
         names: of the labels by id, the background first, for files of named structures.
         image: the geometry of the image, for files that have no grid of their own; None: the file's own.
+        stored: of each id the one in the file, see `LabelScheme`; empty: the same.
 
     Raises:
         DataError: as `read`; or the values are not integers, or not label ids.
@@ -96,9 +103,14 @@ def read_labels(
         if off.max() > _ROUNDING:
             notes = (*notes, f"has values up to {off.max():.2g} off integers, by its scaling; they are rounded")
         data = whole
-    if data.min() < 0 or data.max() >= labels:
-        raise DataError(_describe_strangers(path, case, data, labels), hint="correct the file or the data set's labels")
-    return replace(volume, data=data.astype(np.uint8), rounding=0.0, notes=notes)
+    if (strange := _strangers(data, labels, stored)).any():
+        declared = ", ".join(map(str, stored)) or f"0..{labels - 1}"
+        raise DataError(
+            f"case {case} has label {_counted(data[strange])}; the data set declares {declared} ({path})",
+            hint="correct the file or the data set's labels",
+        )
+    ids = np.searchsorted(stored, data) if stored else data
+    return replace(volume, data=ids.astype(np.uint8), rounding=0.0, notes=notes)
 
 
 def align(image: Volume, other: Volume, case: str, name: str) -> Volume:
@@ -180,8 +192,12 @@ def _naming(path: Path, case: str) -> Iterator[None]:
         raise DataError(f"case {case}: {path} cannot be read: {error.strerror or error}") from error
 
 
-def _describe_strangers(path: Path, case: str, data: np.ndarray, labels: int) -> str:
-    ids, counts = np.unique(data[(data < 0) | (data >= labels)], return_counts=True)
+def _strangers(data: np.ndarray, labels: int, stored: Sequence[int]) -> np.ndarray:
+    """Where values are not ids of labels."""
+    return ~np.isin(data, stored) if stored else (data < 0) | (data >= labels)
+
+
+def _counted(strangers: np.ndarray) -> str:
+    ids, counts = np.unique(strangers, return_counts=True)
     shown = [f"{int(i)} ({n} voxel{'s' if n > 1 else ''})" for i, n in zip(ids[:5], counts, strict=False)]
-    found = listed(shown, of=len(ids))
-    return f"case {case} has label {found}; the data set declares 0..{labels - 1} ({path})"
+    return listed(shown, of=len(ids))

@@ -33,6 +33,11 @@ def paint(masks: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
     return label_map
 
 
+def as_stored(label_map: np.ndarray, scheme: LabelScheme) -> np.ndarray:
+    """A label map with the ids that files have."""
+    return np.array(scheme.stored, np.uint8)[label_map] if scheme.stored else label_map
+
+
 def _table(scheme: LabelScheme) -> np.ndarray:
     """By id, last axis, what it stands for."""
     table = np.arange(scheme.ids, dtype=np.int16)
