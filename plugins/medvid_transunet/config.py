@@ -15,7 +15,7 @@ from medvid.config.named import Named
 from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import BackboneOptions, LossOptions, Options, WeightsOptions
 from medvid.losses.options import DiceCEOptions
-from medvid.models.options import SegmentationHeadOptions
+from medvid.models.options import DecoderOptions
 from medvid.models.transformer_options import check_multiple, check_size
 from medvid.plugin import InputInfo, TargetInfo
 
@@ -100,7 +100,7 @@ PUBLISHED_LOSS = DiceCEOptions(batch=True, smooth_nr=1e-5, smooth_dr=1e-5, lambd
 """Half cross entropy, half Dice over the whole batch, as in the authors' code."""
 
 
-class CascadedUpsamplerOptions(SegmentationHeadOptions):
+class CascadedUpsamplerOptions(DecoderOptions):
     """The cascaded upsampler, CUP (Chen et al., 2021, section 3.3)."""
 
     loss: Annotated[LossOptions, Named("loss", where="voxel")] | None = None

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from medvid.models.deep_supervision import DeepSupervised
 from medvid.models.features import FeatureInfo, Features, MapInfo
-from medvid.models.head import Head
 from medvid.models.pyramid import Stride, level_strides, match_levels
 from medvid.models.resize import resize
 from medvid.plugin import InputInfo, TargetInfo
@@ -51,7 +51,7 @@ class Up(nn.Module):
         return self.conv2(self.conv1(x))
 
 
-class CascadedUpsampler(Head):
+class CascadedUpsampler(DeepSupervised):
     """The decoder of TransUNet (Chen et al., 2021, section 3.3), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -91,14 +91,17 @@ class CascadedUpsampler(Head):
             channels = width
         self.num_labels = len(target_info.names)
         self.segmentation = CONV[rank](channels, self.num_labels, 3, padding=1)
+        supervised = widths[-2:0:-1] if options.deep_supervision else ()
+        self.scales = nn.ModuleList(CONV[rank](width, self.num_labels, 1) for width in supervised)
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:
-        """Decode the features of input (B, C, *S) to logits (B, labels, *S)."""
-        x = self.conv_more(features.maps[-1])
+    def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Decode the features of input (B, C, *S) to logits (B, labels, *S); see `DeepSupervised`."""
+        x, decoded = self.conv_more(features.maps[-1]), []
         for block, stride, skip in zip(self.blocks, self.strides, self.skips, strict=True):
             size = [-(-length // step) for length, step in zip(input.shape[2:], stride, strict=True)]
             x = block(x, None if skip is None else features.maps[skip], size)
-        return self.segmentation(x)
+            decoded.append(x)
+        return self.with_scales(self.segmentation(x), decoded, self.scales)
 
 
 def _per_level(channels: Sequence[int], levels: int) -> list[int]:

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from medvid.config.numbers import Fraction, FractionBelowOne
 from medvid.config.options import BackboneOptions, Options, ProtocolOptions, WeightsOptions
-from medvid.models.options import SegmentationHeadOptions
+from medvid.models.options import DecoderOptions
 from medvid.models.transformer_options import check_multiple, check_size, check_taps
 from medvid.plugin import InputInfo
 
@@ -72,7 +72,7 @@ class NormArguments(Options):
     track_running_stats: bool = True
 
 
-class UnetrDecoderOptions(SegmentationHeadOptions):
+class UnetrDecoderOptions(DecoderOptions):
     """The convolutional decoder of UNETR (section 3.2)."""
 
     feature_size: PositiveInt = 16

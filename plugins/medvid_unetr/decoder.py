@@ -6,9 +6,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from medvid.models.deep_supervision import DeepSupervised
 from medvid.models.fast.pointwise import Pointwise
 from medvid.models.features import FeatureInfo, Features, MapInfo
-from medvid.models.head import Head
 from medvid.models.pyramid import Stride, level_strides, match_levels, octaves
 from medvid.models.resize import resize
 from medvid.plugin import InputInfo, TargetInfo
@@ -68,7 +68,7 @@ class Up(nn.Module):
         return self.block(torch.cat([resize(self.upsample(x), size), *skips], dim=1))
 
 
-class UnetrDecoder(Head):
+class UnetrDecoder(DeepSupervised):
     """The decoder of UNETR (Hatamizadeh et al., WACV 2022, section 3.2), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -111,17 +111,20 @@ class UnetrDecoder(Head):
         )
         self.num_labels = len(target_info.names)
         self.out = Pointwise(channels[0], self.num_labels)
+        supervised = channels[1 : len(self.ups) - 1] if options.deep_supervision else ()
+        self.scales = nn.ModuleList(Pointwise(width, self.num_labels) for width in supervised)
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:
-        """Decode the features of input (B, C, *S) to logits (B, labels, *S)."""
-        x = features.maps[-1]
+    def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Decode the features of input (B, C, *S) to logits (B, labels, *S); see `DeepSupervised`."""
+        x, decoded = features.maps[-1], []
         for level in reversed(range(len(self.ups))):
             size = [-(-length // stride) for length, stride in zip(input.shape[2:], self.strides[level], strict=True)]
             skips = [self.input_block(input)] if level == 0 else []
             if level in self.matches:
                 skips.append(resize(self.lifts[str(level)](features.maps[self.matches[level]]), size))
             x = self.ups[level](x, skips, size)
-        return self.out(x)
+            decoded.append(x)
+        return self.with_scales(self.out(x), decoded, self.scales)
 
 
 def upsampling_steps(coarse: Stride, fine: Stride) -> list[Stride]:

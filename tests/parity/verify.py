@@ -21,6 +21,7 @@ from comparison.google_npz import compare_npz, is_npz_fixture, read_npz_fixture
 from comparison.losses import compare_losses, is_losses_fixture
 from comparison.medt import MedTAdapter
 from comparison.mvit import MViTAdapter
+from comparison.networks import compare_network, is_network_fixture
 from comparison.plans import compare_plans, is_plans_fixture
 from comparison.recipe import compare_recipe, is_recipe_fixture
 from comparison.scores import compare_scores, is_scores_fixture
@@ -55,6 +56,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("patches of nnU-Net", is_patches_fixture, compare_patches),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
     ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
+    ("networks of nnU-Net", is_network_fixture, compare_network),
 )
 """Those that are not of models, in words; the first that takes a file compares it."""
 

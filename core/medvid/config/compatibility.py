@@ -86,9 +86,8 @@ def check_split(task: Task, target: TargetInfo, processes: int) -> None:
     Raises:
         ConfigError: naming the options.
     """
-    assert task.head.loss, "check_task has named it"
     try:
-        task.head.loss.check_split(task.train.accumulate, processes, target)
+        task.head.check_split(task.train.accumulate, processes, target)
     except ValueError as error:
         raise ConfigError(
             f"{error}", hint="set another loss, or a larger train.batch_size and train.accumulate=1"

@@ -108,6 +108,10 @@ class HeadOptions(ComponentOptions):
         assert self.loss, f"{type(self).__name__} has a default loss, or says which one suits {info.what} targets"
         return self.loss
 
+    def check_split(self, accumulate: int, processes: int, info: TargetInfo) -> None:
+        """Refuse a step that takes its batch in parts, where it has to be whole; as `LossOptions.check_split`."""
+        self.loss_for(info).check_split(accumulate, processes, info)
+
     def filled(self, info: TargetInfo) -> Self:
         """These options, with the loss that they mean named."""
         return self.model_copy(update={"loss": self.loss_for(info)})

@@ -38,11 +38,22 @@ class Sum(Loss):
             Scalars ``loss``, and each part by its name, not weighted; the second of a name as ``name_2``.
         """
         losses = [cast(dict[str, Tensor], part(output, target)) for part in self.parts]
-        values = torch.stack([each["loss"] for each in losses])
-        if any("weight" in each for each in losses) and is_shared(values):
-            values = values * _shares(losses, values, len(output))
+        values = values_in_whole(losses, len(output))
         total = (values * self.weights.to(values.dtype)).sum()
         return {"loss": total, **dict(zip(self.names, values.unbind(), strict=True))}
+
+
+def values_in_whole(losses: Sequence[dict[str, Tensor]], examples: int) -> Tensor:
+    """The values (n,) of n losses, so that their mean over the examples of all processes is that of the whole batch.
+
+    Args:
+        losses: what they return.
+        examples: their number in this process.
+    """
+    values = torch.stack([each["loss"] for each in losses])
+    if any("weight" in each for each in losses) and is_shared(values):
+        values = values * _shares(losses, values, examples)
+    return values
 
 
 def _shares(losses: Sequence[dict[str, Tensor]], values: Tensor, examples: int) -> Tensor:

@@ -16,12 +16,13 @@ class Head(nn.Module, ABC):
     """The loss that the options name, given to the head by `medvid.models.build.build_head`."""
 
     @abstractmethod
-    def forward(self, features: Features, input: Tensor) -> Tensor:
+    def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Predict from the features of input (B, C, *S).
 
         Returns:
             Logits or numbers of the shape in `medvid.plugin.info`: of a case (B, N), of frames (B, T, N), of voxels
-            (B, N, *S).
+            (B, N, *S). In training anything that its own `loss` takes, such as logits at several scales
+            (`medvid.models.deep_supervision`).
         """
 
     def mix(self, batch: Batch) -> tuple[Tensor, Tensor]:

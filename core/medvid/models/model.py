@@ -23,7 +23,7 @@ class Model(nn.Module):
         self.head = head
         self.adapter = adapter
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Map input (B, C, *S) to logits or numbers, see `medvid.models.head.Head.forward`."""
         features: Features = self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)
         return self.head(features, input)

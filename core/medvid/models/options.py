@@ -26,6 +26,22 @@ class SegmentationHeadOptions(HeadOptions):
         return self.loss or (DiceCEOptions() if info.what == "class" else DiceBCEOptions())
 
 
+class DecoderOptions(SegmentationHeadOptions):
+    """Base of the options of decoders with several levels, see `medvid.models.deep_supervision`."""
+
+    deep_supervision: bool = False
+    """Train at the scales of all levels but the coarsest, with weights 1, 1/2, 1/4, ... that add up to 1."""
+
+    def check_split(self, accumulate: int, processes: int, info: TargetInfo) -> None:
+        """As the loss; and means over other things than examples only add up over scales for whole batches."""
+        super().check_split(accumulate, processes, info)
+        if self.deep_supervision and accumulate > 1 and not self.loss_for(info).is_mean_over_examples(info):
+            raise ValueError(
+                "head.deep_supervision adds up losses of several scales, each a mean over what is known or weighted "
+                f"there, which cannot be had from parts of a batch (train.accumulate is {accumulate})"
+            )
+
+
 class MixOptions(Options):
     """Training on mixtures of two examples and of their labels, named as PySlowFast names it.
 

@@ -96,10 +96,11 @@ def try_cell(host: Host, cell: Cell, folder: Path) -> None:
     """
     checked = cell_task(host, cell)
     trainer, dataset = _trainer(checked), ToyDataset(checked.task.dataset)
-    before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+    trained = {name: item for name, item in trainer.model.named_parameters() if item.requires_grad}
+    before = {name: parameter.detach().clone() for name, parameter in trained.items()}
     batches = training_batches(dataset, dataset.cases("train"), seed=0, batch_size=2, first=0, stop=1)
     trainer.fit(batches, 1, _Silent(), lambda: False)
-    still = [name for name, parameter in trainer.model.named_parameters() if torch.equal(before[name], parameter)]
+    still = [name for name, parameter in trained.items() if torch.equal(before[name], parameter)]
     expect(not any(name.startswith("head.") for name in still), f"a step of training leaves {', '.join(still)} alone")
     moved = {name for name in before if name.startswith("backbone.")} - set(still)
     expect(bool(moved), "a step of training changes nothing of the backbone")

@@ -123,7 +123,7 @@ def check_gradients(subject: HeadSubject) -> None:
 def check_parts(subject: HeadSubject) -> None:
     """A batch that is taken in parts has the gradient of the whole, or the options refuse to take it so."""
     try:
-        subject.options.loss_for(subject.target_info).check_split(2, 1, subject.target_info)
+        subject.options.check_split(2, 1, subject.target_info)
     except ValueError as error:
         raise NotApplicableError(str(error)) from None
     pyramid = subject.pyramids[0]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medvid.errors import CheckpointError
 
-WRAPPERS = ("state_dict", "model_state", "model", "net")
+WRAPPERS = ("state_dict", "model_state", "network_weights", "model", "net")
 """Keys under which training scripts keep the weights beside the optimizer and the like."""
 
 # Training scripts keep their best score, a numpy scalar, beside the weights. These are the only globals allowed

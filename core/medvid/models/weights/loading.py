@@ -12,6 +12,11 @@ from medvid.models.weights.files import read_state
 from medvid.models.weights.translation import Translate, Translation
 from medvid.sentences import listed
 
+_NEVER_PUBLISHED = {
+    "head.criterion.": "trained along with the loss",
+    "head.scales.": "predicts at a coarser scale, for deep supervision",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
@@ -55,8 +60,10 @@ def import_weights(model: Model, path: Path, translate: Translate, source: str) 
             model is unchanged then.
     """
     translation = translate(read_state(path), source, model)
-    of_loss = {name: "trained along with the loss" for name in model.state_dict() if name.startswith("head.criterion.")}
-    translation = replace(translation, fresh=of_loss | translation.fresh)
+    fresh = {
+        name: why for name in model.state_dict() for part, why in _NEVER_PUBLISHED.items() if name.startswith(part)
+    }
+    translation = replace(translation, fresh=fresh | translation.fresh)
     _check_complete(model, translation, path)
     model.load_state_dict(translation.tensors, strict=False)
     tensors = translation.tensors
