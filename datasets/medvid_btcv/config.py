@@ -11,6 +11,7 @@ from medvid.data.splits import SplitOptions
 from medvid.data.transforms.options import ImageTransform
 from medvid.data.volumes.index import FolderLayout
 from medvid.data.volumes.options import Size, Spacing, VolumeDatasetOptions
+from medvid.data.volumes.steps.options import Normalization
 from medvid.plugin import InputInfo, TargetInfo
 
 LABELS = (
@@ -54,7 +55,7 @@ class BTCVOptions(VolumeDatasetOptions):
 
     name: Literal["btcv"] = "btcv"
     spacing: Spacing | None = (1.5, 1.5, 2.0)
-    normalize: Literal["window", "percentile", "zscore"] = "window"
+    normalize: Normalization = "window"
     window: tuple[float, float] | None = (-175.0, 250.0)
 
     def label_names(self) -> tuple[str, ...]:

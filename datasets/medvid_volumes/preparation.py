@@ -30,7 +30,7 @@ class WholeVolumePreparation(VolumePreparation):
         fitted = _stretched(image, self.size) if self.fit == "stretch" else _centred(image, self.size)
         # Answers of whole volumes go back to no grid, so only its shape has to be right.
         grid = replace(prepared.grid, prepared_shape=self.size)
-        return Prepared(fitted.astype(np.float16), grid, prepared.geometry, notes=prepared.notes)
+        return Prepared(fitted.astype(prepared.image.dtype), grid, prepared.geometry, notes=prepared.notes)
 
 
 def _stretched(image: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:

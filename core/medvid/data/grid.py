@@ -19,6 +19,7 @@ class Grid:
         axes: for each prepared axis, the native axis that runs along it.
         scale: for each prepared axis, prepared voxels per native voxel, signed.
         offset: for each prepared axis, the prepared coordinate of native index 0.
+        nearest_axes: prepared axes along which scores are not interpolated, but those of the nearest voxel count.
     """
 
     native_shape: tuple[int, ...]
@@ -28,3 +29,4 @@ class Grid:
     axes: tuple[int, ...]
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    nearest_axes: tuple[int, ...] = ()

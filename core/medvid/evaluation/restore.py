@@ -19,6 +19,9 @@ AT_ONCE = 1 << 28
 EDGE = 1e-3
 """Slack, in voxels, for centres that lie on the outer face of the prepared volume but for the affine's rounding."""
 
+ROUNDING = 1e-6
+"""Slack, in voxels, for centres half-way between two others, of which the later one is nearest."""
+
 
 def best_label(scores: Tensor) -> Tensor:
     """The label with the highest score (labels, ...), the first of equals.
@@ -78,10 +81,10 @@ class NearestLabels(PreparedLabels):
 class NativeLabels:
     """The label of each voxel of the file's own grid.
 
-    Scores are interpolated linearly at the centres of the file's voxels, one axis after the other, and the label is
-    decided there: borders are smoother, and closer to the truth, than those of a resampled label map. A voxel that
-    lies outside of the prepared (cropped) volume is background; within half a voxel of its outermost centres, the
-    outermost score counts.
+    Scores are interpolated linearly at the centres of the file's voxels, one axis after the other (along
+    `Grid.nearest_axes`, the nearest ones are taken), and the label is decided there: borders are smoother, and closer
+    to the truth, than those of a resampled label map. A voxel that lies outside of the prepared (cropped) volume is
+    background; within half a voxel of its outermost centres, the outermost score counts.
 
     Besides the slab that is being added, it holds the native labels (one byte per voxel, and per label that may
     overlap), one prepared plane of scores and, for a moment, three times the scores of the native planes that are
@@ -193,6 +196,8 @@ class _Taps:
         """The taps along a prepared axis."""
         coordinates, is_inside = _coordinates(grid, axis)
         inside = np.flatnonzero(is_inside)
+        if axis in grid.nearest_axes:
+            coordinates = np.floor(coordinates + 0.5 + ROUNDING)
         coordinates = coordinates[inside].clip(0, grid.prepared_shape[axis] - 1)
         upper = np.ceil(coordinates)
         known = upper.astype(np.int64)

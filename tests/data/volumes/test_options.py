@@ -31,8 +31,30 @@ def test_a_window_implies_its_use() -> None:
         ({"patch": {"size": [0, 96, 96]}}, "greater than 0"),
         ({"spacing": [1, 1]}, "spacing"),
         ({"split": {"train": []}}, "at least 1 item"),
+        ({"normalize": [{"name": "none"}, {"name": "none"}]}, "has 2 blocks, but each case has 1 channels"),
+        ({"normalize": [{"name": "none"}], "window": [0, 1]}, "a list, which uses no window"),
+        ({"normalize": [{"name": "ct", "low": 0, "high": 9, "mean": 1, "std": 0}]}, "greater than 0"),
+        ({"normalize": [{"name": "window", "low": 9, "high": 0}]}, "low has to be the lower one"),
+        ({"normalize": [{"name": "zscore", "masked": True}]}, "but crop is not nonzero"),
+        ({"normalize": [{"name": "z"}]}, "does not match any of the expected tags"),
+        ({"resampling": {}}, "spacing is not set"),
+        ({"resampling": {"label": {"order": 3}}, "spacing": [1, 1, 1]}, "0 or 1"),
+        ({"spacing": [1, 1, 0]}, "greater than 0"),
+        ({"crop": "air"}, "body"),
     ],
 )
 def test_values_that_contradict_each_other(values: dict, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         options(**values)
+
+
+@pytest.mark.parametrize(("crop", "meant"), [(True, "body"), ("body", "body"), (False, False), ("nonzero", "nonzero")])
+def test_a_crop_is_named_or_only_switched_on(crop: object, meant: object) -> None:
+    assert options(crop=crop).crop == meant
+
+
+def test_what_is_shown_is_the_range_of_the_first_channel() -> None:
+    ct = {"name": "ct", "low": -50, "high": 100, "mean": 30, "std": 9}
+    assert options(normalize=[ct]).display_window() == (-50, 100)
+    assert options(window=[-175, 250]).display_window() == (-175, 250)
+    assert options(normalize=[{"name": "zscore"}]).display_window() is options().display_window() is None

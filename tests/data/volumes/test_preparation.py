@@ -22,7 +22,8 @@ from scipy import ndimage
 from medvid.data.grid import Grid
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.labels import LabelScheme
-from medvid.data.volumes.preparation import VolumePreparation, relate
+from medvid.data.volumes.preparation import VolumePreparation
+from medvid.data.volumes.relation import relate
 from medvid.errors import DataError
 
 TWO, FOURTEEN = (LabelScheme(tuple(map(str, range(count)))) for count in (2, 14))

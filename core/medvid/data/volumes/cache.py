@@ -31,8 +31,9 @@ from medvid.data.problems import raise_together, say_together
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import Geometry
+from medvid.data.volumes.label_notes import count_labels
 from medvid.data.volumes.locations import Locations
-from medvid.data.volumes.preparation import Prepared, VolumePreparation, count_labels
+from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.reading import files_of
 from medvid.digests import digest_of, digest_of_files
 from medvid.errors import DataError, ResourceError
@@ -42,7 +43,7 @@ from medvid.machine import usable_cores, usable_memory
 FORMAT = 4
 """Increase this when entries of older code must no longer be used."""
 
-_ARRAYS = ("image", "label", "foreground", "background")
+_ARRAYS = ("image", "label", "foreground", "background", "mask")
 _BEGINNING = 1 << 20
 """Bytes at the beginning of a file's content that enter its hash, besides the checksum of all."""
 _PARALLEL_BYTES = 64 << 20  # less than this is prepared before processes have started

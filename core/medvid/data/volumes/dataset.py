@@ -281,8 +281,7 @@ class VolumeDataset(Dataset):
         return self._cache.read(self.files(case), self._fingerprint(case))
 
     def _case(self, files: CaseFiles, load: Callable[[], Prepared], content: Fingerprint | None = None) -> VolumeCase:
-        options = self.options
-        window = options.window if options.normalize == "window" else None
+        window = self.options.display_window()
         return VolumeCase(files, self.preparation.scheme, self.formats, load, content, window)
 
     @cached_property
@@ -340,6 +339,7 @@ class VolumeDataset(Dataset):
             normalize=options.normalize,
             window=options.window,
             crop=options.crop,
+            resampling=options.resampling,
             formats=self.formats,
         )
 

@@ -25,6 +25,14 @@ from medvid.data.transforms.options import (
 from medvid.data.volumes.description import Description, compare
 from medvid.data.volumes.index import FolderLayout
 from medvid.data.volumes.labels import LabelScheme
+from medvid.data.volumes.steps.options import (
+    Crop,
+    CTOptions,
+    Normalization,
+    Resampling,
+    WindowOptions,
+    check_normalization,
+)
 from medvid.plugin.info import InputInfo, TargetInfo
 
 Spacing = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
@@ -84,14 +92,17 @@ class VolumeDatasetOptions(DatasetOptions):
     """Use the task's labels and channels even if dataset.json has others; otherwise a difference stops the run."""
     spacing: Spacing | None = None
     """Voxel size in mm, along R, A, S, to which volumes are resampled; default: each file's own."""
-    normalize: Literal["window", "percentile", "zscore"] = "percentile"
+    normalize: Normalization = "percentile"
     """Scaling of intensities: `window` maps the window to [0, 1] and clips; `percentile` does the same between the
     0.5th and 99.5th percentile of the volume; `zscore` gives mean 0 and standard deviation 1 over the nonzero voxels,
-    and leaves zeros."""
+    and leaves zeros. Or a list with a block per channel, see docs/data.md."""
     window: tuple[float, float] | None = None
     """Lowest and highest intensity, in the files' units (HU for CT); implies `normalize: window`."""
-    crop: bool = True
-    """Crop to the bounding box of the body: voxels above 0 after scaling (nonzero with `zscore`)."""
+    crop: Crop = "body"
+    """Crop to the bounding box of the `body`: voxels above 0 after scaling (nonzero with `zscore`); or of those that
+    are `nonzero` in any channel of the file; or false."""
+    resampling: Resampling = "linear"
+    """How volumes come to `spacing`: `linear`, with labels of the nearest voxel; or splines, as nnU-Net resamples."""
     patch: PatchOptions = PatchOptions()
     augment: tuple[VolumeTransform, ...] = (
         FlipOptions(probability=0.2),
@@ -111,13 +122,15 @@ class VolumeDatasetOptions(DatasetOptions):
         return values
 
     @model_validator(mode="after")
-    def _window_fits(self) -> "VolumeDatasetOptions":
-        if self.normalize == "window" and self.window is None:
-            raise ValueError("normalize is window, but window is not set: give one, e.g. [-175, 250] HU")
-        if self.normalize != "window" and self.window is not None:
-            raise ValueError(f"normalize is {self.normalize}, which uses no window: leave one of them out")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ValueError(f"window is {list(self.window)}, its first value has to be the lower one")
+    def _steps_fit(self) -> "VolumeDatasetOptions":
+        check_normalization(self.normalize, self.window, self.crop)
+        if not isinstance(self.normalize, str) and len(self.normalize) != self.channel_count():
+            raise ValueError(
+                f"normalize has {len(self.normalize)} blocks, but each case has {self.channel_count()} channels: one "
+                "block per channel is needed"
+            )
+        if self.resampling != "linear" and self.spacing is None:
+            raise ValueError("resampling says how volumes come to spacing, but spacing is not set")
         return self
 
     @model_validator(mode="after")
@@ -136,6 +149,13 @@ class VolumeDatasetOptions(DatasetOptions):
             medvid.errors.DataError: they contradict each other.
         """
         return compare(found, self.label_scheme(), self.channel_count(), strict=False)
+
+    def display_window(self) -> tuple[float, float] | None:
+        """Intensities of the first channel to be shown as black and white, in the files' units; None: as they are."""
+        if isinstance(self.normalize, str):
+            return self.window
+        first = self.normalize[0]
+        return (first.low, first.high) if isinstance(first, WindowOptions | CTOptions) else None
 
     def channel_count(self) -> int:
         """Channels of each case; one unless a data set says otherwise."""

@@ -1,31 +1,46 @@
-"""From files to a model's input: orientation, spacing, intensities and crop, as the UNETR authors prepare BTCV.
+"""From files to a model's input: orientation, spacing, intensities and crop.
 
-The transforms are MONAI's, so that the numbers equal the published pipeline's. It is imported on use, which takes
-seconds; cached cases do not need it.
+By default as the UNETR authors prepare BTCV, with MONAI's transforms, so that the numbers equal the published
+pipeline's; with `ResamplingOptions` as nnU-Net does. MONAI is imported on use, which takes seconds; cached cases do not
+need it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import nibabel as nib
 import numpy as np
-import torch
-from nibabel.affines import voxel_sizes
+from pydantic import TypeAdapter
 
 from medvid.data.grid import Grid
 from medvid.data.volumes import reading
 from medvid.data.volumes.affines import closest_ras
 from medvid.data.volumes.files import CaseFiles
-from medvid.data.volumes.formats.choice import USUAL, Formats, shipped_formats
+from medvid.data.volumes.formats.choice import Formats, shipped_formats
 from medvid.data.volumes.formats.format import MAX_VOXELS, Geometry, Volume
+from medvid.data.volumes.label_notes import notes_on_labels
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.locations import Locations, locate
+from medvid.data.volumes.relation import relate_files
+from medvid.data.volumes.steps.content import bounding_box, nonzero_mask
+from medvid.data.volumes.steps.normalization import ScalingError, has_content, scale
+from medvid.data.volumes.steps.options import (
+    ChannelOptions,
+    Crop,
+    NoneOptions,
+    Normalization,
+    Resampling,
+    ResamplingOptions,
+    is_masked,
+    of_channels,
+)
+from medvid.data.volumes.steps.scan import Scan
+from medvid.data.volumes.steps.spacing import count_voxels, nearest_axes, resample_extent, resample_linearly
 from medvid.data.volumes.truth import is_annotated
 from medvid.errors import DataError
 
-_PERCENTILES = (0.5, 99.5)
-_SHEAR = 0.1  # voxels by which a prepared axis may deviate from a native one over the whole volume
+Step = Callable[[Scan, str], Scan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +48,13 @@ class Prepared:
     """A case as it is cached: arrays in memory or mapped from disk.
 
     Args:
-        image: (C, *S) float16. Within [0, 1] it differs by at most 2**-12 from the float32 that was computed, which is
-            0.1 HU of the published window and so less than the 1 HU that CT files resolve.
+        image: (C, *S) float16, or float32 if a channel is not scaled, as its values can have any size. In half
+            precision, values within [0, 1] differ by at most 2**-12 from the float32 that was computed, which is 0.1 HU
+            of BTCV's window; others by at most one part in 2**11, so standard deviations within 4 by at most 2**-10.
         grid: how S lies on the file's array.
         geometry: where the image's file says that its voxels lie.
         label: (*S) uint8 label ids, or None.
+        mask: (*S) bool, outside of which channels with a masked z-score are 0; None if there are none.
         foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or None without a
             label.
         background: flat indices of voxels of the body whose label is 0, or None without a label.
@@ -51,6 +68,7 @@ class Prepared:
     label: np.ndarray | None = None
     foreground: np.ndarray | None = None
     background: np.ndarray | None = None
+    mask: np.ndarray | None = None
     locations: Locations | None = None
     notes: tuple[str, ...] = ()
 
@@ -65,16 +83,18 @@ class VolumePreparation:
         spacing: prepared voxel size in mm along R, A, S; None keeps the file's.
         normalize: how intensities are scaled.
         window: lowest and highest intensity, for ``normalize="window"``.
-        crop: crop to the body.
+        crop: whether and how volumes are cropped.
+        resampling: how they come to the spacing; `ResamplingOptions` need one.
         formats: what the files are read by; default: those that medvid ships.
     """
 
     channels: int
     scheme: LabelScheme
     spacing: tuple[float, float, float] | None
-    normalize: Literal["window", "percentile", "zscore"]
+    normalize: Normalization
     window: tuple[float, float] | None
-    crop: bool
+    crop: Crop
+    resampling: Resampling = "linear"
     formats: Formats = field(default_factory=shipped_formats, compare=False)
 
     @property
@@ -83,6 +103,7 @@ class VolumePreparation:
         values = {
             field.name: getattr(self, field.name) for field in fields(self) if field.name not in {"formats", "scheme"}
         }
+        values = dict(TypeAdapter(dict[str, Any]).dump_python(values, mode="json"))
         values |= {"labels": self.scheme.ids, "names": self.scheme.names_of_ids}
         if self.scheme.ignore is not None:  # what else the ids stand for leaves the prepared numbers as they are
             values["ignore"] = self.scheme.ignore
@@ -97,30 +118,59 @@ class VolumePreparation:
             DataError: a file is unusable (see `reading`) or contradicts another of the case; the image is
                 constant, outside the window, or sheared.
         """
-        scan, truth = self._read(files)
-        image, affine = self._resample(scan, "bilinear", files.id)
-        image = self._normalize(image, files.id)
-        body = self._find_body(image, scan, files.id)
-        box = _bounding_box(body) if self.crop else (slice(0, None),) * 3
-        affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
-        grid = _relate(files, scan, affine, body[box].shape)
-        notes = [f"its image {note}" for note in scan.notes]
-        half = image[:, *box].astype(np.float16)
+        volume, truth = self._read(files)
+        scan = self.run(_turned(volume, truth), files.id)
+        grid = relate_files(files, volume, scan.affine, scan.shape)
+        if self.spacing is not None and isinstance(self.resampling, ResamplingOptions):
+            native = [grid.native_spacing[axis] for axis in grid.axes]
+            grid = replace(grid, nearest_axes=nearest_axes(self.spacing, native, self.resampling))
+        notes = [f"its image {note}" for note in volume.notes]
+        prepared = Prepared(scan.image.astype(self._dtype), grid, volume.geometry, notes=tuple(notes))
+        if any(map(is_masked, self._scalings)):
+            prepared = replace(prepared, mask=scan.content)
         if truth is None:
-            return Prepared(half, grid, scan.geometry, notes=tuple(notes))
-        notes += [f"its label map {note}" for note in truth.notes if note not in scan.notes]
-        label = self._resample(truth, "nearest", files.id)[0][0][box].astype(np.uint8)
-        labelled, annotated = label > 0, is_annotated(label, self.scheme)
-        return Prepared(
-            half,
-            grid,
-            scan.geometry,
-            label=label,
+            return prepared
+        assert scan.label is not None
+        assert scan.content is not None
+        notes += [f"its label map {note}" for note in truth.notes if note not in volume.notes]
+        labelled, annotated = scan.label > 0, is_annotated(scan.label, self.scheme)
+        return replace(
+            prepared,
+            label=scan.label,
             foreground=np.flatnonzero(labelled if annotated is None else labelled & annotated).astype(np.uint32),
-            background=np.flatnonzero(body[box] & ~labelled).astype(np.uint32),
-            locations=locate(label, self.scheme),
-            notes=(*notes, *_notes_on_labels(truth.data, label, self.scheme)),
+            background=np.flatnonzero(scan.content & ~labelled).astype(np.uint32),
+            locations=locate(scan.label, self.scheme),
+            notes=(*notes, *notes_on_labels(truth.data, scan.label, self.scheme)),
         )
+
+    def run(self, scan: Scan, case: str) -> Scan:
+        """Take a case that is read through all steps.
+
+        Args:
+            scan: as in the files, but with axes along R, A, S.
+            case: its name, for errors.
+
+        Raises:
+            DataError: its image cannot be scaled, or has no content.
+        """
+        for step in self._steps:
+            scan = step(scan, case)
+        return scan
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        """nnU-Net resamples last, which blurs the mask least; the body is known by the scaled intensities."""
+        steps = (self._crop, self._normalize) if self.crop == "nonzero" else (self._normalize, self._crop)
+        return (self._resample, *steps) if self.resampling == "linear" else (*steps, self._resample)
+
+    @property
+    def _scalings(self) -> tuple[ChannelOptions, ...]:
+        return of_channels(self.normalize, self.window, self.channels)
+
+    @property
+    def _dtype(self) -> type[np.floating[Any]]:
+        """Of the image in the cache, see `Prepared`."""
+        return np.float32 if any(isinstance(one, NoneOptions) for one in self._scalings) else np.float16
 
     def _read(self, files: CaseFiles) -> tuple[Volume, Volume | None]:
         """Read the image as (X, Y, Z, C) and its label map, both with the geometry of the first file."""
@@ -142,135 +192,60 @@ class VolumePreparation:
         )
         return image, reading.align(image, label, files.id, "label map")
 
-    def _resample(self, volume: Volume, mode: str, case: str) -> tuple[np.ndarray, np.ndarray]:
-        """Turn to RAS and to the spacing; return (C, *S) float32 and the affine of S."""
-        from monai.data import MetaTensor
-        from monai.transforms import Spacing
-
-        turn = closest_ras(volume.affine)
-        turned = nib.apply_orientation(volume.channels_last, turn)
-        affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.geometry.shape)
-        channels_first = np.moveaxis(turned, 3, 0).astype(np.float32, order="C")
+    def _resample(self, scan: Scan, case: str) -> Scan:
         if self.spacing is None:
-            return channels_first, affine
-        voxels = np.prod(np.multiply(volume.geometry.shape, volume.geometry.spacing)) / np.prod(self.spacing)
-        if voxels > MAX_VOXELS:
+            return scan
+        if (voxels := count_voxels(scan, self.spacing)) > MAX_VOXELS:
             raise DataError(f"case {case}: at the spacing {self.spacing} mm it would have {voxels:.3g} voxels")
-        tensor = MetaTensor(torch.from_numpy(channels_first), affine=torch.from_numpy(affine))
-        tensor = Spacing(self.spacing, mode=mode)(tensor)
-        return tensor.numpy(), tensor.affine.numpy().copy()
+        if isinstance(self.resampling, ResamplingOptions):
+            return resample_extent(scan, self.spacing, self.resampling)
+        return resample_linearly(scan, self.spacing)
 
-    def _normalize(self, image: np.ndarray, case: str) -> np.ndarray:
-        """Scale intensities, (C, *S) float32."""
-        from monai.transforms import NormalizeIntensity, ScaleIntensityRange
+    def _normalize(self, scan: Scan, case: str) -> Scan:
+        """Scale the intensities, and find what is not air if nothing has found it before."""
+        constant = scan.image.min((1, 2, 3)) == scan.image.max((1, 2, 3))
+        scaled, body = [], np.zeros(scan.shape, bool)
+        for number, (options, channel) in enumerate(zip(self._scalings, scan.image, strict=True)):
+            if constant[number] and not isinstance(options, NoneOptions):
+                raise DataError(f"case {case}: channel {number} of the image is constant")
+            try:
+                scaled.append(scale(options, channel, scan.content))
+            except ScalingError as error:
+                raise DataError(f"case {case}: channel {number} of the image: {error}", hint=error.hint) from None
+            if scan.content is None:
+                body |= has_content(options, channel, scaled[-1])
+        image, content = np.stack(scaled), body if scan.content is None else scan.content
+        if not content.any():
+            raise self._without_content(scan.image, case)
+        return replace(scan, image=image, content=content)
 
-        if (constant := image.min((1, 2, 3)) == image.max((1, 2, 3))).any():
-            raise DataError(f"case {case}: channel {int(constant.argmax())} of the image is constant")
-        if self.normalize == "zscore":
-            return np.asarray(NormalizeIntensity(nonzero=True, channel_wise=True)(image))
-        if self.window is not None:
-            return np.asarray(ScaleIntensityRange(*self.window, 0.0, 1.0, clip=True)(image))
-        ranges = [np.percentile(channel, _PERCENTILES) for channel in image]
-        if any(low == high for low, high in ranges):
-            raise DataError(
-                f"case {case}: nearly all voxels have the same value, so percentiles give no range to scale by",
-                hint="set dataset.window, or dataset.normalize: zscore",
-            )
-        scaled = [
-            ScaleIntensityRange(*r, 0.0, 1.0, clip=True)(channel) for r, channel in zip(ranges, image, strict=True)
-        ]
-        return np.stack(scaled)
+    def _crop(self, scan: Scan, case: str) -> Scan:
+        """Crop to what is not air."""
+        if self.crop == "nonzero":
+            content = nonzero_mask(scan.image)
+            if not content.any():
+                raise DataError(f"case {case}: every voxel of the image is 0")
+            scan = replace(scan, content=content).cut(bounding_box(content))
+            assert scan.content is not None
+            return scan if scan.label is None else replace(scan, content=scan.content | (scan.label > 0))
+        assert scan.content is not None
+        return scan.cut(bounding_box(scan.content)) if self.crop else scan
 
-    def _find_body(self, image: np.ndarray, scan: Volume, case: str) -> np.ndarray:
-        """The voxels that are not air, (*S); see `VolumeDatasetOptions.crop`."""
-        body = np.any(image != 0 if self.normalize == "zscore" else image > 0, axis=0)
-        if not body.any():
-            raise DataError(
-                f"case {case}: no voxel of the image is inside the window {self.window}; its values range from "
-                f"{scan.data.min():g} to {scan.data.max():g}",
-                hint="set dataset.window to the range of interest, in the files' own units",
-            )
-        return np.asarray(body)
-
-
-def relate(affine: np.ndarray, shape: tuple[int, ...], prepared: np.ndarray, prepared_shape: tuple[int, ...]) -> Grid:
-    """Determine how a prepared array lies on the native one.
-
-    Args:
-        affine: (4, 4), native voxel indices to mm.
-        shape: native shape.
-        prepared: (4, 4), prepared voxel indices to mm.
-        prepared_shape: prepared shape.
-
-    Raises:
-        ValueError: a prepared axis does not run along a native one, because the native axes are sheared.
-    """
-    matrix = np.linalg.solve(prepared, affine)  # native index -> prepared coordinate
-    linear, offset = matrix[:3, :3], matrix[:3, 3]
-    axes = np.abs(linear).argmax(axis=1)
-    stray = np.abs(linear)
-    stray[range(3), axes] = 0
-    if set(axes) != {0, 1, 2} or (stray @ shape).max() > _SHEAR:
-        raise ValueError("its axes are sheared, not at right angles to each other")
-    return Grid(
-        native_shape=tuple(shape),
-        native_spacing=tuple(voxel_sizes(affine).tolist()),
-        prepared_shape=tuple(prepared_shape),
-        prepared_spacing=tuple(voxel_sizes(prepared).tolist()),
-        axes=tuple(axes.tolist()),
-        scale=tuple(linear[range(3), axes].tolist()),
-        offset=tuple(offset.tolist()),
-    )
+    def _without_content(self, image: np.ndarray, case: str) -> DataError:
+        if self.window is None:
+            return DataError(f"case {case}: no voxel of the image counts as content after scaling")
+        return DataError(
+            f"case {case}: no voxel of the image is inside the window {self.window}; its values range from "
+            f"{image.min():g} to {image.max():g}",
+            hint="set dataset.window to the range of interest, in the files' own units",
+        )
 
 
-def count_labels(labels: np.ndarray) -> np.ndarray:
-    """Voxels per label id, (256,), of a uint8 label map."""
-    return np.bincount(labels.ravel(order="K"), minlength=256)
-
-
-def _relate(files: CaseFiles, scan: Volume, affine: np.ndarray, shape: tuple[int, ...]) -> Grid:
-    try:
-        return relate(scan.affine, scan.geometry.shape, affine, shape)
-    except ValueError as error:
-        is_nifti = scan.geometry.format == USUAL
-        raise DataError(
-            f"case {files.id}: {files.images[0]}: {error}, as of a CT with a tilted gantry",
-            hint="resample it to axes at right angles, and its label map in the same way but without interpolation"
-            + (f", which takes order=0 and cval=0:\n  {_straightening(files.images[0], scan)}" if is_nifti else ""),
-        ) from None
-
-
-def _straightening(path: Path, scan: Volume) -> str:
-    """A command that resamples a scan with sheared axes to axes at right angles; its planes keep their distance."""
-    axes = scan.affine[:3, closest_ras(scan.affine)[:, 0].argsort()]
-    steps = np.abs(np.linalg.qr(axes)[1].diagonal()) / (scan.geometry.millimetres or 1.0)
-    spacing = [round(step, 4) for step in steps.tolist()]
-    target = path.with_name(f"straight_{path.name}")
-    return (
-        'python -c "import nibabel as nib, nibabel.processing as p; p.resample_to_output('
-        f'nib.load({str(path)!r}), {spacing}, order=1, cval={scan.data.min():g}).to_filename({str(target)!r})"'
-    )
-
-
-def _notes_on_labels(native: np.ndarray, prepared: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:
-    before, after = count_labels(native), count_labels(prepared)
-    unknown = _note_on_unknown(before, after, scheme)
-    known = slice(1, scheme.known)
-    if not before[known].any():
-        return ("its label map is empty", *unknown)
-    lost = np.flatnonzero((before > 0)[: scheme.known] & (after == 0)[: scheme.known]).tolist()
-    return (*((f"its label {', '.join(map(str, lost))} vanishes at this spacing",) if lost else ()), *unknown)
-
-
-def _note_on_unknown(before: np.ndarray, after: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:
-    """Say how many voxels nobody annotated, in whole percent, so that cases can be named together."""
-    if scheme.ignore is None or not before[scheme.ignore]:
-        return ()
-    share = before[scheme.ignore] / before.sum()
-    rest = "" if after[: scheme.known].any() else ", and it has no part in the training"
-    return (f"nobody annotated {share:.0%} of its voxels (label {scheme.ignore}, ignore){rest}",)
-
-
-def _bounding_box(body: np.ndarray) -> tuple[slice, ...]:
-    spans = (np.flatnonzero(body.any(tuple(other for other in range(3) if other != axis))) for axis in range(3))
-    return tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
+def _turned(volume: Volume, truth: Volume | None) -> Scan:
+    """With axes along R, A, S."""
+    turn = closest_ras(volume.affine)
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.geometry.shape)
+    image = np.moveaxis(nib.apply_orientation(volume.channels_last, turn), 3, 0).astype(np.float32, order="C")
+    if truth is None:
+        return Scan(image, affine)
+    return Scan(image, affine, nib.apply_orientation(truth.data, turn).astype(np.uint8, order="C"))

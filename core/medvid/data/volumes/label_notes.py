@@ -1,0 +1,36 @@
+"""What is odd about a case's label map, before and after it was prepared."""
+
+import numpy as np
+
+from medvid.data.volumes.labels import LabelScheme
+
+
+def count_labels(labels: np.ndarray) -> np.ndarray:
+    """Voxels per label id, (256,), of a uint8 label map."""
+    return np.bincount(labels.ravel(order="K"), minlength=256)
+
+
+def notes_on_labels(native: np.ndarray, prepared: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:
+    """Ends of sentences that begin with the case: an empty map, labels that are lost, and what nobody annotated.
+
+    Args:
+        native: label ids as in the file, uint8.
+        prepared: and as a model sees them.
+        scheme: what they stand for.
+    """
+    before, after = count_labels(native), count_labels(prepared)
+    unknown = _note_on_unknown(before, after, scheme)
+    known = slice(1, scheme.known)
+    if not before[known].any():
+        return ("its label map is empty", *unknown)
+    lost = np.flatnonzero((before > 0)[: scheme.known] & (after == 0)[: scheme.known]).tolist()
+    return (*((f"its label {', '.join(map(str, lost))} vanishes at this spacing",) if lost else ()), *unknown)
+
+
+def _note_on_unknown(before: np.ndarray, after: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:
+    """Say how many voxels nobody annotated, in whole percent, so that cases can be named together."""
+    if scheme.ignore is None or not before[scheme.ignore]:
+        return ()
+    share = before[scheme.ignore] / before.sum()
+    rest = "" if after[: scheme.known].any() else ", and it has no part in the training"
+    return (f"nobody annotated {share:.0%} of its voxels (label {scheme.ignore}, ignore){rest}",)
