@@ -10,7 +10,7 @@ from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.index import Index
 from medvid.errors import DataError
 from medvid.sentences import listed
-from medvid_brats.names import LABEL, Layout, read_name
+from medvid_brats.names import LABEL, Layout, patient_of, read_name
 
 _AGAIN = "take it from the download again, or remove the case"
 
@@ -38,7 +38,9 @@ class Scan:
 
     def files(self, modalities: Sequence[str]) -> CaseFiles:
         """The files that are used."""
-        return CaseFiles(self.name, tuple(self.parts[one] for one in modalities), self.parts.get(LABEL))
+        return CaseFiles(
+            self.name, tuple(self.parts[one] for one in modalities), self.parts.get(LABEL), patient_of(self.name)
+        )
 
 
 def group_scans(files: Iterable[Path], formats: Formats, modalities: Sequence[str]) -> tuple[Scan, ...]:

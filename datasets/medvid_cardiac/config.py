@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from medvid.config.numbers import FractionBelowOne
-from medvid.config.options import Options
+from medvid.config.options import Options, ProtocolOptions
 from medvid.data.volumes.options import Size, Spacing, VolumeDatasetOptions
+from medvid.plugin.info import TargetInfo
 
 LABELS = ("background", "right_ventricle", "myocardium", "left_ventricle")
 """The labels of ACDC's files, by id. Others, such as M&Ms', count the other way round."""
@@ -39,6 +40,22 @@ class ACDCOptions(VolumeDatasetOptions):
     def label_names(self) -> tuple[str, ...]:
         """Background, right ventricle, myocardium and left ventricle."""
         return LABELS
+
+
+class ACDCProtocolOptions(ProtocolOptions):
+    """Scoring as in ACDC (Bernard et al., 2018, section III): Dice, Hausdorff distance, volumes, ejection fractions."""
+
+    name: Literal["acdc"]
+    cavities: tuple[str, ...] = ("left_ventricle", "right_ventricle")
+    """Labels whose volume at ED and whose ejection fraction are compared."""
+    myocardium: str = "myocardium"
+    """The label whose mass at ED is compared; empty: none."""
+
+    def check_target(self, info: TargetInfo) -> None:
+        """Refuse labels that do not exist, see `ProtocolOptions.check_target`."""
+        asked = [*self.cavities, *([self.myocardium] if self.myocardium else [])]
+        if unknown := [name for name in asked if name not in info.names[1:]]:
+            raise ValueError(f"there is no label {', '.join(unknown)}; there are {', '.join(info.names[1:])}")
 
 
 class HeartOptions(Options):

@@ -96,7 +96,11 @@ def _patient(folder: Path, formats: Formats) -> Patient:
         raise DataError(f"{info.place('ES')}: ED and ES are both frame {numbers[0]}", hint="correct one of them")
     phases = {
         f"{folder.name}_{phase}": CaseFiles(
-            f"{folder.name}_{phase}", (_image(folder, info, phase, number, frames),), frames.get((number, True))
+            f"{folder.name}_{phase}",
+            (_image(folder, info, phase, number, frames),),
+            frames.get((number, True)),
+            patient=folder.name,
+            groups=(phase,),
         )
         for phase, number in zip(PHASES, numbers, strict=True)
     }

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
+from medvid.plugin import ComponentSpec, DatasetSpec, Example, ProtocolSpec, hookimpl
 
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the data set `acdc`."""
+    """Contribute the data set and the protocol `acdc`."""
     yield DatasetSpec(
         name="acdc",
         target="medvid_cardiac.data:ACDC",
@@ -25,4 +25,14 @@ def medvid_components() -> Iterable[ComponentSpec]:
                 generate={"train": 5, "test": 1, "shape": [24, 24, 5], "spacing": [6.0, 6.0, 10.0]},
             ),
         ),
+    )
+    yield ProtocolSpec(
+        name="acdc",
+        target="medvid_cardiac.protocol:acdc_protocol",
+        config="medvid_cardiac.config:ACDCProtocolOptions",
+        summary="hearts by phase: Dice, Hausdorff distance, volumes, ejection fractions and mass, as in ACDC",
+        paper="ACDC (Bernard et al., IEEE TMI 2018)",
+        where=("voxel",),
+        what=("class",),
+        examples=(Example({"cavities": ["one"], "myocardium": "two"}), Example({"cavities": [], "myocardium": ""})),
     )

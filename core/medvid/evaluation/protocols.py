@@ -23,6 +23,7 @@ from medvid.evaluation.metrics import masks, surface_means
 from medvid.evaluation.metrics.aggregate import State
 from medvid.evaluation.metrics.figure import Figure
 from medvid.evaluation.metrics.label_maps import LabelMaps
+from medvid.evaluation.patients import PatientFigure
 from medvid.evaluation.restore import Decision, NativeLabels, PreparedLabels, best_label, likely_labels
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import What
@@ -136,6 +137,7 @@ class LabelMapProtocol(Protocol):
         validation: the Dice that weights are chosen by: by MedT's own, a model that finds nothing would win.
         surfaces: figures of surfaces, with the definitions that travel with them.
         further: figures of masks, with the definitions that travel with them.
+        patients: figures of patients, where cases say whose they are.
         regions: ids of the labels that each region unites, by its name; regions are scored in place of labels.
         in_voxels: surfaces are measured in voxels, whatever the spacing.
         empty: what a case scores for a label that is not in both masks, where that needs saying.
@@ -149,6 +151,7 @@ class LabelMapProtocol(Protocol):
     validation: Callable[[np.ndarray], np.ndarray] = masks.dice
     surfaces: tuple[Surface, ...] = ()
     further: tuple[MaskFigures, ...] = ()
+    patients: tuple[PatientFigure, ...] = ()
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     in_voxels: bool = False
     empty: Mapping[State, str]

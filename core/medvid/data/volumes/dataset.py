@@ -75,6 +75,14 @@ class VolumeCase:
         return self._files.id
 
     @property
+    def patient(self) -> str:
+        return self._files.patient
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self._files.groups
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         return self._files.images
 

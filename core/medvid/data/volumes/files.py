@@ -20,11 +20,15 @@ class CaseFiles:
         id: name of the case, unique in its data set and usable as a file name.
         images: one file per channel, or a single one with all channels.
         label: the label map; None for a case without one.
+        patient: whose it is; empty where nothing says so.
+        groups: words for what it is one of, as ED, for which there are figures of their own.
     """
 
     id: str
     images: tuple[Path, ...]
     label: Path | None = None
+    patient: str = ""
+    groups: tuple[str, ...] = ()
 
 
 def channel_of(name: str) -> tuple[str, int] | None:

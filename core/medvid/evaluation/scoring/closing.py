@@ -9,7 +9,9 @@ import numpy as np
 from medvid.config.evaluation import AnswerEvaluationOptions
 from medvid.data.dataset import Case
 from medvid.evaluation.metrics.figure import definitions
+from medvid.evaluation.metrics.groups import GROUPS
 from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
+from medvid.evaluation.patients import PATIENT
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.report import write_cases
 
@@ -17,12 +19,18 @@ from medvid.evaluation.report import write_cases
 def patient_column(case: Case) -> dict[str, Any]:
     """The patient of a case, for its row; nothing where the case does not say."""
     patient = getattr(case, "patient", "")
-    return {"patient": patient} if patient else {}
+    return {PATIENT: patient} if patient else {}
+
+
+def group_column(case: Case) -> dict[str, Any]:
+    """The groups of a case, for its rows; nothing where the case does not say."""
+    groups = getattr(case, GROUPS, ())
+    return {GROUPS: " ".join(groups)} if groups else {}
 
 
 def resampling_of(rows: Sequence[Mapping[str, Any]], options: AnswerEvaluationOptions) -> Resampling | None:
     """How intervals are found, if they are asked for: over patients where all rows name theirs, else over cases."""
-    patients, cases = [row["patient"] for row in rows if "patient" in row], [row["case"] for row in rows]
+    patients, cases = [row[PATIENT] for row in rows if PATIENT in row], [row["case"] for row in rows]
     has_several = len(set(cases)) < len(cases)  # frames, each with a row
     groups = np.array(patients) if len(patients) == len(rows) else np.array(cases) if has_several else None
     return Resampling(groups, options.resamples) if options.resamples else None

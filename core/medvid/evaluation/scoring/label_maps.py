@@ -15,10 +15,13 @@ from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.windows import InferredVoxels
 from medvid.evaluation.metrics.aggregate import headline, per_label, state_notes, unknown_notes
 from medvid.evaluation.metrics.figure import definitions, occurring
+from medvid.evaluation.metrics.groups import group_metrics, group_notes
 from medvid.evaluation.metrics.label_table import label_table
+from medvid.evaluation.patients import patient_metrics, patient_notes, patient_rows
 from medvid.evaluation.pictures import Picture, make_picture
 from medvid.evaluation.protocols import LabelMapProtocol
-from medvid.evaluation.report import file_name
+from medvid.evaluation.report import file_name, write_cases
+from medvid.evaluation.scoring.closing import group_column, patient_column
 from medvid.plugin.info import UNKNOWN, TargetInfo
 
 
@@ -44,11 +47,14 @@ class LabelMapScorer:
 
         Returns:
             One row per foreground label: case, label, label_id, state (a `State`), voxels_true, voxels_predicted, dice
-            and, if final, all figures of the protocol.
+            and, if final, all figures of the protocol; also the patient and the groups where the case says them.
         """
         case = inferred.case
         scored = inferred.scored.labels()
-        rows = self._protocol.rows(case, scored, self._labels, final=final)
+        about = patient_column(case) | group_column(case)
+        rows = [
+            {"case": case.id, **about, **row} for row in self._protocol.rows(case, scored, self._labels, final=final)
+        ]
         if final:
             _write_probabilities(inferred, folder)
             self._write(case, inferred.native.labels(), self._dice(case, scored, rows), folder)
@@ -65,22 +71,34 @@ class LabelMapScorer:
         return Prediction(tuple(files))
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
-        """Reduce the rows of all cases to each figure's mean, ``dice``, and its means by label, ``dice/<label>``."""
+        """Reduce the rows of all cases to each figure's mean, ``dice``, and its means by label, ``dice/<label>``.
+
+        Likewise over the cases of each group, ``ED/dice``, and the agreement of figures of patients.
+        """
         figures = occurring(self._protocol.figures, rows[0]) if rows else []
         summaries = per_label(rows, [figure.column for figure in figures])
+        patients = patient_rows(rows, self._protocol.patients)
+        metrics = {
+            **headline(summaries),
+            **group_metrics(rows, figures),
+            **patient_metrics(patients, self._protocol.patients),
+        }
         notes = (
             self._protocol.definition,
             "means are over cases, then over labels, background left out",
+            *group_notes(rows, figures),
+            *patient_notes(patients, self._protocol.patients),
             *definitions(figures),
             *state_notes(summaries, self._protocol.empty),
             *unknown_notes(rows),
         )
-        return Summary(metrics=headline(summaries), table=label_table(summaries, figures), notes=notes)
+        return Summary(metrics=metrics, table=label_table(summaries, figures), notes=notes)
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         """Draw as many cases as the options ask for, spread evenly from the lowest to the highest mean Dice.
 
-        Each says in its title which place it has. Of several cases also how the figures of each label spread.
+        Each says in its title which place it has. Of several cases also how the figures of each label spread. Figures
+        of patients, if there are any, are written into patients.csv.
         """
         ranked = sorted((folder / "pictures").glob("*.npz"), key=lambda path: (Picture.load_mean_dice(path), path))
         chosen = np.linspace(0, len(ranked) - 1, min(self._pictures, len(ranked))).round().astype(int)
@@ -88,6 +106,8 @@ class LabelMapScorer:
             self._draw(Picture.load(ranked[index]), folder / "figures", _place(index, len(ranked)))
             for index in chosen.tolist()
         ]
+        if patients := patient_rows(rows, self._protocol.patients):
+            write_cases(patients, folder / "patients.csv")
         return [*files, *self._draw_spread(rows, folder / "figures")]
 
     def _dice(self, case: SegmentationCase, scored: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> list[float]:
