@@ -219,7 +219,7 @@ def _read_files(folder: _Folder, case: str, images: Any, entry: Mapping[str, Any
     names = images if isinstance(images, list) else [images]
     paths = [file for name in names for file in _locate(folder, name, where, single=len(names) == 1)]
     label = _locate(folder, entry["label"], where)[0] if entry.get("label") else None
-    return CaseFiles(case, tuple(paths), label, _read_drawn(entry.get("drawn"), where))
+    return CaseFiles(case, tuple(paths), label, drawn=_read_drawn(entry.get("drawn"), where))
 
 
 def _locate(folder: _Folder, name: Any, where: str, *, single: bool = False) -> tuple[Path, ...]:
