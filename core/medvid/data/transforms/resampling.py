@@ -69,7 +69,9 @@ def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside
     axes = [torch.arange(length) - (length - 1) / 2 for length in size]
     middle = (torch.tensor(labels.shape[1:]) - 1) / 2
     slabs = []
-    for part in axes[0].split(max(1, _SLAB // math.prod(size[1:]))):  # each small enough for the processor's cache
+    for part in torch.split(
+        axes[0], max(1, _SLAB // math.prod(size[1:]))
+    ):  # each small enough for the processor's cache
         places = _affine(matrix, middle, [part, *axes[1:]]).flatten(1)
         cells = _cells(places, labels.shape[1:])
         at = _flat(cells, strides)
