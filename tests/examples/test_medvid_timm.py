@@ -25,7 +25,7 @@ class Environment(NamedTuple):
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.python), "-m", *arguments]
         return subprocess.run(
-            command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False, timeout=600
+            command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False, timeout=1800
         )
 
     def platform(self, *arguments: str) -> str:

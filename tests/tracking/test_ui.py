@@ -37,7 +37,7 @@ def serving(workdir: Path, arguments: str = "") -> Iterator[tuple[subprocess.Pop
         [sys.executable, "-c", program], cwd=workdir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        for _ in range(600):
+        for _ in range(3000):
             assert process.poll() is None, process.communicate()
             try:
                 urlopen(f"http://127.0.0.1:{port}/health").close()
