@@ -12,6 +12,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="nifti",
         target="medvid_nifti.data:NIfTI",
         config="medvid_nifti.config:NIfTIOptions",
+        recognises="medvid_nifti.config:recognise",
         axes="volume",
         where="voxel",
         what=("class", "labels"),

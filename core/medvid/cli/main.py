@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",
+    "plan": "Look at a data set, and write a task that suits it.",
     "tasks": "List the recipes that come with medvid, and copy one.",
     "data": "Check a data set, or re-encode videos for fast reading.",
     "cache": "Show and prune the cache of prepared cases.",

@@ -133,17 +133,20 @@ class DatasetSpec(ComponentSpec):
         demo: ``"package.module:generate"``, called as ``generate(folder, options)`` to write a small data set of
             the real layout and file format; empty if it has none.
         demo_config: ``"package.config:SampleOptions"`` of that generator.
+        recognises: ``"package.config:recognise"``, light; `platform plan` calls it as ``recognise(folder)``. It returns
+            options for a folder that looks like one of this data set, without ``name`` and ``root``, else None.
     """
 
     kind: ClassVar[str] = "dataset"
     code: ClassVar[tuple[str, ...]] = ("target", "demo")
-    light: ClassVar[tuple[str, ...]] = ("config", "demo_config")
+    light: ClassVar[tuple[str, ...]] = ("config", "demo_config", "recognises")
 
     axes: Axes
     where: Where
     what: tuple[What, ...]
     demo: str = ""
     demo_config: str = ""
+    recognises: str = ""
 
     def __post_init__(self) -> None:
         what: object = self.what

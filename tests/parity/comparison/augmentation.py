@@ -39,8 +39,7 @@ _EFFECTS: Mapping[str, tuple[str, Effect]] = {
 
 def is_effects_fixture(path: Path) -> bool:
     """Whether there is a sidecar of such a fixture, rather than of another kind or none."""
-    parameters = _sidecar(path).get("parameters")
-    return isinstance(parameters, dict) and {"contrast", "spatial.crop_only"} <= parameters.keys()
+    return {"contrast", "spatial.crop_only"} <= set(_sidecar(path).get("parameters", ()))
 
 
 def is_patches_fixture(path: Path) -> bool:

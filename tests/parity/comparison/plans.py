@@ -10,7 +10,7 @@ from typing import Any
 from comparison.checks import Check
 from medvid.planning.nnunet.estimate import feature_map_elements, parameters
 from medvid.planning.nnunet.plans import plan, preset_of
-from medvid.planning.nnunet.topology import Topology
+from medvid.planning.nnunet.topology import topology_of
 
 TOLERANCE = 1e-9
 """Relative, of numbers with a fraction; everything else is equal or not."""
@@ -52,10 +52,7 @@ _INTENSITIES = "foreground_intensity_properties_per_channel"
 
 def _sizes(name: str, block: Mapping[str, Any], classes: int, figures: Mapping[str, float]) -> Iterator[Check]:
     arguments = block["architecture"]["arch_kwargs"]
-    strides = tuple(tuple(stride) for stride in arguments["strides"])
-    divisors = tuple(math.prod(steps) for steps in zip(*strides, strict=True))
-    kernels = tuple(tuple(kernel) for kernel in arguments["kernel_sizes"])
-    topology = Topology(strides, kernels, divisors, tuple(block["patch_size"]))
+    topology = topology_of(arguments["strides"], arguments["kernel_sizes"], block["patch_size"])
     residual = "Residual" in block["architecture"]["network_class_name"]
     elements = feature_map_elements(topology, classes, residual)
     weights = parameters(topology, len(block["normalization_schemes"]), classes, residual)

@@ -52,7 +52,7 @@ def plan_patch(
     """
     axes = len(spacing)
     reference, at_once = preset.elements(axes, memory), _BATCH[axes]
-    topology, cut = plan_topology(spacing, _first_patch(spacing, median)), 0
+    topology, cut = plan_topology(spacing, first_patch(spacing, median)), 0
     elements = feature_map_elements(topology, classes, preset.residual)
     # The plain planner lets a patch in 2D be six times as large as the reference for its batch; the others do not.
     while (elements if preset.residual else elements / at_once * 2) > reference:
@@ -63,7 +63,8 @@ def plan_patch(
     return Sizing(topology, max(min(allowed, of_data), _LEAST_BATCH), elements, reference, cut)
 
 
-def _first_patch(spacing: Sequence[float], median: Sequence[float]) -> list[float]:
+def first_patch(spacing: Sequence[float], median: Sequence[float]) -> list[float]:
+    """A patch of 256^3 voxels (2048^2 in 2D) with sides of equal mm, cut to the median case."""
     inverse = [1 / mm for mm in spacing]
     axes = len(spacing)
     scale = (_FIRST_VOXELS[axes] / math.prod(inverse)) ** (1 / axes)

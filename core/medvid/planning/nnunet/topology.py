@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _LEAST_EDGE = 4
 """Voxels of the smallest feature map per axis."""
@@ -32,6 +32,12 @@ class Topology:
         return [min(32 * 2**stage, cap) for stage in range(len(self.strides))]
 
 
+def topology_of(strides: Sequence[Sequence[int]], kernels: Sequence[Sequence[int]], patch: Sequence[int]) -> Topology:
+    """The topology that plans.json has."""
+    divisors = tuple(math.prod(steps) for steps in zip(*strides, strict=True))
+    return Topology(tuple(map(tuple, strides)), tuple(map(tuple, kernels)), divisors, tuple(patch))
+
+
 def plan_topology(spacing: Sequence[float], size: Sequence[float]) -> Topology:
     """Pool the axes of nearly the finest spacing until all are alike, and all until the feature maps are small.
 
@@ -48,9 +54,9 @@ def plan_topology(spacing: Sequence[float], size: Sequence[float]) -> Topology:
         strides.append(tuple(2 if axis in pooled else 1 for axis in range(len(now))))
         for axis in pooled:
             now[axis], left[axis] = now[axis] * 2, math.ceil(left[axis] / 2)
-    divisors = tuple(math.prod(steps) for steps in zip(*strides, strict=True))
-    patch = tuple(math.ceil(voxels / divisor) * divisor for voxels, divisor in zip(size, divisors, strict=True))
-    return Topology(tuple(strides), (*kernels, (3,) * len(now)), divisors, patch)
+    topology = topology_of(strides, [*kernels, (3,) * len(now)], ())
+    pairs = zip(size, topology.divisors, strict=True)
+    return replace(topology, patch=tuple(math.ceil(voxels / divisor) * divisor for voxels, divisor in pairs))
 
 
 def _axes_to_pool(spacing: Sequence[float], size: Sequence[float]) -> list[int]:

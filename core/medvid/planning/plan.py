@@ -1,0 +1,83 @@
+"""From a folder, or the data set of a task, to the text of a task that suits it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medvid.config.examples import read_options
+from medvid.config.layers import Layers, Override, read_overrides
+from medvid.config.options import DatasetOptions
+from medvid.data.dataset import Progress
+from medvid.data.volumes.dataset import VolumeDataset
+from medvid.errors import ConfigError
+from medvid.planning.backbones import head_of_topology
+from medvid.planning.checking import checked
+from medvid.planning.draft import Draft
+from medvid.planning.request import Request
+from medvid.planning.volumes.draft import draft_unet, look_at_volumes
+from medvid.planning.volumes.sized_task import draft_sized
+from medvid.plugin.host import Host
+from medvid.plugin.specs import DatasetSpec
+
+
+def make_plan(
+    block: Mapping[str, Any], request: Request, host: Host, overrides: Sequence[str], progress: Progress
+) -> str:
+    """Plan a task.
+
+    Args:
+        block: the dataset block, as a task has it.
+        request: what was asked.
+        host: has the components.
+        overrides: values that the user sets, ``"a.b=value"``.
+        progress: called with (done, total) while cases are looked at.
+
+    Returns:
+        A task file, which was checked.
+
+    Raises:
+        MedvidError: the data cannot be used, or nothing can be planned for them.
+    """
+    given = read_overrides(overrides)
+    draft = Draft(head=[f"Written by platform plan: {request}."])
+    draft.put("name", _name(Path(str(block["root"]))))
+    draft.put("dataset", _with(block, given))
+    options = _options(draft.values["dataset"], host)
+    dataset = host.build(options)
+    if not isinstance(dataset, VolumeDataset):
+        raise ConfigError(f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes")
+    head = head_of_topology(request.backbone, host)
+    found = look_at_volumes(dataset, draft, request, progress)
+    if head:
+        draft_unet(found, draft, request, head)
+    else:
+        draft_sized(found, draft, request, host, overrides)
+    checked(draft, host, overrides)  # first with them on top, so that what is wrong with them is said of them
+    for override in given:
+        draft.override(override)
+    checked(draft, host)
+    return draft.text()
+
+
+def _name(root: Path) -> str:
+    """A name of a task from that of a folder."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", root.absolute().name).strip("_.-")
+    return name[:100] or "plan"
+
+
+def _with(block: Mapping[str, Any], given: Sequence[Override]) -> dict[str, Any]:
+    """The dataset block with what the user sets of it, as labels and channels have to be known before anything."""
+    layers = Layers()
+    layers.put({"dataset": block}, "")
+    for override in given:
+        if override.path[0] == "dataset":
+            layers.override(override)
+    return dict(layers.data["dataset"])
+
+
+def _options(block: Mapping[str, Any], host: Host) -> DatasetOptions:
+    spec = host.spec(DatasetSpec, str(block["name"]))
+    options = read_options(host, spec, {key: value for key, value in block.items() if key != "name"})
+    assert isinstance(options, DatasetOptions)
+    return options.model_copy(update={"root": options.root.expanduser(), "cache": options.cache.expanduser()})

@@ -1,0 +1,180 @@
+"""A task for segmented volumes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medvid.data.dataset import Progress
+from medvid.data.folds import folds_of
+from medvid.data.volumes.dataset import VolumeDataset
+from medvid.data.volumes.labels import LabelScheme
+from medvid.data.volumes.lists import SPLITS_FILE
+from medvid.errors import ConfigError, DataError
+from medvid.planning.draft import Draft
+from medvid.planning.nnunet.plans import plan
+from medvid.planning.patients import patients_of
+from medvid.planning.request import Request
+from medvid.planning.volumes.channels import guess_channels, named_channels
+from medvid.planning.volumes.facts import CaseFacts
+from medvid.planning.volumes.fingerprint import as_dataset_json, as_fingerprint, check_facts
+from medvid.planning.volumes.nnunet_task import put_plan
+from medvid.planning.volumes.survey import survey
+from medvid.planning.volumes.words import facts_in_words
+
+_FLAT_SPACING = 999.0
+"""mm that nnU-Net gives the axis that images of two axes lack, or as many times the largest of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """What was found out about a data set of volumes.
+
+    Args:
+        cases: ids of the labelled ones.
+        facts: of each.
+        channels: their names.
+        scheme: the labels.
+        plans: nnU-Net's.
+        name: of its configuration.
+    """
+
+    cases: Sequence[str]
+    facts: Sequence[CaseFacts]
+    channels: Sequence[str]
+    scheme: LabelScheme
+    plans: Mapping[str, Any]
+    name: str
+
+    @property
+    def block(self) -> Mapping[str, Any]:
+        """The configuration of nnU-Net's plans."""
+        found: Mapping[str, Any] = self.plans["configurations"][self.name]
+        return found
+
+    @property
+    def spacing(self) -> list[float]:
+        """Mm of the median case."""
+        median: list[float] = np.median([each.spacing for each in self.facts], 0).tolist()
+        return median
+
+
+def look_at_volumes(dataset: VolumeDataset, draft: Draft, request: Request, progress: Progress) -> VolumeFacts:
+    """Find out the facts, and plan as nnU-Net does.
+
+    Args:
+        dataset: the data.
+        draft: gets the facts in words, and how cases are split.
+        request: what was asked.
+        progress: called with (done, total).
+
+    Raises:
+        DataError: the cases cannot be used, or are too few.
+        ConfigError: there is no such configuration for these data.
+        ResourceError: nothing fits into the memory.
+    """
+    cases, scheme = dataset.index.labelled, dataset.options.label_scheme()
+    if len(cases) < 2:
+        raise DataError(
+            f"{dataset.options.root} has {len(cases)} labelled case{'' if len(cases) == 1 else 's'}: a plan needs at "
+            "least 2, one to train on and one to hold out",
+            hint="add labelled cases",
+        )
+    facts = survey(dataset, cases, progress)
+    count = dataset.options.channel_count()
+    check_facts(cases, facts, count)
+    channels = named_channels(dataset.options.root, count) or guess_channels(facts)
+    fingerprint = _with_flat_axis(as_fingerprint(facts))
+    described = as_dataset_json(channels, scheme, len(cases))
+    plans = plan(described, fingerprint, request.preset, memory=request.memory, dataset_name=dataset.options.root.name)
+    name = request.configuration or ("3d_fullres" if "3d_fullres" in plans["configurations"] else "2d")
+    if name not in plans["configurations"]:
+        raise ConfigError(
+            f"nnU-Net has no configuration {name} for these data, only {', '.join(plans['configurations'])}",
+            hint="3d_lowres is planned where a patch holds less than a quarter of the median case",
+        )
+    _check_size(plans["configurations"][name])
+    _say_facts(draft, dataset, facts, channels, scheme)
+    _put_split(draft, dataset, cases, request)
+    return VolumeFacts(cases, facts, channels, scheme, plans, name)
+
+
+def draft_unet(found: VolumeFacts, draft: Draft, request: Request, head: str) -> None:
+    """nnU-Net's plan for a U-Net; `head` is its decoder."""
+    put_plan(draft, found.plans, found.name, found.spacing, request, found.scheme)
+    draft.values["head"] = {"name": head, **draft.values["head"]}
+    sides = [name for name in found.scheme.names if {"left", "right"} & set(re.split(r"[\W_]+", name.lower()))]
+    if not sides:
+        return
+    if request.style == "medvid":
+        flip = next(each for each in draft.values["dataset"]["augment"] if each["name"] == "flip")
+        flip["axes"] = ["A", "S"]
+        draft.reasons["dataset", "augment"] = f"no flip of R, which would exchange left and right, as in {sides[0]}"
+    else:
+        draft.reasons["dataset", "augment"] = (
+            f"flips exchange left and right, as in {sides[0]}; --style medvid leaves R out of their axes"
+        )
+
+
+def _with_flat_axis(fingerprint: dict[str, Any]) -> dict[str, Any]:
+    """Give an axis with one voxel in all cases the spacing that images have there, so that it is never one in space."""
+    shapes = np.array(fingerprint["shapes_after_crop"])
+    flat = np.flatnonzero((shapes == 1).all(axis=0))
+    if len(flat) != 1:
+        return fingerprint
+    spacings = np.array(fingerprint["spacings"], dtype=float)
+    spacings[:, flat[0]] = _FLAT_SPACING * np.delete(spacings, flat[0], axis=1).max(axis=1).clip(1)
+    return fingerprint | {"spacings": spacings.tolist()}
+
+
+def _check_size(block: Mapping[str, Any]) -> None:
+    if len(block["architecture"]["arch_kwargs"]["strides"]) < 2:
+        size = " x ".join(f"{length:g}" for length in block["median_image_size_in_voxels"])
+        raise DataError(
+            f"the cases are too small for a U-Net: the median one has {size} voxels, and two axes need at least 8 or "
+            "one 12, of voxels of similar size, to be halved once",
+            hint="they are of a size for a network without poolings: plan for another --backbone",
+        )
+
+
+def _say_facts(
+    draft: Draft, dataset: VolumeDataset, facts: Sequence[CaseFacts], channels: Sequence[str], scheme: LabelScheme
+) -> None:
+    draft.head += facts_in_words(facts, scheme)
+    root = dataset.options.root
+    if named_channels(root, len(channels)):
+        draft.reasons["dataset", "normalize"] = f"by the names of channels in dataset.json: {', '.join(channels)}"
+    else:
+        draft.reasons["dataset", "normalize"] = f"guessed from intensities: {', '.join(channels)}"
+        draft.head.append(
+            f"Not known: what the channels are; their values look like {', '.join(channels)}. channel_names in "
+            "dataset.json could say it."
+        )
+
+
+def _put_split(draft: Draft, dataset: VolumeDataset, cases: Sequence[str], request: Request) -> None:
+    """Leave a split that there is; else the first of five folds, of patients in medvid's style where names tell."""
+    options, index = dataset.options, dataset.index
+    if options.split is not None or options.fold is not None or "validation" in index.splits:
+        draft.head.append("Split: as the data set says.")
+        return
+    if (options.root / SPLITS_FILE).is_file() or index.folds:
+        draft.put("dataset.fold", 0, "the first fold of the data set's own")
+        return
+    patients = patients_of(cases)
+    groups = patients if request.style == "medvid" else {}
+    count = min(5, len(set(groups.values())) or len(cases))
+    fold = folds_of(cases, count, groups or None)[0]
+    what = "patients, by the names of cases" if groups else "cases"
+    draft.put(
+        "dataset.split", {"train": fold["train"], "validation": fold["val"]}, f"the first of {count} folds of {what}"
+    )
+    if patients and not groups:
+        draft.head.append(
+            f"Not as it should be: names tell of {len(set(patients.values()))} patients with several cases each, which "
+            "nnU-Net's folds take apart; --style medvid keeps them together."
+        )
+    elif not patients:
+        draft.head.append("Not known: which cases are of one patient; each is taken for one of its own.")

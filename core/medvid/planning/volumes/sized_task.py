@@ -1,0 +1,89 @@
+"""A task for volumes and any backbone: nnU-Net's preparation, and a patch and batch of the backbone's own."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from medvid.config.checked import CheckedTask
+from medvid.errors import ConfigError
+from medvid.planning.backbones import blocks_for, resized
+from medvid.planning.checking import checked
+from medvid.planning.draft import Draft
+from medvid.planning.nnunet.patch import first_patch
+from medvid.planning.recipe import put_recipe
+from medvid.planning.request import Request
+from medvid.planning.sizing import Sized, largest
+from medvid.planning.volumes.draft import VolumeFacts
+from medvid.planning.volumes.nnunet_task import augmentation, put_preparation, to_ras
+from medvid.planning.volumes.words import by
+from medvid.plugin.host import Host
+
+_COVERAGE = 0.05
+"""Share of all voxels that a batch may hold, as in nnU-Net's first planner."""
+_MOST = 64
+
+
+def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, overrides: Sequence[str]) -> None:
+    """Plan for a backbone by its own constraints.
+
+    Args:
+        found: the facts.
+        draft: the task.
+        request: what was asked.
+        host: has the components.
+        overrides: what the user sets on top.
+
+    Raises:
+        ConfigError: the backbone takes no such inputs.
+        ResourceError: nothing fits into the memory.
+    """
+    block, forward = found.block, found.plans["transpose_forward"]
+    put_preparation(draft, found.plans, found.name, found.spacing)
+    draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1, "centres": "classes", "forced": 0.5})
+    draft.put("dataset.augment", augmentation(any(block["use_mask_for_norm"])))
+    put_recipe(draft)
+    draft.put("train.batch_size", 1)
+    draft.put("evaluation.overlap", 0.5)
+    median = to_ras(block["median_image_size_in_voxels"], forward, 1)
+    first = to_ras(first_patch(block["spacing"], block["median_image_size_in_voxels"]), forward, 1)
+    problem: ConfigError | None = None
+    for blocks, source in blocks_for(request.backbone, "volume", "voxel", host):
+
+        def make(size: tuple[int, ...], batch: int, blocks: dict[str, Any] = blocks) -> CheckedTask:
+            trial = copy.deepcopy(draft)
+            _put(trial, blocks, size, batch)
+            return checked(trial, host, overrides)
+
+        try:
+            sized = largest(make, first, median, request.memory, _cap(first, median, len(found.cases)))
+        except ConfigError as error:
+            problem = problem or error
+            continue
+        _put(draft, blocks, sized.size, sized.batch)
+        _say(draft, sized, median, source, request)
+        return
+    raise problem or ConfigError(f"no head predicts voxels from what {request.backbone} has", hint="platform matrix")
+
+
+def _cap(first: Sequence[float], median: Sequence[float], cases: int) -> int:
+    """The most patches, which hold a share of all voxels as long as they are as large as the first one."""
+    return min(_MOST, max(2, round(_COVERAGE * cases * math.prod(median) / math.prod(first))))
+
+
+def _put(draft: Draft, blocks: dict[str, Any], size: tuple[int, ...], batch: int) -> None:
+    draft.values["dataset"]["patch"]["size"] = list(size)
+    draft.values["backbone"] = resized(blocks["backbone"], blocks, size)
+    draft.values["head"] = blocks["head"]
+    draft.put("train.batch_size", batch)
+
+
+def _say(draft: Draft, sized: Sized, median: Any, source: str, request: Request) -> None:
+    draft.reasons["backbone",] = f"options {source}; sizes are those of the patch"
+    draft.reasons["dataset", "patch", "size"] = (
+        f"voxels, multiples of {by(sized.divisors)}; a step takes {sized.footprint.training / 1e9:.1f} of "
+        f"{request.memory:g} GB; the median case has {by(median)}"
+    )
+    draft.reasons["train", "batch_size"] = (
+        f"patches; as many as the memory holds, at most {_COVERAGE:.0%} of all voxels"
+    )

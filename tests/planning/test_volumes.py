@@ -1,0 +1,133 @@
+"""Plans for folders of volumes: what decides them, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from tests.planning.volumes import write_volumes
+
+from medvid.config.checked import check_task
+from medvid.config.load import load_task
+from medvid.config.yaml import parse_file
+from medvid.plugin.host import make_host
+
+Plan = Callable[..., tuple[int, str, str]]
+NAMES = [f"case_{number}" for number in range(4)]
+
+
+def read(text: str) -> dict[str, Any]:
+    content: dict[str, Any] = parse_file(text, "plan.yaml").data
+    return content
+
+
+def test_a_ct_data_set_gets_nnunets_plan(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    assert plan(root, "-o", tmp_path / "mine.yaml", "--set", "seed=7")[0] == 0
+    host = make_host()
+    checked = check_task(load_task(tmp_path / "mine.yaml", host), host)
+    task = read((tmp_path / "mine.yaml").read_text())
+    assert checked.input_info.size == (24, 28, 12)
+    assert task["backbone"]["strides"] == [[1, 1, 1], [2, 2, 1], [2, 2, 2]]
+    assert task["backbone"]["kernels"][0] == [3, 3, 1]
+    assert task["dataset"]["spacing"] == [1.0, 1.0, 3.0]
+    assert task["dataset"]["normalize"][0]["name"] == "ct"
+    assert task["dataset"]["patch"]["forced"] == 0.5
+    assert task["seed"] == 7
+    assert "# given" in (tmp_path / "mine.yaml").read_text()
+    assert plan(root, "-o", tmp_path / "mine.yaml")[0] == 2  # not overwritten
+
+
+def test_patients_stay_together_in_medvids_style_and_sides_are_not_exchanged(plan: Plan, tmp_path: Path) -> None:
+    names = [f"p{patient}_{visit}" for patient in range(3) for visit in "ab"]
+    labels = ("background", "left kidney")
+    root = write_volumes(tmp_path / "data", names, channels=("T1", "T2"), spacing=(1, 1, 1), labels=labels)
+    split = read(plan(root, "--style", "medvid")[1])["dataset"]["split"]
+    assert {name[:2] for name in split["train"]}.isdisjoint({name[:2] for name in split["validation"]})
+    text = plan(root)[1]
+    assert "names tell of 3 patients" in text
+    assert "flips exchange left and right" in text
+    assert [channel["name"] for channel in read(text)["dataset"]["normalize"]] == ["zscore", "zscore"]
+
+
+def test_what_is_not_known_is_said(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES, described=False)
+    code, _, said = plan(root)
+    assert code == 4
+    assert "labels" in said
+    code, text, _ = plan(root, "--set", "dataset.labels=[background, organ]")
+    assert code == 0
+    assert "Not known: what the channels are" in text
+    assert read(text)["dataset"]["normalize"][0]["name"] == "ct"
+
+
+@pytest.mark.parametrize("flat", [0, 2])
+def test_single_slices_are_planned_in_two_axes(plan: Plan, tmp_path: Path, flat: int) -> None:
+    shape = tuple(1 if axis == flat else 40 for axis in range(3))
+    root = write_volumes(tmp_path / "data", NAMES, shape=shape, spacing=(0.5, 0.5, 0.5), channels=("MR",))
+    code, text, said = plan(root)
+    assert code == 0, said
+    task = read(text)
+    assert task["dataset"]["patch"]["size"][flat] == 1
+    assert all(kernel[flat] == 1 for kernel in task["backbone"]["kernels"])
+    assert task["dataset"]["spacing"] == [0.5, 0.5, 0.5]
+
+
+def test_a_transformer_gets_a_patch_of_its_own(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    small = ["backbone.hidden_size=24", "backbone.mlp_dim=24", "backbone.num_heads=2"]
+    small += ["backbone.num_layers=4", "backbone.taps=[0, 1]"]
+    sets = [part for each in small for part in ("--set", each)]
+    code, text, said = plan(root, "--backbone", "unetr", "--memory", 8, *sets)
+    assert code == 0, said
+    task = read(text)
+    assert all(length % 16 == 0 for length in task["dataset"]["patch"]["size"])
+    assert task["backbone"]["img_size"] == task["dataset"]["patch"]["size"]
+    assert task["backbone"]["hidden_size"] == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"names": NAMES[:1]}, [], "has 1 labelled case: a plan needs at least 2"),
+        ({"empty": True}, [], "nothing is labelled in any of the 4 cases"),
+        ({"shape": (7, 7, 7)}, [], "too small for a U-Net"),
+        ({}, ["--memory", "0.000001"], "no patch fits into the memory"),
+        ({}, ["--backbone", "unetr", "--style", "nnunet"], "nnU-Net has no plan for the backbone unetr"),
+        ({}, ["--backbone", "unettr"], "unettr"),
+        ({}, ["--configuration", "3d_lowres"], "no configuration 3d_lowres"),
+        ({}, ["--set", "train.step=3"], "--set train.step=3"),
+        ({}, ["--set", "dataset.labels=[background, organ, other]"], "labels"),
+    ],
+)
+def test_refusals_name_the_reason(
+    plan: Plan, tmp_path: Path, change: dict[str, Any], arguments: list[str], message: str
+) -> None:
+    root = write_volumes(tmp_path / "data", **{"names": NAMES} | change)
+    code, text, said = plan(root, *arguments)
+    assert code in {2, 4, 6}
+    assert not text
+    assert message in said
+
+
+def test_damaged_cases_are_named(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    image = nib.load(root / "imagesTr" / "case_1_0000.nii.gz")
+    image.header["pixdim"][1:4] = 0
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), root / "imagesTr" / "case_1_0000.nii.gz")
+    two = np.zeros((24, 26, 12, 2), np.float32)
+    nib.save(nib.Nifti1Image(two, np.diag([1, 1, 3, 1])), root / "imagesTr" / "case_2_0000.nii.gz")
+    code, _, said = plan(root)
+    assert code == 4
+    assert "case_1" in said
+
+
+def test_a_folder_of_something_else_is_refused(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    code, _, said = plan(tmp_path / "letters")
+    assert code == 4
+    assert "no data set recognises the folder" in said
+    assert "does not exist" in plan(tmp_path / "nowhere")[2]
