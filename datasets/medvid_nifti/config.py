@@ -1,6 +1,7 @@
 """Options of a user's own volumes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,9 +9,10 @@ from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validat
 
 from medvid.config.numbers import FractionBelowOne
 from medvid.data.volumes.description import Description, compare, describe
-from medvid.data.volumes.labels import LabelScheme, Notation, read_scheme
+from medvid.data.volumes.labels import LabelScheme, Lacking, Notation, read_scheme, read_structures
 from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.errors import DataError
+from medvid.plugin.info import MOST
 
 
 class NIfTIOptions(VolumeDatasetOptions):
@@ -27,6 +29,17 @@ class NIfTIOptions(VolumeDatasetOptions):
     ignore: PositiveInt | None = None
     """The id of voxels that nobody annotated, one above all others: they count in no loss and no figure, and no patch
     is centred on them. In dataset.json it is the label `ignore`."""
+    structures: tuple[str, ...] | None = None
+    """Names of structures that may overlap freely, instead of `labels`. A case has a mask for each: along the fourth
+    axis in this order, as segments or contours of these names (.seg.nrrd, DICOM SEG, RTSTRUCT), or as files of these
+    names in a folder. Each is predicted on its own, and written into a file of its own."""
+    lacking: Lacking = "absent"
+    """What a label is that the segments, contours or files of a case lack: `absent`, so no voxel has it, or `undrawn`,
+    so nobody looked for it."""
+    partial: bool | None = None
+    """Whether only some of the labels were drawn in some cases, by `drawn: [liver, ...]` in a case's entry in the list
+    or by `drawn: {case: [liver, ...], ...}` in dataset.json. There the others are unknown: they count in no loss and no
+    figure, and other voxels may be any of them. Default: whether a list or dataset.json says so, or `lacking` does."""
     regions_class_order: tuple[PositiveInt, ...] | None = None
     """Of each region the id by which predictions are written into one label map, later regions over earlier ones;
     default: as dataset.json says if the labels are its own, else each region is written into a file of its own."""
@@ -47,7 +60,9 @@ class NIfTIOptions(VolumeDatasetOptions):
             return values
         found = describe(Path(values["root"]).expanduser(), values.get("datalist"))
         filled: dict[str, Any] = {"channels": found.channels}
-        if found.labels and values.get("labels") is None:
+        if found.is_partial:
+            filled["partial"] = True
+        if found.labels and values.get("labels") is None and values.get("structures") is None:
             filled |= {"labels": found.labels.notation, "regions_class_order": found.labels.painted or None}
         return {**values, **{key: value for key, value in filled.items() if values.get(key) is None}}
 
@@ -61,6 +76,8 @@ class NIfTIOptions(VolumeDatasetOptions):
         scheme = self._scheme()
         if scheme and self.regions_class_order and not scheme.regions:
             raise ValueError("regions_class_order is for labels that are regions, with lists of ids: leave it out")
+        if scheme and scheme.partial and scheme.what == "class" and len(scheme.names) > MOST + 1:
+            raise ValueError(f"with labels that are drawn in some cases only, there can be {MOST + 1}, not more")
         return self
 
     def check_description(self, found: Description) -> tuple[str, ...]:
@@ -78,7 +95,16 @@ class NIfTIOptions(VolumeDatasetOptions):
         return scheme
 
     def _scheme(self) -> LabelScheme | None:
-        return None if self.labels is None else read_scheme(self.labels, self.ignore, self.regions_class_order or ())
+        if self.structures is not None:
+            if self.labels is not None or self.ignore is not None:
+                raise ValueError("structures stands instead of labels and ignore: leave them out")
+            found = read_structures(self.structures, self.lacking)
+        elif self.labels is not None:
+            found = read_scheme(self.labels, self.ignore, self.regions_class_order or ())
+        else:
+            return None
+        partial = self.lacking == "undrawn" if self.partial is None else self.partial
+        return replace(found, lacking=self.lacking, partial=partial)
 
     def channel_count(self) -> int:
         """The channels of the task or of dataset.json, else 1."""

@@ -2,29 +2,18 @@
 
 from functools import cached_property
 from math import prod
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from medvid.config.options import BackboneOptions, WeightsOptions
-from medvid.models.options import DecoderOptions
+from medvid.config.options import BackboneOptions
+from medvid.models.options import DecoderOptions, NNUNetWeights
 from medvid.models.transformer_options import nearest
 from medvid.plugin import InputInfo
 
 PerAxis = Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
 RESIDUAL_BLOCKS = (1, 3, 4, 6)
 """Of the first stages of a residual encoder; further ones have as many as the last (Isensee et al., MICCAI 2024)."""
-
-
-class UNetWeights(WeightsOptions):
-    """Weights that nnU-Net has trained."""
-
-    source: Literal["nnunet", "state_dict"]
-    """nnunet: a checkpoint of its trainer (checkpoint_final.pth), whose axes are reordered as its plan says;
-    state_dict: of PlainConvUNet or ResidualEncoderUNet alone, with the axes of these options."""
-    plans: Path | None = None
-    """plans.json of that training; default: beside the checkpoint, or in the folder above it."""
 
 
 class UNetOptions(BackboneOptions):
@@ -34,7 +23,7 @@ class UNetOptions(BackboneOptions):
     axes are z, y, x, as its transpose_forward reorders them; those here are the data set's, for volumes R, A, S.
     """
 
-    weights: UNetWeights | None = None
+    weights: NNUNetWeights | None = None
     """Weights to start from; default: He's initialisation."""
     encoder: Literal["plain", "resenc"] = "plain"
     """plain: convolutions (Isensee et al., Nature Methods 2021); resenc: residual blocks (Isensee et al., MICCAI 2024).

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from medvid.errors import ConfigError
+from medvid.models.convolution import TRANSPOSED, ConvBlock, initialise
 from medvid.models.deep_supervision import DeepSupervised
 from medvid.models.fast.pointwise import Pointwise
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.resize import resize
 from medvid.plugin import InputInfo, TargetInfo
-from medvid_unet.blocks import TRANSPOSED, ConvBlock, initialise
 from medvid_unet.config import UNetDecoderOptions
 
 

@@ -6,9 +6,9 @@ from itertools import accumulate
 from torch import Tensor, nn
 
 from medvid.models.backbone import Backbone
+from medvid.models.convolution import ConvBlock, ResidualBlock, initialise
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin import InputInfo
-from medvid_unet.blocks import ConvBlock, ResidualBlock, initialise
 from medvid_unet.config import UNetOptions, check_divides
 
 

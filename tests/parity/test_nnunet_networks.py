@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
-from tests.parity.recorded import Comparison, Edit
+from tests.parity.recorded import Comparison, Edit, sidecar
 from torch import Tensor
 
 
-@pytest.mark.parametrize("name", ["nnunet_net_plain", "nnunet_net_resenc"])
-def test_nnunets_networks_agree(comparison: Comparison, name: str) -> None:
-    comparison.assert_agrees(name, checks=6)
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [("nnunet_net_plain", 6), ("nnunet_net_resenc", 6), ("nnunet_net_primus_v1", 5), ("nnunet_net_fullsize_keys", 12)],
+)
+def test_nnunets_networks_agree(comparison: Comparison, name: str, checks: int) -> None:
+    comparison.assert_agrees(name, checks)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,8 @@ def test_nnunets_networks_agree(comparison: Comparison, name: str) -> None:
         ("nnunet_net_plain", "state.decoder.seg_layers.0.bias"),
         ("nnunet_net_resenc", "state.encoder.stages.1.blocks.0.skip.1.conv.weight"),
         ("nnunet_net_resenc", "state.encoder.stem.convs.0.norm.weight"),
+        ("nnunet_net_primus_v1", "state.eva.pos_embed"),
+        ("nnunet_net_primus_v1", "state.eva.blocks.1.attn.q_proj.weight"),
     ],
 )
 def test_a_perturbed_tensor_is_found(comparison: Comparison, name: str, key: str) -> None:
@@ -47,3 +52,9 @@ def test_wrong_losses_and_gradients_are_found(comparison: Comparison) -> None:
 )
 def test_what_is_not_understood_is_told_apart(comparison: Comparison, edit: Edit, message: str) -> None:
     comparison.assert_refuses("nnunet_net_plain", edit, message)
+
+
+def test_a_missing_key_of_full_size_is_found(comparison: Comparison) -> None:
+    listed = sidecar("nnunet_net_fullsize_keys")
+    del listed["primus_s_128"]["keys"]["eva.norm.bias"]
+    assert comparison.run_written({}, listed) == 1

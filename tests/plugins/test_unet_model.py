@@ -7,12 +7,12 @@ import torch
 
 from medvid.errors import ConfigError
 from medvid.models.build import build_head
+from medvid.models.convolution import ResidualBlock
 from medvid.models.features import FeatureInfo, MapInfo
 from medvid.models.model import Model
 from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions
-from medvid_unet.blocks import ResidualBlock
 from medvid_unet.config import UNetDecoderOptions, UNetOptions
 from medvid_unet.model import UNet
 from medvid_unetr.config import UnetrDecoderOptions

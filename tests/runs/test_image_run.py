@@ -76,7 +76,7 @@ def test_pixels_that_nobody_annotated_count_in_no_figure_and_get_an_answer(
     assert "pixels of dataset.ignore, which nobody annotated, count in nothing: a (31%)" in caplog.text
     [row] = run.evaluate()[0].rows
     truth = np.asarray(Image.open(f"own/masks/{row['case']}.png"))
-    [path] = run.folder.glob(f"**/predictions/{row['case']}_mask.png")
+    [path] = run.folder.path.glob(f"**/predictions/{row['case']}_mask.png")
     answer = np.asarray(Image.open(path))
     assert answer.max() <= 1
     known = truth < 255

@@ -1,18 +1,29 @@
 """Options that heads share."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import NonNegativeFloat
 
 from medvid.config.named import Named
 from medvid.config.numbers import Fraction
-from medvid.config.options import HeadOptions, LossOptions, Options
+from medvid.config.options import HeadOptions, LossOptions, Options, WeightsOptions
 from medvid.losses.entries.options import BCEOptions, MSEOptions
 from medvid.losses.options import CrossEntropyOptions, DiceBCEOptions, DiceCEOptions
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import What
 
 _USUAL: dict[What, LossOptions] = {"class": CrossEntropyOptions(), "labels": BCEOptions(), "value": MSEOptions()}
+
+
+class NNUNetWeights(WeightsOptions):
+    """Weights that nnU-Net has trained."""
+
+    source: Literal["nnunet", "state_dict"]
+    """nnunet: a checkpoint of its trainer (checkpoint_final.pth), whose axes are reordered as its plan says;
+    state_dict: of the network alone, with the axes of these options."""
+    plans: Path | None = None
+    """plans.json of that training; default: beside the checkpoint, or in the folder above it."""
 
 
 class SegmentationHeadOptions(HeadOptions):

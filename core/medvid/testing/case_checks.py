@@ -67,7 +67,8 @@ def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], info:
         ("prepared_truth", case.prepared_truth(), grid.prepared_shape),
     ):
         wanted, highest = (shape, labels - 1) if info.what == "class" else ((labels, *shape), 1)
-        types = (np.uint8, np.int8, np.int16) if info.has_unknown else (np.uint8,)
+        of_unknown = [np.int8, np.int16] if info.has_unknown else []
+        types = [np.uint8, *of_unknown, *([np.int32, np.int64] if info.has_partial else [])]
         expect(truth.shape == wanted, f"{name} of {case.id} is {truth.shape}, not {wanted} by its grid")
         expect(
             truth.dtype in types, f"{name} of {case.id} is {truth.dtype}, not {' or '.join(t.__name__ for t in types)}"

@@ -24,6 +24,8 @@ from medvid.data.transforms.options import (
     RotationOptions,
     VerticalFlipOptions,
 )
+from medvid.data.transforms.scan_options import SpatialOptions
+from medvid.data.transforms.spatial import Spatial
 from medvid.errors import DataError
 from medvid.plugin.host import make_host
 from medvid.testing.evaluation import evaluate_case, make_evaluator, predict_case
@@ -109,6 +111,24 @@ def test_image_and_mask_are_changed_alike(tmp_path):
         assert torch.equal(found % 2, batch.target[0])
         seen.add(tuple(found.flatten().tolist()))
     assert len(seen) == 12
+
+
+def test_a_crop_is_larger_where_it_is_turned_and_reaches_the_rim(root):
+    data = dataset(root, size=(24, 40), crop=(12, 12))
+    data.transforms = [Spatial(SpatialOptions(rotation_probability=0, scaling_probability=1e-9))]
+    whole = dataset(root, size=(24, 40)).draw("a", 0)
+    pieces = {piece.numpy().tobytes(): (top, left) for top, left, piece in _pieces(whole.input, 12)}
+    drawn = [data.draw("a", seed) for seed in range(60)]
+    corners = [pieces[batch.input.numpy().tobytes()] for batch in drawn]
+    assert {min(top for top, _ in corners), max(top for top, _ in corners)} == {0, 12}
+    for batch, (top, left) in zip(drawn, corners, strict=True):
+        assert torch.equal(batch.target, whole.target[:, top : top + 12, left : left + 12])
+
+
+def _pieces(image: torch.Tensor, size: int):
+    for top in range(image.shape[-2] - size + 1):
+        for left in range(image.shape[-1] - size + 1):
+            yield top, left, image[..., top : top + size, left : left + size].contiguous()
 
 
 def test_sixteen_bit_images_and_indexed_masks(tmp_path):

@@ -13,6 +13,9 @@ import pytest
 import torch
 
 from medvid.data.batch import Batch
+from medvid.data.transforms.outside import ZeroOutside
+from medvid.data.transforms.scan_options import SpatialOptions, ZeroOutsideOptions
+from medvid.data.transforms.spatial import Spatial
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.errors import DataError
@@ -62,6 +65,17 @@ def test_samples_are_batches_of_one_case(make) -> None:
     assert batch.cases == ("b", "b")
     assert set(batch.target.unique().tolist()) <= {0, 1}
     assert not torch.equal(batch.input, dataset.draw("b", 8).input)
+
+
+def test_classes_decide_about_patches_that_turn_in_a_larger_one(make) -> None:
+    dataset = make(patch={"size": [8, 8, 8], "per_case": 3, "centres": "classes", "forced": 1.0})
+    dataset.prepare(dataset.cases("train"), quiet)
+    dataset.transforms = [Spatial(SpatialOptions(rotation_probability=0.5)), ZeroOutside(ZeroOutsideOptions())]
+    batch = dataset.draw("b", 7)
+    assert (batch.input.shape, batch.target.shape) == ((3, 1, 8, 8, 8), (3, 8, 8, 8))
+    assert (batch.target.dtype, batch.mask, batch.size) == (torch.int64, None, None)
+    assert (batch.target[:, 3:6, 3:6, 3:6] == 1).flatten(1).any(1).all()
+    assert torch.equal(batch.input, dataset.draw("b", 7).input)
 
 
 def test_pickles_small_and_knows_the_content_already(make, root: Path) -> None:

@@ -39,7 +39,8 @@ _EFFECTS: Mapping[str, tuple[str, Effect]] = {
 
 def is_effects_fixture(path: Path) -> bool:
     """Whether there is a sidecar of such a fixture, rather than of another kind or none."""
-    return {"contrast", "spatial.crop_only"} <= set(_sidecar(path).get("parameters", ()))
+    parameters = _sidecar(path).get("parameters")
+    return isinstance(parameters, dict) and {"contrast", "spatial.crop_only"} <= parameters.keys()
 
 
 def is_patches_fixture(path: Path) -> bool:

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from comparison.checks import Check, max_difference, worst
 from comparison.fixture import STATE, UnknownFormatError
 from comparison.losses import NNUNET
+from comparison.primus import PrimusNetwork
 from comparison.unet import UNetNetwork
 from medvid.losses.options import DiceCEOptions
 from medvid.models.model import Model
@@ -54,6 +55,9 @@ class Network(Protocol):
 NETWORKS: Mapping[str, Network] = {
     "PlainConvUNet": UNetNetwork("plain", LOSS),
     "ResidualEncoderUNet": UNetNetwork("resenc", LOSS),
+    "Primus": PrimusNetwork("v1", LOSS),
+    "PrimusV2": PrimusNetwork("v2", LOSS),
+    "PrimusV3": PrimusNetwork("v3", LOSS),
 }
 """By the name of the published class."""
 
@@ -62,7 +66,10 @@ def is_network_fixture(path: Path) -> bool:
     """Whether there is a sidecar of such a fixture, rather than of another kind or none."""
     try:
         sidecar = json.loads(path.with_suffix(".json").read_text())
-        return "cls" in sidecar.get("args", ()) or any("state_keys_with_aliases" in item for item in sidecar.values())
+        arguments, items = sidecar.get("args"), sidecar.values()
+        if isinstance(arguments, dict):
+            return "cls" in arguments
+        return any(isinstance(item, dict) and "state_keys_with_aliases" in item for item in items)
     except (OSError, ValueError, TypeError, AttributeError):
         return False
 

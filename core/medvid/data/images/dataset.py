@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 import torch
+from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -28,7 +29,7 @@ from medvid.data.images.options import Colour, ImageDatasetOptions, Size2D
 from medvid.data.images.scale import TrainingSizes
 from medvid.data.problems import raise_together
 from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits, hold_out
-from medvid.data.transform import apply, drawing_from
+from medvid.data.transform import apply, drawing_from, initial_size
 from medvid.digests import digest_of, digest_of_rows
 from medvid.errors import DataError
 from medvid.machine import usable_cores
@@ -137,8 +138,13 @@ class ImageDataset(Dataset):
         opened = self._case(case, None)
         generator = torch.Generator().manual_seed(seed)
         whole = Batch(opened.input()[None], torch.from_numpy(opened.prepared_truth())[None].long(), (case,))
+        crop = self.options.crop
+        larger = crop and initial_size(self.transforms, crop)
+        if crop and larger and larger != crop:
+            part = _random_crop(_padded(whole, crop, larger), larger, generator)
+            return apply(self.transforms, replace(part, size=crop), generator)
         changed = apply(self.transforms, whole, generator)
-        return _random_crop(changed, self.options.crop, generator) if self.options.crop else changed
+        return _random_crop(changed, crop, generator) if crop else changed
 
     def open_case(self, case: str) -> ImageCase:
         return self._case(case, self._trained_sizes)
@@ -262,7 +268,16 @@ class ImageDataset(Dataset):
         return self._index.cases[case]
 
 
-def _random_crop(batch: Batch, size: Size2D, generator: torch.Generator) -> Batch:
+def _padded(batch: Batch, size: Size2D, larger: Sequence[int]) -> Batch:
+    """Zeros around an image and its mask, so that a larger crop has any crop of `size` in its middle."""
+    rims: list[int] = []
+    for length, final in zip(larger, size, strict=True):
+        before = length // 2 - final // 2
+        rims = [before, length - final - before, *rims]  # functional.pad begins with the last axis
+    return replace(batch, input=functional.pad(batch.input, rims), target=functional.pad(batch.target, rims))
+
+
+def _random_crop(batch: Batch, size: Sequence[int], generator: torch.Generator) -> Batch:
     """The same random part of images (1, C, H, W) and masks; smaller ones are padded with zeros."""
     with drawing_from(generator):
         crop = v2.RandomCrop(size, pad_if_needed=True)

@@ -56,7 +56,8 @@ class ImageDatasetOptions(DatasetOptions):
     crop: Size2D | None = None
     """Train on random crops of this height and width; inference then uses overlapping windows of that size."""
     augment: tuple[ImageTransform, ...] = (HorizontalFlipOptions(),)
-    """Random changes of training images and their masks, in this order, before the crop; the default is MedT's."""
+    """Random changes of training images and their masks, in this order, before the crop; the default is MedT's. With
+    `spatial`, a crop that is larger comes first."""
     split: SplitOptions | None = None
     """The cases of each split; default for each: the folders train, val and test, else `validation_fraction`."""
     validation_fraction: FractionBelowOne = 0.2

@@ -3,6 +3,7 @@
 Places are p = matrix @ q, where q counts from the middle of the result, and p from the middle of the source, in voxels.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -13,6 +14,8 @@ from torch.nn import functional
 _TIE = 5e-4
 """Indicators that differ by less are equal, and the nearest label is taken; rounding alone makes less of a difference
 between voxels that lie at the same distance."""
+_SLAB = 1 << 17
+"""Voxels that are resampled at once."""
 
 
 def cut_middle(source: Tensor, size: Sequence[int], fill: float = 0) -> Tensor:
@@ -60,24 +63,41 @@ def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside
     """
     padded = functional.pad(labels, [1, 1] * len(size), value=outside)
     strides = padded.stride()[1:]
+    corners = list(product((0, 1), repeat=len(size)))
+    steps = [sum(side * stride for side, stride in zip(corner, strides, strict=True)) for corner in corners]
+    maps, mixed_cells = padded.flatten(1), _mixed_cells(padded).flatten(1)
     axes = [torch.arange(length) - (length - 1) / 2 for length in size]
-    places, cells = [], []  # from the first voxel; cells from the one before it
-    for place, length in zip(
-        _affine(matrix, (torch.tensor(labels.shape[1:]) - 1) / 2, axes), labels.shape[1:], strict=True
-    ):
-        places.append(place.clamp_(-1, length).flatten())
-        cells.append(places[-1].floor().clamp_(max=length - 1))
-    at = sum(((cell + 1).long() * stride for cell, stride in zip(cells, strides, strict=True)), torch.zeros(()).long())
-    maps = padded.flatten(1)
-    result = maps[:, at]
-    number, mixed = _mixed_cells(padded).flatten(1)[:, at].nonzero(as_tuple=True)
-    if len(mixed):
-        corners = list(product((0, 1), repeat=len(size)))
-        steps = [sum(side * stride for side, stride in zip(corner, strides, strict=True)) for corner in corners]
-        around = torch.stack([maps[number, at[mixed] + step] for step in steps])
-        parts = [(place[mixed], cell[mixed]) for place, cell in zip(places, cells, strict=True)]
-        result[number, mixed] = _largest(around, corners, parts)
-    return result.view(-1, *size)
+    middle = (torch.tensor(labels.shape[1:]) - 1) / 2
+    slabs = []
+    for part in torch.split(
+        axes[0], max(1, _SLAB // math.prod(size[1:]))
+    ):  # each small enough for the processor's cache
+        places = _affine(matrix, middle, [part, *axes[1:]]).flatten(1)
+        cells = _cells(places, labels.shape[1:])
+        at = _flat(cells, strides)
+        slab = maps.index_select(1, at)
+        number, mixed = mixed_cells.index_select(1, at).nonzero(as_tuple=True)
+        if len(mixed):
+            around = torch.stack([maps[number, at[mixed] + step] for step in steps])
+            slab[number, mixed] = _largest(around, corners, places[:, mixed], cells[:, mixed])
+        slabs.append(slab)
+    return torch.cat(slabs, 1).view(-1, *size)
+
+
+def _cells(places: Tensor, shape: Sequence[int]) -> Tensor:
+    """Where the cell of each place begins, (axes, N); first moves what lies outside of `shape` next to it."""
+    cells = []
+    for place, length in zip(places, shape, strict=True):
+        cells.append(place.clamp_(-1, length).floor().clamp_(max=length - 1))
+    return torch.stack(cells)
+
+
+def _flat(cells: Tensor, strides: Sequence[int]) -> Tensor:
+    """Flat indices of cells (axes, N) in an array with one voxel more before the first."""
+    at = torch.full(cells.shape[1:], sum(strides), dtype=torch.int32)
+    for cell, stride in zip(cells, strides, strict=True):
+        at.add_(cell.int(), alpha=stride)
+    return at
 
 
 def _affine(matrix: Tensor, offset: Tensor, axes: Sequence[Tensor]) -> Tensor:
@@ -103,22 +123,26 @@ def _mixed_cells(padded: Tensor) -> Tensor:
     return mixed
 
 
-def _largest(labels: Tensor, corners: Sequence[Sequence[int]], parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def _largest(labels: Tensor, corners: Sequence[Sequence[int]], places: Tensor, cells: Tensor) -> Tensor:
     """The label at each place (N,) whose voxels have the largest weight; of equal ones that of the nearest voxel.
 
     Args:
         labels: of the voxels around, (corners, N).
         corners: which side of the cell they lie on along each axis, 0 or 1.
-        parts: along each axis, the places (N,), and where their cells begin.
+        places: (axes, N).
+        cells: where their cells begin, (axes, N).
     """
-    weights = torch.ones(labels.shape)
-    for (place, cell), sides in zip(parts, zip(*corners, strict=True), strict=True):
-        part = place - cell
-        weights *= torch.stack([part if side else 1 - part for side in sides])
+    parts, sides = places - cells, (places.round() - cells).long()
+    weights = torch.stack(
+        [
+            torch.stack([part if side else 1 - part for side, part in zip(corner, parts, strict=True)]).prod(0)
+            for corner in corners
+        ]
+    )
     scores = torch.stack([((labels == label) * weights).sum(0) for label in labels])
     top = scores.max(0, keepdim=True)
     nearest = torch.zeros_like(top.indices)
-    for place, cell in parts:
-        nearest = 2 * nearest + (place.round() - cell).long()
+    for side in sides:
+        nearest = 2 * nearest + side
     chosen = torch.where(scores.gather(0, nearest) >= top.values - _TIE, nearest, top.indices)
     return labels.gather(0, chosen)[0]

@@ -42,10 +42,16 @@ def change_gamma(channel: Tensor, exponent: float, *, inverted: bool = False) ->
     span = (high - low).clamp(min=_LEAST)
     part = ((high - channel) if inverted else (channel - low)).div_(span)
     powered = part.pow_(exponent)
-    deviation, mean = torch.std_mean(channel)
-    new_deviation, new_mean = torch.std_mean(powered)
+    mean, deviation = _statistics(channel)
+    new_mean, new_deviation = _statistics(powered)
     scale = deviation / (new_deviation * span).clamp(min=_LEAST) * span
     return powered.sub_(new_mean).mul_(-scale if inverted else scale).add_(mean)
+
+
+def _statistics(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, in two passes, which on CPUs is faster than torch's one."""
+    mean = values.mean()
+    return mean, torch.linalg.vector_norm(values - mean) / max(values.numel() - 1, 1) ** 0.5
 
 
 class _OfChannels(Transform):

@@ -31,10 +31,9 @@ from medvid.data.problems import raise_together, say_together
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import Geometry
-from medvid.data.volumes.label_notes import count_labels
 from medvid.data.volumes.locations import Locations
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
-from medvid.data.volumes.reading import files_of
+from medvid.data.volumes.reading import files_of, files_of_labels
 from medvid.digests import digest_of, digest_of_files
 from medvid.errors import DataError, ResourceError
 from medvid.files import make_folder, replace_folder
@@ -57,7 +56,7 @@ class Fingerprint:
 
     Args:
         image: its hash; 32 hex digits.
-        label: likewise; empty without a label.
+        label: likewise, with what was drawn if that is said; empty without a label.
         formats: names of those that the files are read by.
     """
 
@@ -72,13 +71,17 @@ def fingerprint(files: CaseFiles, formats: Formats) -> Fingerprint:
     Raises:
         DataError: a file cannot be read.
     """
-    labels = (files.label,) if files.label else ()
-    images, maps = (
-        [file for path in paths for file in files_of(formats, path, files.id)] for paths in (files.images, labels)
-    )
+    labels = formats.maps_of(files.label) if files.label else ()
+    images = [file for path in files.images for file in files_of(formats, path, files.id)]
+    maps = files_of_labels(formats, files.label, files.id) if files.label else ()
     try:
-        names = tuple(formats.of(path).options.name for path in (*files.images, *labels))
-        return Fingerprint(digest_of_files(images), digest_of_files(maps) if maps else "", names)
+        read_by = (*map(formats.of_image, files.images), *map(formats.of, labels))
+        label = digest_of_files(maps) if maps else ""
+        # What decides besides the content: the names of structures that are files, and what was drawn.
+        named = [formats.stem(path) for path in labels] if labels != (files.label,) else []
+        if label and (named or files.drawn is not None):
+            label = digest_of(json.dumps([label, named, files.drawn]).encode())
+        return Fingerprint(digest_of_files(images), label, tuple(one.options.name for one in read_by))
     except OSError as error:
         raise DataError(f"case {files.id}: {error.filename} cannot be read: {error.strerror}") from error
 
@@ -244,12 +247,11 @@ def _write(folder: Path, files: CaseFiles, prepared: Prepared, preparation: Volu
     arrays |= locations
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    counts = count_labels(prepared.label)[: preparation.scheme.ids].tolist() if prepared.label is not None else []
     meta = {
         "case": files.id,
         "grid": asdict(prepared.grid),
         "geometry": prepared.geometry.as_json(),
-        "label_counts": counts,
+        "drawn": prepared.drawn,
         "locations": lengths,
         "notes": prepared.notes,
         "preparation": preparation.settings,
@@ -267,8 +269,9 @@ def _load(path: Path) -> Prepared | None:
         arrays = {name: np.load(path / f"{name}.npy", "r", allow_pickle=False) for name in meta["files"]}
         grid = Grid(**{key: tuple(v) for key, v in meta["grid"].items()})
         geometry, notes = Geometry.from_json(meta["geometry"]), tuple(meta["notes"])
-        locations = _unpack(arrays, meta["locations"])
-        prepared = Prepared(grid=grid, geometry=geometry, locations=locations, notes=notes, **arrays)
+        locations, drawn = _unpack(arrays, meta["locations"]), meta.get("drawn")
+        drawn = drawn if drawn is None else tuple(drawn)
+        prepared = Prepared(grid=grid, geometry=geometry, locations=locations, drawn=drawn, notes=notes, **arrays)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return prepared if prepared.image.shape[1:] == grid.prepared_shape else None

@@ -20,8 +20,10 @@ from medvid.data.splits import Splits, cases_of_split, check_copies, check_split
 from medvid.data.targets import target_dtype
 from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
+from medvid.data.volumes.annotations import read_annotation
 from medvid.data.volumes.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint, stored_content
 from medvid.data.volumes.description import describe
+from medvid.data.volumes.drawn import with_drawn
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats, enabled_formats, shipped_formats
 from medvid.data.volumes.formats.format import LabelMap
@@ -109,20 +111,18 @@ class VolumeCase:
         if self._files.label is None:
             raise DataError(f"case {self.id} has no label map")
         self._check_unchanged()
-        scheme, geometry = self._scheme, self._prepared.geometry
-        label_map = reading.read_labels(
-            self._formats, self._files.label, self.id, scheme.ids, scheme.names_of_ids, geometry, scheme.stored
-        )
-        return truth_of(label_map.data, scheme)
+        prepared, scheme = self._prepared, self._scheme
+        label_map = read_annotation(self._formats, self._files.label, self.id, scheme, prepared.geometry)
+        return truth_of(label_map.data, scheme, prepared.drawn)
 
     def prepared_truth(self) -> np.ndarray:
         if self._prepared.label is None:
             raise DataError(f"case {self.id} has no label map")
-        return truth_of(np.array(self._prepared.label), self._scheme)
+        return truth_of(np.array(self._prepared.label), self._scheme, self._prepared.drawn)
 
     def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         scheme = self._scheme
-        if not scheme.regions:
+        if scheme.what == "class":
             return (self._write(as_stored(labels, scheme), folder, self.id, () if scheme.stored else scheme.names),)
         if scheme.painted:
             painted = as_stored(paint(labels, scheme.painted), scheme)
@@ -305,6 +305,7 @@ class VolumeDataset(Dataset):
         index = find_cases(
             options.root, options.folder_layout, options.datalist, channels, options.fold, formats=self.formats
         )
+        index = with_drawn(index, found.drawn, self.preparation.scheme, options.root)
         _warn(index.notes)
         return index
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,20 @@ class Description:
         labels: what the ids in label maps stand for.
         channels: number of channels.
         source: names of the files, for messages.
+        drawn: names of the labels that were drawn in a case, by case.
+        lists_drawn: whether an entry of a list of cases says so.
     """
 
     labels: LabelScheme | None = None
     channels: int | None = None
     source: str = ""
+    drawn: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lists_drawn: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some cases may lack some of the labels."""
+        return bool(self.drawn) or self.lists_drawn
 
 
 def describe(root: Path, datalist: str | None = None) -> Description:
@@ -44,6 +53,8 @@ def describe(root: Path, datalist: str | None = None) -> Description:
         next((one.labels for one in found if one.labels), None),
         next((one.channels for one in found if one.channels), None),
         " and ".join(one.source for one in found if one.labels or one.channels),
+        next((one.drawn for one in found if one.drawn), {}),
+        any(one.lists_drawn for one in found),
     )
 
 
@@ -64,7 +75,7 @@ def compare(found: Description, labels: LabelScheme, channels: int, *, strict: b
     """
     if found.channels not in {None, channels}:
         raise DataError(f"{found.source} has {found.channels} channels, the task uses {channels}", hint=_OVERRULE)
-    if found.labels is None:
+    if found.labels is None or labels.overlapping:
         return ()
     if problem := _difference(found.labels, labels):
         raise DataError(f"the labels of {found.source} contradict the task's: {problem}", hint=_OVERRULE)
@@ -120,7 +131,27 @@ def _read(root: Path, name: str) -> Description:
         labels = read_scheme(value, painted=[*order]) if value else None
     except ValueError as error:
         raise DataError(f"{path}: labels: {error}") from error
-    return Description(labels, next(iter(channels.values()), None), name)
+    return Description(labels, next(iter(channels.values()), None), name, _drawn(path, content), _lists_drawn(content))
+
+
+def _drawn(path: Path, content: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    drawn = content.get("drawn") or {}
+    if isinstance(drawn, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in drawn.values()
+    ):
+        return drawn
+    raise DataError(f"{path}: drawn has to be {{case: [names of labels]}}, got {drawn!r:.80}")
+
+
+def _lists_drawn(content: Mapping[str, Any]) -> bool:
+    """Whether any entry of any list of cases has the key."""
+    lists = [value.values() if isinstance(value, dict) else value for value in content.values()]
+    return any(
+        isinstance(entry, dict) and entry.get("drawn") is not None
+        for entries in lists
+        if not isinstance(entries, str | int | float | bool | None)
+        for entry in entries
+    )
 
 
 def _names(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Any] | list[Any]:

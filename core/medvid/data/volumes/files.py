@@ -19,9 +19,10 @@ class CaseFiles:
     Args:
         id: name of the case, unique in its data set and usable as a file name.
         images: one file per channel, or a single one with all channels.
-        label: the label map; None for a case without one.
+        label: the label map, or a folder with a file for each structure; None for a case without one.
         patient: whose it is; empty where nothing says so.
         groups: words for what it is one of, as ED, for which there are figures of their own.
+        drawn: names of the labels that were drawn in it, as its list of cases gives them; None: it says nothing.
     """
 
     id: str
@@ -29,6 +30,7 @@ class CaseFiles:
     label: Path | None = None
     patient: str = ""
     groups: tuple[str, ...] = ()
+    drawn: tuple[str, ...] | None = None
 
 
 def channel_of(name: str) -> tuple[str, int] | None:

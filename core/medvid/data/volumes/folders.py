@@ -56,7 +56,7 @@ def read_folders(root: Path, channels: int, formats: Formats, naming: Naming | N
             f"the folders {', '.join(images for images, _ in TRAINING)}",
             hint="set dataset.root to the folder that holds one of them",
         )
-    images, labels = (_volumes(root / folder, formats) for folder in pair)
+    images, labels = formats.volumes_in(root / pair[0]), formats.annotations_in(root / pair[1])
     naming = naming or _naming(images, labels, formats)
     splits = {"train": _read_pair(root, pair, naming, channels, formats)}
     if not splits["train"]:
@@ -121,7 +121,7 @@ def find_labels(root: Path, images: Iterable[Path], formats: Formats) -> dict[Pa
     for image in images:
         if folder := places.get(image.parent):
             if folder not in known:
-                known[folder] = _by_key(_volumes(folder, formats), formats)
+                known[folder] = _by_key(formats.annotations_in(folder), formats)
             if label := _match(
                 known[folder], (*_own_label_names(formats.stem(image)), formats.case_name(image)), image
             ):
@@ -145,7 +145,7 @@ def _training_folders(root: Path, formats: Formats) -> tuple[str, str] | None:
         DataError: two of them hold images.
     """
     found = [pair for pair in TRAINING if (root / pair[0]).is_dir()]
-    filled = [pair for pair in found if _volumes(root / pair[0], formats)]
+    filled = [pair for pair in found if formats.volumes_in(root / pair[0])]
     if len(filled) > 1:
         raise DataError(
             f"{root} has images in {' and in '.join(images for images, _ in filled)}",
@@ -172,8 +172,10 @@ def _naming(images: Sequence[Path], labels: Sequence[Path], formats: Formats) ->
 
 
 def _read_pair(root: Path, pair: tuple[str, str], naming: Naming, channels: int, formats: Formats) -> list[CaseFiles]:
-    images, labels = (_volumes(root / folder, formats) for folder in pair)
-    check_usable(root, [path for path in (*images, *labels) if not formats.is_folder(path)])
+    images, labels = formats.volumes_in(root / pair[0]), formats.annotations_in(root / pair[1])
+    check_usable(
+        root, [path for path in (*images, *labels) if not formats.is_folder(path) and not formats.has_structures(path)]
+    )
     known = _by_key(labels, formats)
     if naming == "nnunet":
         groups = group_channels(images, channels, formats)
@@ -210,10 +212,6 @@ def _by_key(files: Sequence[Path], formats: Formats) -> dict[str, list[Path]]:
     for file in files:
         known.setdefault(name_key(formats.stem(file)), []).append(file)
     return known
-
-
-def _volumes(folder: Path, formats: Formats) -> tuple[Path, ...]:
-    return formats.volumes_in(folder)
 
 
 def _check_labels(root: Path, cases: Sequence[CaseFiles]) -> None:

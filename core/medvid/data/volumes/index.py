@@ -204,7 +204,7 @@ def _check_files(root: Path, index: Index, formats: Formats) -> None:
             f"{count} missing in {root}: {listed(missing)}",
             hint="every training image needs its label map; set dataset.folder_layout if the folder was misread",
         )
-    check_usable(root, [path for path in files if not formats.is_folder(path)])
+    check_usable(root, [path for path in files if not formats.is_folder(path) and not formats.has_structures(path)])
 
 
 def _account(root: Path, index: Index, path: Path | None, fold: int | None, formats: Formats) -> Iterable[str]:

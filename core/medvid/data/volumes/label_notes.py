@@ -14,10 +14,12 @@ def notes_on_labels(native: np.ndarray, prepared: np.ndarray, scheme: LabelSchem
     """Ends of sentences that begin with the case: an empty map, labels that are lost, and what nobody annotated.
 
     Args:
-        native: label ids as in the file, uint8.
+        native: label ids as in the file, uint8; or bits of structures.
         prepared: and as a model sees them.
         scheme: what they stand for.
     """
+    if scheme.overlapping:
+        return _notes_on_structures(native, prepared, scheme)
     before, after = count_labels(native), count_labels(prepared)
     unknown = _note_on_unknown(before, after, scheme)
     known = slice(1, scheme.known)
@@ -25,6 +27,14 @@ def notes_on_labels(native: np.ndarray, prepared: np.ndarray, scheme: LabelSchem
         return ("its label map is empty", *unknown)
     lost = np.flatnonzero((before > 0)[: scheme.known] & (after == 0)[: scheme.known]).tolist()
     return (*((f"its label {', '.join(map(str, lost))} vanishes at this spacing",) if lost else ()), *unknown)
+
+
+def _notes_on_structures(native: np.ndarray, prepared: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:
+    if not native.any():
+        return ("its label map is empty",)
+    before, after = (int(np.bitwise_or.reduce(bits, axis=None)) for bits in (native, prepared))
+    lost = [name for number, name in enumerate(scheme.names) if before & ~after & 1 << number]
+    return (f"its {', '.join(lost)} vanishes at this spacing",) if lost else ()
 
 
 def _note_on_unknown(before: np.ndarray, after: np.ndarray, scheme: LabelScheme) -> tuple[str, ...]:

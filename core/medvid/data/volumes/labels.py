@@ -1,12 +1,13 @@
-"""What ids in label maps stand for: exclusive classes, or regions of several ids; and voxels that nobody annotated."""
+"""What ids in label maps stand for: exclusive classes, or regions of several ids; and what nobody annotated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from medvid.data.listing import name_key
 from medvid.plugin.info import TargetInfo
+from medvid.plugin.specs import What
 
 BACKGROUND = "background"
 IGNORE = "ignore"
@@ -14,8 +15,13 @@ IGNORE = "ignore"
 
 MOST_IDS = 256
 """A label map has one byte per voxel."""
+MOST_STRUCTURES = 64
+"""Or a bit for each structure that may overlap others."""
 
 _NEEDED = f"2 to {MOST_IDS} different labels are needed, the background first"
+
+Lacking = Literal["absent", "undrawn"]
+"""Of a label that the files of a case lack: no voxel has it, or nobody drew it."""
 
 Notation = tuple[str, ...] | dict[str, int | tuple[int, ...]]
 
@@ -31,6 +37,10 @@ class LabelScheme:
             overwrite earlier ones; empty: each region gets a file of its own.
         ignore: the id of voxels that nobody annotated, one above all others; None: there is none.
         stored: of each id the one that files have in its place, as BraTS had (0, 1, 2, 4); empty: the same.
+        overlapping: the names are those of structures that overlap freely, each with a mask of its own: there are no
+            ids, and a label map of them has the bits of those that a voxel belongs to.
+        partial: some cases may lack some of the labels, see `medvid.plugin.info`.
+        lacking: what a label is that the files of a case lack, where they name what they have.
     """
 
     names: tuple[str, ...]
@@ -38,6 +48,19 @@ class LabelScheme:
     painted: tuple[int, ...] = ()
     ignore: int | None = None
     stored: tuple[int, ...] = ()
+    overlapping: bool = False
+    partial: bool = False
+    lacking: Lacking = "absent"
+
+    @property
+    def what(self) -> What:
+        """What a voxel is annotated with."""
+        return "labels" if self.regions or self.overlapping else "class"
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """The names of what can be drawn in a case."""
+        return self.names if self.what == "labels" else self.names[1:]
 
     @property
     def known(self) -> int:
@@ -52,7 +75,7 @@ class LabelScheme:
     @property
     def names_of_ids(self) -> tuple[str, ...]:
         """Names by id, for files that name structures; empty for regions, whose ids have none."""
-        return () if self.regions else (*self.names, IGNORE)[: self.ids]
+        return () if self.what == "labels" else (*self.names, IGNORE)[: self.ids]
 
     @property
     def notation(self) -> Notation:
@@ -65,10 +88,31 @@ class LabelScheme:
         return first | named | ({} if self.ignore is None else {IGNORE: self.ignore})
 
     def target_info(self) -> TargetInfo:
-        """A class per voxel, or the regions that it belongs to."""
+        """A class per voxel, or the regions or structures that it belongs to."""
         return TargetInfo(
-            "voxel", "labels" if self.regions else "class", self.names, has_unknown=self.ignore is not None
+            "voxel",
+            self.what,
+            self.names,
+            has_unknown=self.ignore is not None or self.partial,
+            has_partial=self.partial and self.what == "class",
         )
+
+    def ids_of(self, name: str) -> tuple[int, ...]:
+        """The ids of a class or region."""
+        number = self.names.index(name)
+        return self.regions[number] if self.regions else (number,)
+
+    def canonical(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Names of labels as they are spelled here, in this order, each once.
+
+        Raises:
+            ValueError: one is not that of a label that can be drawn.
+        """
+        known = {same_label(name): name for name in self.foreground}
+        if strange := [name for name in names if same_label(name) not in known]:
+            raise ValueError(f"{strange[0]!r} is not one of the labels {', '.join(self.foreground)}")
+        given = {known[same_label(name)] for name in names}
+        return tuple(name for name in self.foreground if name in given)
 
 
 def read_scheme(labels: Any, ignore: int | None = None, painted: Sequence[int] = ()) -> LabelScheme:
@@ -98,6 +142,19 @@ def read_scheme(labels: Any, ignore: int | None = None, painted: Sequence[int] =
     if not 2 <= scheme.ids <= MOST_IDS:
         raise ValueError(f"{_NEEDED}; got {scheme.ids}")
     return scheme
+
+
+def read_structures(names: Sequence[str], lacking: Lacking = "absent") -> LabelScheme:
+    """Structures that may overlap.
+
+    Raises:
+        ValueError: there are none or more than 64, two have the same name, or one cannot be the name of a file.
+    """
+    different = len({same_label(name) for name in names if name})
+    if not len(names) == different in range(1, MOST_STRUCTURES + 1):
+        raise ValueError(f"1 to {MOST_STRUCTURES} different names are needed, got {len(names)}: {names[:5]}")
+    _check_file_names(names)
+    return LabelScheme(tuple(names), overlapping=True, lacking=lacking)
 
 
 def same_label(name: str) -> str:
@@ -139,8 +196,7 @@ def _read_regions(pairs: Sequence[_Label], painted: Sequence[int]) -> LabelSchem
     if background != [(0,)]:
         raise ValueError(f"regions need the background with the id 0, got {[*map(list, background)]}")
     regions = [(ids, name) for ids, name in pairs if same_label(name) != BACKGROUND]
-    if odd := [name for _, name in regions if {"/", "\\"} & set(name) or name.startswith(".")]:
-        raise ValueError(f"{odd[0]!r} cannot be the name of a region, as files are named after regions")
+    _check_file_names([name for _, name in regions])
     occurring = sorted(set(chain.from_iterable(ids for ids, _ in regions)))
     if occurring != list(range(1, len(occurring) + 1)):
         raise ValueError(f"the ids of regions have to be 1, 2, ... without gaps, got {occurring}")
@@ -150,6 +206,11 @@ def _read_regions(pairs: Sequence[_Label], painted: Sequence[int]) -> LabelSchem
             f"order of the labels; got {list(painted)}"
         )
     return LabelScheme(tuple(name for _, name in regions), tuple(ids for ids, _ in regions), tuple(painted))
+
+
+def _check_file_names(names: Sequence[str]) -> None:
+    if odd := [name for name in names if {"/", "\\"} & set(name) or name.startswith(".")]:
+        raise ValueError(f"{odd[0]!r} cannot be the name of a region, as files are named after regions")
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Cases of a volume data set from lists: datalists of the Decathlon and MONAI, datasets and splits of nnU-Net."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -26,7 +26,7 @@ _LISTS = {
     "testing": "test",
 }
 _CASES = "dataset"
-_KEYS = {"image", "label", "fold"}
+_KEYS = {"image", "label", "fold", "drawn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def read_list(root: Path, path: Path, formats: Formats) -> CaseList:
     unlabelled = [entry.files.images[0] for entry in entries if entry.split != "train" and entry.files.label is None]
     labels = find_labels(root, unlabelled, formats)
     cases = {
-        case: CaseFiles(case, entry.files.images, entry.files.label or labels.get(entry.files.images[0]))
+        case: replace(entry.files, id=case, label=entry.files.label or labels.get(entry.files.images[0]))
         for case, entry in zip(named, entries, strict=True)
     }
     splits: dict[str, list[str]] = {}
@@ -178,7 +178,7 @@ def lists_cases(path: Path) -> bool:
 def _summary(root: Path, path: Path, formats: Formats) -> Any:
     """The part on which two lists have to agree."""
     cases = read_list(root, path, formats)
-    files = frozenset((case.images, case.label) for case in cases.cases.values())
+    files = frozenset((case.images, case.label, case.drawn) for case in cases.cases.values())
     return files, frozenset((split, frozenset(ids)) for split, ids in cases.splits.items())
 
 
@@ -200,7 +200,7 @@ def _read_entry(folder: _Folder, entry: Any, split: str, where: str) -> Entry:
     entry = {"image": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict) or not entry.get("image"):
         raise DataError(f"{where}: an entry has to be a file name or {{image: ..., label: ...}}, got {entry!r}")
-    files = _read_files(folder, "", entry["image"], entry.get("label"), where)
+    files = _read_files(folder, "", entry["image"], entry, where)
     return Entry(split, files, _read_fold(entry.get("fold"), where))
 
 
@@ -212,13 +212,14 @@ def _read_case(folder: _Folder, case: str, entry: Any, path: Path) -> Entry:
         raise DataError(
             f"{path}: the case {case!r} is not a valid file name", hint="rename it: predictions are named after cases"
         )
-    return Entry("train", _read_files(folder, case, entry["images"], entry.get("label"), where))
+    return Entry("train", _read_files(folder, case, entry["images"], entry, where))
 
 
-def _read_files(folder: _Folder, case: str, images: Any, label: Any, where: str) -> CaseFiles:
+def _read_files(folder: _Folder, case: str, images: Any, entry: Mapping[str, Any], where: str) -> CaseFiles:
     names = images if isinstance(images, list) else [images]
     paths = [file for name in names for file in _locate(folder, name, where, single=len(names) == 1)]
-    return CaseFiles(case, tuple(paths), _locate(folder, label, where)[0] if label else None)
+    label = _locate(folder, entry["label"], where)[0] if entry.get("label") else None
+    return CaseFiles(case, tuple(paths), label, drawn=_read_drawn(entry.get("drawn"), where))
 
 
 def _locate(folder: _Folder, name: Any, where: str, *, single: bool = False) -> tuple[Path, ...]:
@@ -254,6 +255,12 @@ def _inside(root: Path, name: Any, where: str) -> Path:
             "dataset.folder_layout: pairs or nnunet",
         )
     return root / resolved.relative_to(top) if Path(name).is_absolute() or ".." in path.parts else path
+
+
+def _read_drawn(value: Any, where: str) -> tuple[str, ...] | None:
+    if value is None or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return value if value is None else tuple(value)
+    raise DataError(f"{where}: drawn has to be a list of names of labels, got {value!r:.80}")
 
 
 def _read_fold(value: Any, where: str) -> int | None:

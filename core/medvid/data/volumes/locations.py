@@ -1,6 +1,6 @@
 """Where each class or region lies in a prepared case, so that patches can be centred on any of them alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,22 +31,25 @@ def locate(label_map: np.ndarray, scheme: LabelScheme) -> Locations:
     As nnU-Net (Isensee et al., 2021, doi:10.1038/s41592-020-01008-z; release 2) keeps them with a prepared case.
 
     Args:
-        label_map: (*S) uint8 label ids.
+        label_map: (*S) label ids, or bits of structures that may overlap.
         scheme: what they stand for.
     """
     random = np.random.RandomState(_SEED)
-    drawn = {name: _draw(label_map, ids, random) for name, ids in _ids_by_name(scheme)}
-    annotated = None if scheme.ignore is None else _draw(label_map, range(scheme.known), random)
+    drawn = {name: _draw(_voxels(label_map, name, scheme), random) for name in scheme.foreground}
+    annotated = None if scheme.ignore is None else _draw(_of_ids(label_map, range(scheme.known)), random)
     return Locations({name: indices for name, indices in drawn.items() if len(indices)}, annotated)
 
 
-def _ids_by_name(scheme: LabelScheme) -> Iterator[tuple[str, Sequence[int]]]:
-    if scheme.regions:
-        return zip(scheme.names, scheme.regions, strict=True)
-    return ((name, (number,)) for number, name in enumerate(scheme.names) if number)
+def _voxels(label_map: np.ndarray, name: str, scheme: LabelScheme) -> np.ndarray:
+    if scheme.overlapping:
+        return np.flatnonzero(label_map >> scheme.names.index(name) & 1).astype(np.uint32)
+    return _of_ids(label_map, scheme.ids_of(name))
 
 
-def _draw(label_map: np.ndarray, ids: Sequence[int], random: np.random.RandomState) -> np.ndarray:
-    found = np.concatenate([np.flatnonzero(label_map == number).astype(np.uint32) for number in ids])
+def _of_ids(label_map: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(label_map == number).astype(np.uint32) for number in ids])
+
+
+def _draw(found: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     count = min(len(found), max(_MOST, -(-len(found) // _SHARE)))
     return found[random.choice(len(found), count, replace=False)] if count else found

@@ -36,7 +36,7 @@ def draw_patches(
     place = _by_voxels if patch.centres == "voxels" else _by_classes
     corners = place(prepared, patch, size, random)
     images = [cut(prepared.image, corner, size).astype(np.float32) for corner in corners]
-    labels = [truth_of(cut(_label(prepared)[None], corner, size)[0], scheme) for corner in corners]
+    labels = [truth_of(cut(_label(prepared)[None], corner, size)[0], scheme, prepared.drawn) for corner in corners]
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
 

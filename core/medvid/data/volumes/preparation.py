@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from medvid.data.grid import Grid
 from medvid.data.volumes import reading
 from medvid.data.volumes.affines import closest_ras
+from medvid.data.volumes.annotations import drawn_in, read_annotation
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats, shipped_formats
 from medvid.data.volumes.formats.format import MAX_VOXELS, Geometry, Volume
@@ -53,12 +54,13 @@ class Prepared:
             of BTCV's window; others by at most one part in 2**11, so standard deviations within 4 by at most 2**-10.
         grid: how S lies on the file's array.
         geometry: where the image's file says that its voxels lie.
-        label: (*S) uint8 label ids, or None.
+        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; or None.
         mask: (*S) bool, outside of which channels with a masked z-score are 0; None if there are none.
         foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or None without a
             label.
         background: flat indices of voxels of the body whose label is 0, or None without a label.
         locations: where each class or region lies, or None without a label.
+        drawn: names of the labels that were drawn in it; None: all of them.
         notes: what is odd about the case but not an error.
     """
 
@@ -70,6 +72,7 @@ class Prepared:
     background: np.ndarray | None = None
     mask: np.ndarray | None = None
     locations: Locations | None = None
+    drawn: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -105,6 +108,10 @@ class VolumePreparation:
         }
         values = dict(TypeAdapter(dict[str, Any]).dump_python(values, mode="json"))
         values |= {"labels": self.scheme.ids, "names": self.scheme.names_of_ids}
+        if self.scheme.overlapping:
+            values["structures"] = self.scheme.names
+        if self.scheme.lacking != "absent":
+            values["lacking"] = self.scheme.lacking
         if self.scheme.ignore is not None:  # what else the ids stand for leaves the prepared numbers as they are
             values["ignore"] = self.scheme.ignore
         if self.scheme.stored:
@@ -137,6 +144,7 @@ class VolumePreparation:
         return replace(
             prepared,
             label=scan.label,
+            drawn=drawn_in(truth, self.scheme, files.drawn, files.id),
             foreground=np.flatnonzero(labelled if annotated is None else labelled & annotated).astype(np.uint32),
             background=np.flatnonzero(scan.content & ~labelled).astype(np.uint32),
             locations=locate(scan.label, self.scheme),
@@ -186,10 +194,7 @@ class VolumePreparation:
         image = replace(first, data=data, notes=tuple(notes))
         if files.label is None:
             return image, None
-        scheme = self.scheme
-        label = reading.read_labels(
-            self.formats, files.label, files.id, scheme.ids, scheme.names_of_ids, first.geometry, scheme.stored
-        )
+        label = read_annotation(self.formats, files.label, files.id, self.scheme, first.geometry)
         return image, reading.align(image, label, files.id, "label map")
 
     def _resample(self, scan: Scan, case: str) -> Scan:
@@ -248,4 +253,4 @@ def _turned(volume: Volume, truth: Volume | None) -> Scan:
     image = np.moveaxis(nib.apply_orientation(volume.channels_last, turn), 3, 0).astype(np.float32, order="C")
     if truth is None:
         return Scan(image, affine)
-    return Scan(image, affine, nib.apply_orientation(truth.data, turn).astype(np.uint8, order="C"))
+    return Scan(image, affine, np.ascontiguousarray(nib.apply_orientation(truth.data, turn)))

@@ -53,9 +53,26 @@ def read_geometry(formats: Formats, path: Path, case: str) -> Geometry:
 
 
 def files_of(formats: Formats, path: Path, case: str) -> tuple[Path, ...]:
-    """All files that a volume is read from; raises as `read_geometry`."""
+    """All files that an image is read from; raises as `read_geometry`."""
     with _naming(path, case):
-        return formats.of(path).files(path)
+        return formats.of_image(path).files(path)
+
+
+def files_of_labels(formats: Formats, path: Path, case: str) -> tuple[Path, ...]:
+    """All files that an annotation is read from; raises as `read_geometry`."""
+    with _naming(path, case):
+        return tuple(file for part in formats.maps_of(path) for file in formats.of(part).files(part))
+
+
+def read_any(formats: Formats, path: Path, case: str, image: Geometry | None = None) -> Volume:
+    """Read what lies on an image, whatever it holds; for files that have no grid of their own, on that of the image.
+
+    Raises:
+        DataError: as `read`.
+    """
+    with _naming(path, case):
+        one = formats.of(path)
+        return one.read(path) if image is None else one.read_on(path, image)
 
 
 def read_labels(
@@ -84,9 +101,8 @@ def read_labels(
     Raises:
         DataError: as `read`; or the values are not integers, or not label ids.
     """
+    volume = read_any(formats, path, case, image)
     with _naming(path, case):
-        one = formats.of(path)
-        volume = one.read(path) if image is None else one.read_on(path, image)
         if volume.masks:
             return as_label_map(volume, names or [str(label) for label in range(labels)])
     data, notes = volume.data, volume.notes

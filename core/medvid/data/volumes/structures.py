@@ -21,14 +21,52 @@ def as_label_map(volume: Volume, names: Sequence[str]) -> Volume:
         names: of the labels by id, the background first.
 
     Returns:
-        Label ids (X, Y, Z) uint8.
+        Label ids (X, Y, Z) uint8, and which labels the file has.
 
     Raises:
         UnusableError: no structure is a label, two have the same label, or structures overlap.
     """
     ids, notes = _label_ids(volume.masks, names)
     data = np.array([0, *ids], np.uint8)[volume.data] if volume.data.ndim == 3 else _painted(volume, ids)
-    return replace(volume, data=data, masks=(), notes=(*volume.notes, *notes))
+    found = tuple(names[label] for label in sorted(set(ids)) if label)
+    return replace(volume, data=data, masks=(), has=found, notes=(*volume.notes, *notes))
+
+
+def as_bits(volume: Volume, names: Sequence[str]) -> Volume:
+    """Give a voxel the bits of all structures that it belongs to, bit 0 for the first name.
+
+    Args:
+        volume: with `masks`; or a mask for each name along the fourth axis, or a single one.
+        names: of the structures.
+
+    Returns:
+        (X, Y, Z) unsigned integers, and which structures the file has.
+
+    Raises:
+        UnusableError: as `as_label_map`; or masks without names are not as many as these, or have other values.
+    """
+    numbers, notes = [*range(1, len(names) + 1)], list[str]()
+    if volume.masks:
+        numbers, notes = _label_ids(volume.masks, ("", *names))
+    elif volume.channels_last.shape[3] != len(names):
+        raise UnusableError(
+            f"has the shape {volume.data.shape}: {len(names)} masks along the fourth axis are needed, of "
+            f"{listed(names)}"
+        )
+    elif not np.isin(volume.data, (0, 1)).all():
+        raise UnusableError("has other values than 0 and 1, so it is not a mask for each structure")
+    bits = np.zeros(volume.data.shape[:3], np.min_scalar_type((1 << len(names)) - 1))
+    for place, number in enumerate(numbers):
+        if number:
+            inside = volume.data == place + 1 if _is_numbered(volume) else volume.channels_last[..., place] >= _HALF
+            bits[inside] |= bits.dtype.type(1 << number - 1)
+    found = tuple(names[number - 1] for number in sorted(numbers) if number)
+    return replace(volume, data=bits, masks=(), has=found, notes=(*volume.notes, *notes))
+
+
+def _is_numbered(volume: Volume) -> bool:
+    """Whether its voxels have the number of their structure."""
+    return bool(volume.masks) and volume.data.ndim == 3
 
 
 def _label_ids(structures: Sequence[str], names: Sequence[str]) -> tuple[list[int], list[str]]:

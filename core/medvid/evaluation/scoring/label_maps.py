@@ -154,6 +154,8 @@ def _picture(
     if prediction.ndim > len(case.grid.axes):
         order = _from_largest(prediction if truth is None else truth)
         prediction, truth = _drawn(prediction, order), None if truth is None else _drawn(truth, order)
+    elif truth is not None and truth.dtype.kind == "i":
+        truth = np.maximum(truth, UNKNOWN)  # what only some labels are said of is drawn like that
     return make_picture(
         case.id,
         case.grid,

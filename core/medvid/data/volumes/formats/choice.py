@@ -69,6 +69,18 @@ class Formats:
         files = [file for file in find_files(folder, recursive=False) if self.is_volume(file)]
         return tuple(sorted((*files, *filter(self.is_folder, find_folders(folder))), key=lambda path: path.name))
 
+    def has_structures(self, path: Path) -> bool:
+        """Whether a folder has a file for each of several structures, rather than the parts of one volume."""
+        return path.is_dir() and not self.is_folder(path) and bool(self.volumes_in(path))
+
+    def maps_of(self, path: Path) -> tuple[Path, ...]:
+        """The files of an annotation: itself, or those of the structures of a folder."""
+        return self.volumes_in(path) if self.has_structures(path) else (path,)
+
+    def annotations_in(self, folder: Path) -> tuple[Path, ...]:
+        """The annotations that lie in a folder: volumes, and folders with a file for each structure."""
+        return (*self.volumes_in(folder), *filter(self.has_structures, find_folders(folder)))
+
     def parts_of(self, path: Path) -> tuple[Path, ...]:
         """The files that a volume has, as their names tell: those below a folder, or a file and its companions."""
         ending = self.ending(path).lower()

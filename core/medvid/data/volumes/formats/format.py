@@ -99,6 +99,7 @@ class Volume:
         masks: names of N structures if `data` are their masks, which may overlap: (X, Y, Z, N) of 0 and 1, or fractions
             in between; or, where none overlap, (X, Y, Z) of the number of the structure, from 1, or 0. Empty for an
             image or a label map.
+        has: names of the labels that a file of named structures says anything of, once it is a label map; None: all.
         rounding: largest error of values due to a scaling from stored integers.
         notes: what is odd about the file, or assumed, but not an error; ends of sentences that begin with its path.
     """
@@ -106,6 +107,7 @@ class Volume:
     data: np.ndarray
     geometry: Geometry
     masks: tuple[str, ...] = ()
+    has: tuple[str, ...] | None = None
     rounding: float = 0.0
     notes: tuple[str, ...] = ()
 

@@ -15,7 +15,7 @@ class Scan:
     Args:
         image: (C, *S) float32.
         affine: (4, 4), indices of S to mm.
-        label: (*S) uint8 label ids, or None.
+        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; or None.
         content: (*S) bool, the voxels that are not air; None before a step has found them.
     """
 

@@ -35,7 +35,10 @@ def resample_linearly(scan: Scan, spacing: Sequence[float]) -> Scan:
         return Spacing(spacing, mode=mode)(MetaTensor(values, affine=torch.from_numpy(scan.affine)))
 
     image = resampled(scan.image, "bilinear")
-    label = None if scan.label is None else resampled(scan.label[None], "nearest")[0].numpy().astype(np.uint8)
+    label = scan.label
+    if label is not None:
+        numbers, values = _numbered(label)
+        label = values[resampled(numbers[None], "nearest")[0].numpy().astype(np.intp)]
     return Scan(image.numpy(), image.affine.numpy().copy(), label)
 
 
@@ -51,12 +54,25 @@ def resample_extent(scan: Scan, spacing: Sequence[float], how: ResamplingOptions
     old = voxel_sizes(scan.affine)
     shape, apart = resampled_shape(scan.shape, old, spacing), axis_apart(old, spacing, how.separate_z)
     image = resample_image(scan.image, shape, how.image.order, how.image.order_z, apart)
-    labels = np.zeros(scan.shape, np.int16) if scan.label is None else scan.label.astype(np.int16)
+    numbers, values = _numbered(np.zeros(scan.shape, np.uint8) if scan.label is None else scan.label)
+    labels = numbers.astype(np.int16)
     labels[~scan.content & (labels == 0)] = _AIR
     labels = resample_labels(labels, shape, how.label.order, how.label.order_z, apart)
     step = np.divide(scan.shape, shape)
     affine = scan.affine @ nib.affines.from_matvec(np.diag(step), (step - 1) / 2)
-    return Scan(image, affine, None if scan.label is None else labels.clip(0).astype(np.uint8), labels != _AIR)
+    return Scan(image, affine, None if scan.label is None else values[labels.clip(0)], labels != _AIR)
+
+
+def _numbered(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A label map by number of its values, 0 first, as bits of many structures are too large to compute with.
+
+    Returns:
+        Numbers (*S), and the value of each.
+    """
+    if label.dtype == np.uint8:
+        return label, np.arange(256, dtype=np.uint8)
+    values = np.union1d(label, label.dtype.type(0))
+    return np.searchsorted(values, label), values
 
 
 def nearest_axes(spacing: Sequence[float], native: Sequence[float], how: ResamplingOptions) -> tuple[int, ...]:

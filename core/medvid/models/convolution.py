@@ -1,4 +1,4 @@
-"""The convolutional blocks that nnU-Net's networks are made of, in 2D and 3D."""
+"""Blocks of convolutions, instance norms and leaky ReLUs, in 2D and 3D, as nnU-Net's networks have them."""
 
 from collections.abc import Sequence
 
@@ -81,12 +81,21 @@ class ResidualBlock(nn.Module):
         out_channels: channels of the output.
         kernel: size on each axis.
         stride: of the first convolution and of the skip.
+        bias: give the convolutions a bias.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.conv1 = ConvBlock(in_channels, out_channels, kernel, stride)
-        self.conv2 = ConvBlock(out_channels, out_channels, kernel, active=False)
+        self.conv1 = ConvBlock(in_channels, out_channels, kernel, stride, bias=bias)
+        self.conv2 = ConvBlock(out_channels, out_channels, kernel, bias=bias, active=False)
         self.skip = Skip(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
