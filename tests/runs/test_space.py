@@ -1,13 +1,16 @@
+import math
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import medvid
 from medvid.config.checked import check_task
+from medvid.data.dataset import SegmentationCase
 from medvid.errors import ResourceError
 from medvid.runs.api import Run
 from medvid.runs.session import launch_session
-from medvid.runs.space import check_space, checkpoint_bytes
+from medvid.runs.space import _prediction_bytes, check_space, checkpoint_bytes
 
 
 def test_the_size_of_a_checkpoint_is_known_before_it_is_written(finished: Run) -> None:
@@ -24,6 +27,15 @@ def test_a_run_that_the_disk_has_no_room_for_is_refused_with_numbers(finished: R
     check_space(tmp_path / "runs", finished.task(), session.model, session.dataset, evaluated)
     with pytest.raises(ResourceError, match=r"runs has room for .* GiB, the run needs .* GiB: 100000002 checkpoints"):
         check_space(tmp_path / "runs", task, session.model, session.dataset, evaluated)
+
+
+def test_probabilities_take_a_byte_for_each_label_and_voxel(finished: Run) -> None:
+    plain, asked = (finished.task([f"evaluation.probabilities={value}"]) for value in ("false", "true"))
+    session = launch_session(check_task(plain, finished.host))
+    [case, *_] = cases = session.dataset.cases("validation")
+    voxels = math.prod(cast(SegmentationCase, session.dataset.open_case(case)).grid.native_shape) * len(cases)
+    before, after = (_prediction_bytes(task, session.dataset, cases) for task in (plain, asked))
+    assert after - before == len(session.dataset.target_info.names) * voxels
 
 
 def test_it_is_refused_before_there_is_a_folder(tiny_task: Path) -> None:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from email.message import Message
 from email.parser import HeaderParser
 from functools import cache, cached_property
@@ -129,6 +130,21 @@ def find_installed(**criteria: Any) -> Iterator[Installed]:
     """
     context = metadata.DistributionFinder.Context(**criteria)
     return map(Installed, metadata.MetadataPathFinder.find_distributions(context))
+
+
+@cache
+def version_behind(package: str) -> str:
+    """The version of the distribution whose plugins are in a package; empty for medvid itself and unknown ones.
+
+    Args:
+        package: top-level.
+    """
+    for installed in plugin_distributions():
+        with suppress(TypeError, ValueError):
+            packages = {point.module.partition(".")[0] for point in installed.entry_points}
+            if package in packages and canonicalize_name(installed.name) != BUILTIN:
+                return installed.version
+    return ""
 
 
 def plugin_distributions() -> Iterator[Installed]:

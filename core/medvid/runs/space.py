@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import nn
 
+from medvid.config.evaluation import VoxelEvaluationOptions
 from medvid.config.task import Task
 from medvid.data.dataset import Dataset, SegmentationCase
 from medvid.errors import ResourceError
@@ -32,7 +33,7 @@ def check_space(folder: Path, task: Task, model: nn.Module, dataset: Dataset, ev
         ResourceError: with the needed and the free space.
     """
     size, count = checkpoint_bytes(task, model), _checkpoints_at_once(task)
-    predictions = _prediction_bytes(dataset, evaluated)
+    predictions = _prediction_bytes(task, dataset, evaluated)
     needed = count * size + predictions
     taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if needed <= (room := free_space(folder) + taken):
@@ -59,12 +60,17 @@ def _checkpoints_at_once(task: Task) -> int:
     return min(saved, options.keep_checkpoints + 2)
 
 
-def _prediction_bytes(dataset: Dataset, cases: Sequence[str]) -> int:
-    if dataset.target_info.where != "voxel" or not cases:
+def _prediction_bytes(task: Task, dataset: Dataset, cases: Sequence[str]) -> int:
+    """Of label maps, or a mask for each label that may overlap others; and of probabilities, if they are asked for."""
+    info, options = dataset.target_info, task.evaluation
+    if info.where != "voxel" or not cases:
         return 0
+    per_voxel = _LABEL_BYTES * (1 if info.what == "class" else len(info.names))
+    if isinstance(options, VoxelEvaluationOptions) and options.probabilities:
+        per_voxel += len(info.names)  # a byte each, compressed by an unknown factor
     asked = cases[:: -(-len(cases) // _ASKED)]
     grids = [cast(SegmentationCase, dataset.open_case(case)).grid for case in asked]
-    return round(sum(math.prod(grid.native_shape) for grid in grids) * _LABEL_BYTES * len(cases) / len(asked))
+    return round(sum(math.prod(grid.native_shape) for grid in grids) * per_voxel * len(cases) / len(asked))
 
 
 def _text(count: int) -> str:

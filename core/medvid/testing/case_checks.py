@@ -56,7 +56,26 @@ def check_geometry(subject: DatasetSubject) -> None:
         expect(_same_parts(again.native_input(), truth), "the written labels are not where they belong")
 
 
-CASE_CHECKS = (check_evaluation, check_geometry)
+def check_probabilities(subject: DatasetSubject) -> None:
+    """Probabilities of voxels are written into files of the case's own, and only where they are asked to be."""
+    dataset = subject.prepared()
+    if not subject.is_dense or dataset.target_info.what == "value":
+        raise NotApplicableError("only classes and labels per voxel have probabilities")
+    one, other = (cast(SegmentationCase, dataset.open_case(name)) for name in (subject.held_out * 2)[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        written: list[set[Path]] = []
+        for case in (one, other):
+            values = np.zeros((len(dataset.target_info.names), *case.grid.native_shape), np.uint8)
+            values[0] = 255
+            paths = case.write_probabilities(values, Path(folder))
+            expect(bool(paths) and all(path.is_file() for path in paths), f"{case.id}: {paths} are not all files")
+            written.append(set(paths))
+        found = {path for path in Path(folder).rglob("*") if path.is_file()}
+        expect(found == written[0] | written[1], f"write_probabilities made {found}, and names {written}")
+        expect(one.id == other.id or not written[0] & written[1], f"two cases share files: {written[0] & written[1]}")
+
+
+CASE_CHECKS = (check_evaluation, check_geometry, check_probabilities)
 
 
 def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], info: TargetInfo) -> None:

@@ -18,6 +18,7 @@ from medvid.data.volumes.index import find_cases
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.preparation import VolumePreparation
 from medvid.errors import DataError, ResourceError
+from medvid.plugin.installed import version_behind
 
 FORMATS = shipped_formats()
 TWO, THREE = (LabelScheme(tuple(map(str, range(count)))) for count in (2, 3))
@@ -252,3 +253,21 @@ def test_processes_prepare_the_same_and_report_errors_alike(folder: Folder, monk
     assert caught.value.hint
     assert folder.entry(0).is_dir()
     np.testing.assert_array_equal(folder.read(0).image, SETTINGS.prepare(folder.files[0]).image)
+
+
+def test_another_version_of_a_plugin_makes_another_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(version: str) -> None:
+        info = tmp_path / f"foreign_format-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: foreign-format\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("[medvid.plugins]\nforeign = foreign_format.plugin\n")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    for version in ("1.0", "1.1"):
+        install(version)
+        version_behind.cache_clear()
+        assert version_behind("foreign_format") == version
+        shutil.rmtree(tmp_path / f"foreign_format-{version}.dist-info")
+    version_behind.cache_clear()
+    for package in ("medvid", "medvid_dicom", "foreign_format"):
+        assert version_behind(package) == ""

@@ -30,7 +30,7 @@ from medvid.data.grid import Grid
 from medvid.data.problems import raise_together, say_together
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
-from medvid.data.volumes.formats.format import Geometry
+from medvid.data.volumes.formats.format import Format, Geometry
 from medvid.data.volumes.locations import Locations
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.reading import files_of, files_of_labels
@@ -38,6 +38,7 @@ from medvid.digests import digest_of, digest_of_files
 from medvid.errors import DataError, ResourceError
 from medvid.files import make_folder, replace_folder
 from medvid.machine import usable_cores, usable_memory
+from medvid.plugin.installed import version_behind
 
 FORMAT = 4
 """Increase this when entries of older code must no longer be used."""
@@ -57,7 +58,7 @@ class Fingerprint:
     Args:
         image: its hash; 32 hex digits.
         label: likewise, with what was drawn if that is said; empty without a label.
-        formats: names of those that the files are read by.
+        formats: names of those that the files are read by, with the version of the plugin unless it is medvid's own.
     """
 
     image: str
@@ -81,9 +82,13 @@ def fingerprint(files: CaseFiles, formats: Formats) -> Fingerprint:
         named = [formats.stem(path) for path in labels] if labels != (files.label,) else []
         if label and (named or files.drawn is not None):
             label = digest_of(json.dumps([label, named, files.drawn]).encode())
-        return Fingerprint(digest_of_files(images), label, tuple(one.options.name for one in read_by))
+        return Fingerprint(digest_of_files(images), label, tuple(map(_name, read_by)))
     except OSError as error:
         raise DataError(f"case {files.id}: {error.filename} cannot be read: {error.strerror}") from error
+
+
+def _name(one: Format) -> str:
+    return f"{one.options.name} {version_behind(type(one).__module__.partition('.')[0])}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
