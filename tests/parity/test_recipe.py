@@ -35,3 +35,16 @@ def test_other_rates_averages_and_folds_are_found(comparison: Comparison) -> Non
     assert comparison.run_written({}, content) == 1
     lines = [line for line in comparison.captured.readouterr().out.splitlines() if "DIFFERS" in line]
     assert [line.split()[0] for line in lines] == ["rates,", "rates,", "moving", "folds", "random"]
+
+
+def test_largest_components_and_their_choice_agree(comparison: Comparison) -> None:
+    comparison.assert_agrees("nnunet_post_largest_component", checks=17)
+
+
+def test_other_components_and_choices_are_found(comparison: Comparison) -> None:
+    def falsify(tensors: dict[str, Tensor], sidecar: dict[str, Any]) -> None:
+        tensors["tie.foreground"].view(-1)[-1] ^= 1
+        sidecar["chosen"] = [{"labels_or_regions": 2}]
+        sidecar["after"]["mean"]["1"]["Dice"] += 1e-9
+
+    assert comparison.differing("nnunet_post_largest_component", falsify) == ["tie.foreground", "steps:", "Dice"]

@@ -23,6 +23,7 @@ from comparison.medt import MedTAdapter
 from comparison.mvit import MViTAdapter
 from comparison.networks import compare_network, is_network_fixture
 from comparison.plans import compare_plans, is_plans_fixture
+from comparison.postprocessing import compare_postprocessing, is_postprocessing_fixture
 from comparison.preparation import compare_preparation, is_preparation_fixture
 from comparison.recipe import compare_recipe, is_recipe_fixture
 from comparison.scores import compare_scores, is_scores_fixture
@@ -56,6 +57,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("changes of examples of nnU-Net", is_effects_fixture, compare_effects),
     ("patches of nnU-Net", is_patches_fixture, compare_patches),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
+    ("post-processing of nnU-Net", is_postprocessing_fixture, compare_postprocessing),
     ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
     ("networks of nnU-Net", is_network_fixture, compare_network),
     ("the preparation of nnU-Net", is_preparation_fixture, compare_preparation),

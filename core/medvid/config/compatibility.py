@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from medvid.config.axes import Adaptation, plural
 from medvid.config.components import options_in, transforms_in
+from medvid.config.evaluation import ALL
 from medvid.config.options import BackboneOptions, LossOptions
 from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError
@@ -61,6 +62,7 @@ def check_options(task: Task, target: TargetInfo, host: Host) -> None:
     assert task.head.loss, "check_task has named it"
     check_loss(task.head.loss, target, host)
     _check_protocol(task, target)
+    _check_postprocessing(task, target)
     _check_balance(task, target)
     devices = task.train.devices
     check_split(task, target, 1 if devices == "auto" else devices)
@@ -194,6 +196,23 @@ def _check_protocol(task: Task, target: TargetInfo) -> None:
             f"protocol {task.evaluation.protocol.name!r} cannot score data set {task.dataset.name!r}: {error}",
             hint="set another evaluation.protocol, such as medvid",
         ) from None
+
+
+def _check_postprocessing(task: Task, target: TargetInfo) -> None:
+    asked, split = getattr(task.evaluation, "largest_component", ()), task.evaluation.split
+    if asked == "if_better":
+        if split != "validation":
+            raise ConfigError(
+                f"evaluation.largest_component is if_better, but what is better would be chosen on the split {split!r}",
+                hint="evaluate validation first, then the other: platform evaluate RUN --set evaluation.split=...",
+            )
+        return
+    known = (ALL, *target.names[1 if target.what == "class" else 0 :])
+    if wrong := [step for step in asked if step not in known or asked.count(step) > 1]:
+        raise ConfigError(
+            f"evaluation.largest_component has {wrong[0]!r}, which is not one of the labels, or stands twice",
+            hint=f"there are: {', '.join(known[:_SHOWN])}",
+        )
 
 
 def _check_balance(task: Task, target: TargetInfo) -> None:

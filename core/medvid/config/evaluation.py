@@ -46,6 +46,8 @@ def windows_at_once(asked: WindowBatch, device: str, where: Where, axes: Axes) -
 
 
 Mirror = Literal["trained"] | tuple[Literal["R", "A", "S", "H", "W"], ...]
+ALL = "all"
+"""Stands for all labels together where steps of a post-processing are named."""
 Regions = dict[str, Annotated[tuple[PositiveInt, ...], Field(min_length=1)]]
 FurtherFigures = Literal["volume", "average_distance", "surfels", "lesions", "instances", "centre_line"]
 
@@ -130,6 +132,10 @@ class VoxelEvaluationOptions(EvaluationOptions):
     mirror: Mirror = ()
     """Axes along which inputs are also mirrored, R, A, S of volumes, H, W of images and videos: the logits of all
     combinations are averaged, 8 for three axes. trained: those that the flips in `dataset.augment` mirror."""
+    largest_component: Literal["if_better"] | tuple[str, ...] = ()
+    """Keep only the largest component of what is predicted: of `all` labels together, or of labels by name, in this
+    order. if_better: the run finds out at its end what raises Dice on its validation cases, as nnU-Net does, keeps that
+    in postprocessing.json, and applies it to all later predictions."""
     probabilities: bool = False
     """Also write the probability of each label at each voxel of the file, in a folder `probabilities`."""
     window_batch: WindowBatch = "auto"

@@ -21,6 +21,7 @@ from medvid.runs.evaluate import RunEvaluation, options_of_folder
 from medvid.runs.execute import resume_run, run_task
 from medvid.runs.folder import RunFolder
 from medvid.runs.origin import check_unchanged, check_version, read_origin
+from medvid.runs.postprocessing import with_chosen_steps
 from medvid.runs.predict import RunPrediction
 from medvid.runs.pseudonyms import check_key, pseudonyms_of
 from medvid.runs.weights import find_checkpoint
@@ -110,8 +111,13 @@ class Run:
         self, overrides: Mapping[str, object] | Sequence[str], devices: int | Literal["auto"] = 1
     ) -> Task:
         """The task on one device, or as many as given: the training may have had others."""
-        task = self.task(overrides)
+        task = with_chosen_steps(self.task(overrides), self.folder)
         return task.model_copy(update={"train": task.train.model_copy(update={"devices": devices, "strategy": "auto"})})
+
+    def _began(self) -> Task:
+        """The task as it was trained, with the post-processing that it has chosen."""
+        task = self.task()
+        return with_chosen_steps(task, self.folder) if self.folder.postprocessing.is_file() else task
 
     def evaluate(
         self,
@@ -145,7 +151,7 @@ class Run:
             ResourceError: memory or the disk ran out.
         """
         find_checkpoint(self.folder, checkpoint)
-        began, origin = self.task(), read_origin(self.folder)
+        began, origin = self._began(), read_origin(self.folder)
         task = self._inference_task([*_as_text(overrides), *(options_of_folder(data, began) if data else ())])
         evaluation = RunEvaluation(self.folder, began, origin, checkpoint, data, trained, output, progress)
         evaluation.check(task)
@@ -196,7 +202,7 @@ class Run:
         if probabilities and isinstance(task.evaluation, VoxelEvaluationOptions):
             task = task.model_copy(update={"evaluation": task.evaluation.model_copy(update={"probabilities": True})})
         with pseudonyms_of(task, paths) as pseudonyms:
-            prediction = RunPrediction(self.folder, self.task(), paths, output, checkpoint, overwrite, progress)
+            prediction = RunPrediction(self.folder, self._began(), paths, output, checkpoint, overwrite, progress)
             yield from prediction.run(task, self.host, pseudonyms)
 
 

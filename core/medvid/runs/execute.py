@@ -32,6 +32,7 @@ from medvid.runs.environment import check_plugins
 from medvid.runs.failures import failures_reported_by_first
 from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
 from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
+from medvid.runs.postprocessing import choose_postprocessing, is_to_choose, score_candidates
 from medvid.runs.pseudonyms import check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
@@ -314,11 +315,18 @@ class _Execution:
         best = trainer.progress.best_step if self.task.evaluation.checkpoint == "best" else None
         step = trainer.progress.step if best is None else best
         load_weights(trainer.model, checkpoint_path(self.folder.checkpoints, step))
+        session, cases = self.session, self.cases[self.task.evaluation.split]
+        if is_to_choose(self.task):
+            told, asked = self.report.progress("post-processing"), self.stop.is_received
+            rows = score_candidates(session, trainer.model, cases, self.folder, told, asked)
+            self.stop.stop_if_asked(trainer.progress.step)
+            session, note = choose_postprocessing(session, rows, self.folder)
+            self.notes.append(note)
         closing = close_evaluation(
-            self.session,
+            session,
             trainer.model,
             step,
-            self.cases[self.task.evaluation.split],
+            cases,
             self.folder.path,
             self.report.progress("evaluate"),
             self.stop.is_received,

@@ -110,6 +110,11 @@ class RunFolder:
         return self.path / "cases.csv"
 
     @property
+    def postprocessing(self) -> Path:
+        """What the run has chosen to do with predictions, see `medvid.runs.postprocessing`."""
+        return self.path / "postprocessing.json"
+
+    @property
     def environment(self) -> Path:
         return self.path / "environment.json"
 

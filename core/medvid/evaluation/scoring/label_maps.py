@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medvid.config.evaluation import EvaluationOptions
+from medvid.config.evaluation import VoxelEvaluationOptions
 from medvid.data.dataset import SegmentationCase
 from medvid.data.output import PICTURES, PROBABILITIES
 from medvid.evaluation.evaluator import Prediction, Summary
@@ -19,6 +19,7 @@ from medvid.evaluation.metrics.groups import group_metrics, group_notes
 from medvid.evaluation.metrics.label_table import label_table
 from medvid.evaluation.patients import patient_metrics, patient_notes, patient_rows
 from medvid.evaluation.pictures import Picture, make_picture
+from medvid.evaluation.postprocessing import LargestComponents
 from medvid.evaluation.protocols import LabelMapProtocol
 from medvid.evaluation.report import file_name, write_cases
 from medvid.evaluation.scoring.closing import group_column, patient_column
@@ -38,8 +39,10 @@ class LabelMapScorer:
 
     monitor = "dice"
 
-    def __init__(self, options: EvaluationOptions, protocol: LabelMapProtocol, target_info: TargetInfo) -> None:
+    def __init__(self, options: VoxelEvaluationOptions, protocol: LabelMapProtocol, target_info: TargetInfo) -> None:
         self._pictures, self._protocol, self._labels = options.figures, protocol, target_info.names
+        steps = options.largest_component
+        self._process = LargestComponents(() if steps == "if_better" else steps, target_info)  # chosen at the run's end
         self._shown = self._labels if target_info.what == "class" else ("", *self._labels)
 
     def score(self, inferred: InferredVoxels, *, final: bool, folder: Path) -> list[dict[str, Any]]:
@@ -50,19 +53,20 @@ class LabelMapScorer:
             and, if final, all figures of the protocol; also the patient and the groups where the case says them.
         """
         case = inferred.case
-        scored = inferred.scored.labels()
+        scored = self._process(inferred.scored.labels())
         about = patient_column(case) | group_column(case)
         rows = [
             {"case": case.id, **about, **row} for row in self._protocol.rows(case, scored, self._labels, final=final)
         ]
         if final:
             _write_probabilities(inferred, folder)
-            self._write(case, inferred.native.labels(), self._dice(case, scored, rows), folder)
+            native = scored if inferred.native is inferred.scored else self._process(inferred.native.labels())
+            self._write(case, native, self._dice(case, scored, rows), folder)
         return rows
 
     def write(self, inferred: InferredVoxels, folder: Path) -> Prediction:
         """Write the labels of a case on the grid of its file, and a picture below `PICTURES` unless they are off."""
-        case, prediction = inferred.case, inferred.native.labels()
+        case, prediction = inferred.case, self._process(inferred.native.labels())
         folder.mkdir(parents=True, exist_ok=True)
         files = [*case.write(prediction, folder), *_write_probabilities(inferred, folder)]
         if self._pictures:
