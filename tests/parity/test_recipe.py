@@ -48,3 +48,15 @@ def test_other_components_and_choices_are_found(comparison: Comparison) -> None:
         sidecar["after"]["mean"]["1"]["Dice"] += 1e-9
 
     assert comparison.differing("nnunet_post_largest_component", falsify) == ["tie.foreground", "steps:", "Dice"]
+
+
+def test_means_of_models_and_folds_agree(comparison: Comparison) -> None:
+    comparison.assert_agrees("nnunet_ensemble_mean", checks=10)
+
+
+def test_other_means_and_label_maps_are_found(comparison: Comparison) -> None:
+    def falsify(tensors: dict[str, Tensor], _: dict[str, Any]) -> None:
+        tensors["softmax.average"].view(-1)[0] += 1e-5
+        tensors["regions.folds.segmentation"].view(-1)[0] ^= 1
+
+    assert comparison.differing("nnunet_ensemble_mean", falsify) == ["softmax:", "regions:"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from comparison.adapter import Adapter
 from comparison.augmentation import compare_effects, compare_patches, is_effects_fixture, is_patches_fixture
 from comparison.checks import Check, compare
+from comparison.ensembles import compare_ensembles, is_ensembles_fixture
 from comparison.figures.compare import compare_figures, is_figures_fixture
 from comparison.fixture import Fixture, UnknownFormatError, read_fixture
 from comparison.formats import compare_formats, is_formats_fixture
@@ -58,6 +59,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("patches of nnU-Net", is_patches_fixture, compare_patches),
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
     ("post-processing of nnU-Net", is_postprocessing_fixture, compare_postprocessing),
+    ("ensembles of nnU-Net", is_ensembles_fixture, compare_ensembles),
     ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
     ("networks of nnU-Net", is_network_fixture, compare_network),
     ("the preparation of nnU-Net", is_preparation_fixture, compare_preparation),

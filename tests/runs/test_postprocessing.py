@@ -15,7 +15,7 @@ from medvid.runs.api import Run
 
 CHOOSING = (
     "evaluation.largest_component=if_better", "evaluation.every=null", "evaluation.figures=0",
-    "train.steps=30", "train.optimizer.lr=2e-2", "train.checkpoint_every=30",
+    "backbone.patch_size=4", "train.steps=40", "train.optimizer.lr=2e-2", "train.checkpoint_every=40",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_it_keeps_what_raises_dice_and_says_so(run: Run, tmp_path: Path) -> None
 def test_what_was_chosen_is_applied_to_all_later_predictions(run: Run, tmp_path: Path) -> None:
     """Of an image of two squares, of which the larger one is kept."""
     image = np.zeros((16, 16), np.uint8)
-    image[:6, :6] = image[9:, 9:] = 227
+    image[:5, :5] = image[9:, 9:] = 227
     (tmp_path / "new").mkdir()
     Image.fromarray(image).save(tmp_path / "new/two.png")
     assert dict(run.predict([tmp_path / "new"], tmp_path / "both", overrides=["evaluation.largest_component=[]"]))

@@ -1,16 +1,18 @@
 """`platform predict`."""
 
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from medvid.cli.common import CheckpointOption, Overrides, plugins_file, stage_progress
+from medvid.errors import ConfigError
 
 
 def predict(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(help="Run folder, runs/<task>/<run>.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN [RUN ...]", help="Run folder, runs/<task>/<run>, or several.")],
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders to predict.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")] = Path("predictions"),
     checkpoint: CheckpointOption = "best",
@@ -22,27 +24,38 @@ def predict(
     answers: Annotated[
         str | None, typer.Option("--format", help="Of label maps: nifti, dicom_seg, ... Default: the files' own.")
     ] = None,
+    average: Annotated[
+        Literal["logits", "probabilities"] | None,
+        typer.Option(help="Of several runs; default: logits of models of the same kind, else probabilities."),
+    ] = None,
     devices: Annotated[
         int | None, typer.Option(min=1, help="Devices that share the files; default: all GPUs, or one CPU process.")
     ] = None,
 ) -> None:
     """Predict new files with a run's weights: label maps on the files' own grid, or the five likeliest classes.
 
-    Called again, it continues where it stopped: predictions of the same weights and files are kept.
+    The answers of several runs, such as those of all folds, are averaged. Called again, it continues where it stopped:
+    predictions of the same weights and files are kept.
     """
     from medvid.runs import api
+    from medvid.runs.folder import is_run_folder
 
     asked = [f"dataset.answers={answers}"] if answers else []
-    found = api.load_run(run, plugins=plugins_file(context))
+    others = list(takewhile(is_run_folder, inputs))
+    found, *more = (api.load_run(one, plugins=plugins_file(context)) for one in (run, *others))
+    if len(others) == len(inputs):
+        raise ConfigError("there are only run folders, and nothing to predict", hint="name files or folders of them")
     with stage_progress() as progress:
         for case, prediction in found.predict(
-            inputs,
+            inputs[len(others) :],
             output,
             checkpoint=checkpoint,
             overrides=[*(overrides or ()), *asked],
             overwrite=overwrite,
             probabilities=probabilities,
             devices=devices or "auto",
+            others=more,
+            average=average,
             progress=progress,
         ):
             typer.echo(f"{case}: {', '.join(str(file) for file in prediction.files)}")

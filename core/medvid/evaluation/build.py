@@ -6,6 +6,7 @@ from typing import Any
 from medvid.config.evaluation import EvaluationOptions
 from medvid.errors import ConfigError
 from medvid.evaluation.evaluator import Evaluator, Inference, Scorer
+from medvid.evaluation.inference.ensemble import Average
 from medvid.evaluation.inference.frames import FrameInference
 from medvid.evaluation.inference.views import ViewInference
 from medvid.evaluation.inference.windows import WindowInference
@@ -36,7 +37,11 @@ SCORERS: Mapping[tuple[Where, What], Callable[..., Scorer]] = {
 
 
 def build_evaluator(
-    options: EvaluationOptions, input_info: InputInfo, target_info: TargetInfo, host: Host
+    options: EvaluationOptions,
+    input_info: InputInfo,
+    target_info: TargetInfo,
+    host: Host,
+    average: Average | None = None,
 ) -> Evaluator:
     """The evaluator that an evaluation block asks for.
 
@@ -45,6 +50,7 @@ def build_evaluator(
         input_info: what the model is fed in training.
         target_info: what it predicts.
         host: has the protocol.
+        average: how the answers of several models become one, if there are several.
 
     Raises:
         ConfigError: nothing scores such a target, or the protocol does not.
@@ -52,5 +58,5 @@ def build_evaluator(
     protocol: Any = host.build(options.protocol, target_info)
     if (target_info.where, target_info.what) not in SCORERS:
         raise ConfigError(f"nothing scores {described(target_info.where, target_info.what)} yet")
-    inference = INFERENCES[target_info.where](options, protocol, input_info, target_info)
+    inference = INFERENCES[target_info.where](options, protocol, input_info, target_info, average)
     return Evaluator(inference, SCORERS[target_info.where, target_info.what](options, protocol, target_info))

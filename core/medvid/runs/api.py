@@ -13,10 +13,12 @@ from medvid.config.recipes import find_task
 from medvid.config.task import Task
 from medvid.errors import DataError
 from medvid.evaluation.evaluator import Prediction
+from medvid.evaluation.inference.ensemble import Averaged
 from medvid.files import read_json
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
 from medvid.runs.chosen import Trained
+from medvid.runs.ensemble import Member
 from medvid.runs.evaluate import RunEvaluation, options_of_folder
 from medvid.runs.execute import resume_run, run_task
 from medvid.runs.folder import RunFolder
@@ -170,6 +172,8 @@ class Run:
         overwrite: bool = False,
         probabilities: bool = False,
         devices: int | Literal["auto"] = 1,
+        others: Sequence["Run"] = (),
+        average: Averaged | None = None,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> Iterator[tuple[str, Prediction]]:
         """Predict new files, one case after the other; the training data need not be there.
@@ -186,6 +190,9 @@ class Run:
             probabilities: of voxels, write also the probability of each label, into ``output/probabilities``; of cases
                 ``output/predictions.csv`` has them anyway.
             devices: how many to share the files, as processes that run this program too; auto: all GPUs.
+            others: runs whose answers are averaged with those of this one, such as the other folds of it.
+            average: ``"logits"`` or ``"probabilities"``; default: logits of models of the same kind, as nnU-Net does
+                for folds, else probabilities.
             progress: told (stage, done, total).
 
         Yields:
@@ -193,7 +200,7 @@ class Run:
 
         Raises:
             ConfigError: the predictions would be written over or among the inputs, `output` is a file, or it holds what
-                other weights or options have predicted.
+                other weights or options have predicted; or the answers of the runs cannot be averaged.
             DataError: files are missing; or some could not be read, and all others are written.
             NumericError: the model's output for a case is not finite; nothing is written for it.
             ResourceError: memory or the disk ran out; a further call continues.
@@ -202,7 +209,17 @@ class Run:
         if probabilities and isinstance(task.evaluation, VoxelEvaluationOptions):
             task = task.model_copy(update={"evaluation": task.evaluation.model_copy(update={"probabilities": True})})
         with pseudonyms_of(task, paths) as pseudonyms:
-            prediction = RunPrediction(self.folder, self._began(), paths, output, checkpoint, overwrite, progress)
+            prediction = RunPrediction(
+                self.folder,
+                self._began(),
+                paths,
+                output,
+                checkpoint,
+                overwrite,
+                progress,
+                [Member(other.folder, other._inference_task(overrides, devices)) for other in others],
+                average,
+            )
             yield from prediction.run(task, self.host, pseudonyms)
 
 

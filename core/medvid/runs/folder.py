@@ -28,6 +28,11 @@ _CHECK = ', "crc": '
 """The text before the checksum at the end of a line of metrics.jsonl."""
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether there is a run in a folder."""
+    return RunFolder(path).resolved.is_file()
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """The files of a run folder.

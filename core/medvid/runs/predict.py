@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from medvid.config.checked import check_task
 from medvid.config.task import Task
 from medvid.data.dataset import Case, sources_of
@@ -17,11 +19,13 @@ from medvid.data.problems import raise_together
 from medvid.devices.waiting import wait_for_all
 from medvid.digests import digest_of
 from medvid.errors import ConfigError, DataError
-from medvid.evaluation.evaluator import Prediction
+from medvid.evaluation.evaluator import Evaluator, Prediction
+from medvid.evaluation.inference.ensemble import Averaged
 from medvid.evaluation.predict import predict_cases
 from medvid.evaluation.report import file_name
 from medvid.files import make_folder, remove_drafts, write_json, writing
 from medvid.plugin.host import Host
+from medvid.runs.ensemble import Member, load_members
 from medvid.runs.environment import describe_environment
 from medvid.runs.folder import DAY, RunFolder
 from medvid.runs.origin import changed_options
@@ -50,6 +54,8 @@ class RunPrediction:
         checkpoint: which weights.
         overwrite: whether to predict again what is there.
         progress: told (stage, done, total).
+        others: runs whose answers are averaged with those of this one.
+        average: see `medvid.runs.ensemble.load_members`.
     """
 
     folder: RunFolder
@@ -59,6 +65,8 @@ class RunPrediction:
     checkpoint: str
     overwrite: bool
     progress: Callable[[str, int, int], None]
+    others: Sequence[Member] = ()
+    average: Averaged | None = None
 
     def run(self, task: Task, host: Host, pseudonyms: Pseudonyms | None) -> Iterator[tuple[str, Prediction]]:
         """Predict.
@@ -79,8 +87,7 @@ class RunPrediction:
         session = launch_session(check_task(task, host), pseudonyms)
         fabric = session.fabric
         with scarcity_named(), writing(self.output):
-            step = load_trained(session, self.folder, self.checkpoint)
-            maker = self._maker(task, step, pseudonyms)
+            model, evaluator, maker = self._load(session, task, pseudonyms)
             made = Predictions(
                 self.output,
                 maker,
@@ -99,7 +106,7 @@ class RunPrediction:
                 log.info("%d of %d predictions are there and left as they are", done, count)
             wait_for_all()  # by now each process has seen the same
             mine = todo[fabric.global_rank :: fabric.world_size]
-            predicted = predict_cases(fabric, session.model, session.evaluator, mine, self.output)
+            predicted = predict_cases(fabric, model, evaluator, mine, self.output)
             del cases, todo, mine  # what a case has read goes with it
             self.progress("predict", done, count)
             with closing(predicted):
@@ -122,17 +129,32 @@ class RunPrediction:
                 write_json(self.output / "predictions.json", {**maker, **_about(session)})
         raise_together([error for error in attempts.values() if error], f"of {count} files could not be predicted")
 
+    def _load(
+        self, session: Session, task: Task, pseudonyms: Pseudonyms | None
+    ) -> tuple[nn.Module, Evaluator, dict[str, Any]]:
+        """Model and evaluator with the weights of the run, or of all runs, and what the folder's record has of them."""
+        if not self.others:
+            step = load_trained(session, self.folder, self.checkpoint)
+            return session.model, session.evaluator, self._maker(task, step, pseudonyms)
+        joined = load_members(session, self.folder, self.others, self.checkpoint, self.average)
+        first, *steps = joined.steps
+        records = [_weights(member.folder, step) for member, step in zip(self.others, steps, strict=True)]
+        maker = {**self._maker(task, first, pseudonyms), "average": joined.averaged, "with": records}
+        return joined.model, joined.evaluator, maker
+
     def _maker(self, task: Task, step: int, pseudonyms: Pseudonyms | None) -> dict[str, Any]:
         """What predictions are made by, as their folder's record has it."""
-        weights = checkpoint_path(self.folder.checkpoints, step) / MANIFEST
         changes = {key: value for key, value in changed_options(self.began, task).items() if key not in _HARMLESS}
         return {
-            "run": self.folder.name,
-            "step": step,
-            "weights": digest_of(weights.read_bytes()),
+            **_weights(self.folder, step),
             "changes": pseudonyms.hide_in(changes) if pseudonyms else changes,
             **({"pseudonyms": pseudonyms.check_value} if pseudonyms else {}),
         }
+
+
+def _weights(folder: RunFolder, step: int) -> dict[str, Any]:
+    manifest = checkpoint_path(folder.checkpoints, step) / MANIFEST
+    return {"run": folder.name, "step": step, "weights": digest_of(manifest.read_bytes())}
 
 
 def _about(session: Session) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from medvid.config.axes import SLICES
 from medvid.config.evaluation import FrameEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case
 from medvid.data.framed import FramedCase
+from medvid.evaluation.inference.ensemble import Average, combining
 from medvid.evaluation.inference.pipeline import pipeline
 from medvid.evaluation.inference.sliding_window import device_of
 from medvid.evaluation.inference.window_layout import window_starts
@@ -45,6 +46,7 @@ class FrameInference:
         protocol: how the answers of several windows become one.
         input_info: what the model was trained on; its length is that of the window.
         target_info: what it predicts.
+        average: how the answers of several models, side by side, become one; None for one model.
     """
 
     loads_ahead = False  # a case is read window by window, by who infers it
@@ -55,8 +57,10 @@ class FrameInference:
         protocol: ViewProtocol,
         input_info: InputInfo,
         target_info: TargetInfo,  # noqa: ARG002 (the protocol knows what is needed of it)
+        average: Average | None = None,
     ) -> None:
         self._options, self._protocol, self._axes = options, protocol, input_info.axes
+        self._combine = combining(protocol.combine, average)
         self._length = input_info.size[SLICES[input_info.axes]]
 
     def cases_at_once(self, device: torch.device) -> int:  # noqa: ARG002 (on none)
@@ -95,7 +99,7 @@ class FrameInference:
         for first, end in pairwise(edges):
             seeing = range(bisect_left(starts, end - length), bisect_right(starts, first))
             views = torch.stack([outputs[one, first - starts[one] : end - starts[one]] for one in seeing])
-            parts.append(self._protocol.combine(views))
+            parts.append(self._combine(views))
         return torch.cat(parts)
 
     @property

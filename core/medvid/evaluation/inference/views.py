@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvid.config.evaluation import CaseEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case, ViewedCase
+from medvid.evaluation.inference.ensemble import Average, combining
 from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -53,6 +54,7 @@ class ViewInference:
         protocol: where clips lie, and what is averaged.
         input_info: what the model was trained on.
         target_info: what it predicts.
+        average: how the answers of several models, side by side, become one; None for one model.
     """
 
     loads_ahead = True  # decoding takes longer than a forward pass on a GPU
@@ -63,8 +65,10 @@ class ViewInference:
         protocol: ViewProtocol,
         input_info: InputInfo,
         target_info: TargetInfo,  # noqa: ARG002 (the protocol knows what is needed of it)
+        average: Average | None = None,
     ) -> None:
         self._options, self._protocol, self._axes = options, protocol, input_info.axes
+        self._combine = combining(protocol.combine, average)
 
     def cases_at_once(self, device: torch.device) -> int:
         """As many as have a batch of views together, at least one."""
@@ -88,7 +92,7 @@ class ViewInference:
             logits = torch.cat([model(part) for part in torch.split(views, self._views_at_once(device))])
             answers = torch.split(logits.cpu().double(), [len(one.views) for one in cases])
             inferred += [
-                InferredViews(one.case, self._protocol.combine(answer), tuple(size))
+                InferredViews(one.case, self._combine(answer), tuple(size))
                 for one, answer in zip(cases, answers, strict=True)
             ]
         return inferred

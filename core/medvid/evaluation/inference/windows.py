@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medvid.config.evaluation import VoxelEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case, SegmentationCase
+from medvid.evaluation.inference.ensemble import Average
 from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.inference.sliding_window import SliceWise, device_of, stream_scores
 from medvid.evaluation.probabilities import NativeProbabilities
@@ -55,6 +56,7 @@ class WindowInference:
         protocol: the grids, and how scores become labels.
         input_info: what the model was trained on; its size is the window.
         target_info: what it predicts.
+        average: how the answers of several models, side by side, become one; None for one model.
     """
 
     loads_ahead = False  # what a case reads is too large to be sent between processes
@@ -65,8 +67,9 @@ class WindowInference:
         protocol: LabelMapProtocol,
         input_info: InputInfo,
         target_info: TargetInfo,
+        average: Average | None = None,
     ) -> None:
-        self._options, self._protocol = options, protocol
+        self._options, self._protocol, self._average = options, protocol, average
         self._window, self._axes, self._target = input_info.size, input_info.axes, target_info
 
     def cases_at_once(self, device: torch.device) -> int:  # noqa: ARG002 (on none)
@@ -111,5 +114,6 @@ class WindowInference:
             blending=options.blending,
             window_batch=windows_at_once(options.window_batch, device.type, "voxel", self._axes),
         ):
+            scores = self._average.scores(slab) if self._average else slab
             for collector in collectors:
-                collector.add(slab)
+                collector.add(scores)
