@@ -43,6 +43,7 @@ def test_losses_of_all_sides_agree_step_by_step(script: str, contests: int) -> N
     ("script", "row"),
     [
         ("transunet.py", "default ("),
+        ("augmentation.py", "medvid "),
         ("medt.py", "batched, default"),
         ("decoding.py", "250"),
         ("plugins_list.py", "list, 5 enabled"),

@@ -8,10 +8,17 @@ differs; 2: a file is no fixture, or of a model that has no adapter.
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from comparison.adapter import Adapter
-from comparison.augmentation import compare_effects, compare_patches, is_effects_fixture, is_patches_fixture
+from comparison.augmentation import (
+    compare_effects,
+    compare_patches,
+    compare_setup,
+    is_effects_fixture,
+    is_patches_fixture,
+)
 from comparison.checks import Check, compare
 from comparison.ensembles import compare_ensembles, is_ensembles_fixture
 from comparison.figures.compare import compare_figures, is_figures_fixture
@@ -60,7 +67,7 @@ FIXTURES: Sequence[tuple[str, Callable[[Path], bool], Callable[[Path], Iterable[
     ("losses of nnU-Net", is_losses_fixture, compare_losses),
     ("post-processing of nnU-Net", is_postprocessing_fixture, compare_postprocessing),
     ("ensembles of nnU-Net", is_ensembles_fixture, compare_ensembles),
-    ("rules of nnU-Net", is_recipe_fixture, compare_recipe),
+    ("rules of nnU-Net", is_recipe_fixture, lambda path: chain(compare_recipe(path), compare_setup(path))),
     ("networks of nnU-Net", is_network_fixture, compare_network),
     ("the preparation of nnU-Net", is_preparation_fixture, compare_preparation),
 )

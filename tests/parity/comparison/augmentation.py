@@ -21,6 +21,7 @@ from medvid.data.transforms.tones import brighten, change_contrast, change_gamma
 from medvid.data.volumes.corners import corner_range, draw_corner, forced_share, sets_of
 from medvid.data.volumes.labels import read_scheme
 from medvid.data.volumes.locations import Locations, locate
+from medvid.losses.deep_supervision import reduced
 
 EFFECT_TOLERANCE, LABEL_TOLERANCE, RULE_TOLERANCE = 1e-4, 0.01, 1e-9
 STANDARD_ERRORS = 5
@@ -61,6 +62,9 @@ def compare_effects(path: Path) -> Iterator[Check]:
     yield Check("kernel of the blur", sum(len(gaussian_kernel(float(s))) != length for s, length in lengths), 0)
     for name in (name for name in parameters if name.startswith("spatial.")):
         yield from _compare_spatial(name, parameters[name], tensors)
+    for name in sorted(name for name in tensors if name.startswith("deep_supervision.")):
+        ours = reduced(tensors["segmentation"], tensors[name].shape[1:])
+        yield Check(name, (ours != tensors[name]).float().mean().item(), LABEL_TOLERANCE)
 
 
 def compare_patches(path: Path) -> Iterator[Check]:
@@ -75,9 +79,9 @@ def compare_patches(path: Path) -> Iterator[Check]:
         yield Check(f"forced patches of {batch}", abs(share * int(batch) - sum(forced)), RULE_TOLERANCE)
 
 
-def compare_setup(sizes: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
-    """Compare angles, slices and the size that is cut, by the size of the patch ("20x256x256")."""
-    for text, published in sizes.items():
+def compare_setup(path: Path) -> Iterator[Check]:
+    """Compare angles, slices and the size that is cut, by the size of the patch ("20x256x256"), where there are any."""
+    for text, published in _sidecar(path).get("augmentation_setup", {}).items():
         size = [int(length) for length in text.split("x")]
         slices = slice_axis_of("auto", "image" if len(size) == 2 else "volume", size)
         degrees = largest_angle(None, size, slices)
