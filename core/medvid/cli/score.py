@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from medvid.errors import ConfigError, DataError
+from medvid.plugin.specs import What
 from medvid.sentences import listed
 
 if TYPE_CHECKING:
@@ -16,15 +17,19 @@ if TYPE_CHECKING:
     from medvid.evaluation.protocols import LabelMapProtocol
     from medvid.plugin.host import Host
     from medvid.plugin.info import TargetInfo
-    from medvid.plugin.specs import What
 
-_WRITTEN = {"cases.csv", "summary.json"}
+_WRITTEN = {"cases.csv", "figures.csv", "summary.json"}
+_RESAMPLES = 200
 
 
 def score(
     context: typer.Context,
-    predictions: Annotated[Path, typer.Argument(help="Folder of masks, or a mask: volumes, or images.")],
-    truth: Annotated[Path, typer.Argument(help="Folder of the true masks of the same names, or a mask.")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Folder of masks, or a mask: volumes, or images. Or a CSV table.")
+    ],
+    truth: Annotated[
+        Path, typer.Argument(help="Folder of the true masks of the same names, or a mask. Or a CSV table.")
+    ],
     labels: Annotated[
         str | None,
         typer.Option(
@@ -61,18 +66,43 @@ def score(
     common: Annotated[
         bool, typer.Option("--common", help="Score the cases in both folders, and name the others.")
     ] = False,
+    what: Annotated[
+        What | None,
+        typer.Option("--what", help="Of tables: a class per case (default), any of several labels, or values."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            help="Of the true table: the column of the class, by default by its usual name; or those of labels or "
+            "values, by default all that both tables have.",
+        ),
+    ] = None,
+    resamples: Annotated[
+        int | None,
+        typer.Option("--resamples", min=0, help="Of tables: resamples of the patients for intervals; default: 200."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for cases.csv and summary.json.")] = Path(
         "scores"
     ),
 ) -> None:
-    """Score masks against true masks from any source, case by case on the grid of their files."""
+    """Score masks against true masks from any source, case by case on the grid of their files; or answers in tables."""
+    if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= _WRITTEN):
+        raise ConfigError(f"{output} holds other files", hint="give a new folder: -o FOLDER")
+    of_masks = {"labels": labels, "tolerance": tolerance, "mask-values": mask_values, "ignore": ignore}
+    of_masks |= {"protocol": None if protocol == "medvid" else protocol, "suffix": suffix or None}
+    if {predictions.suffix.lower(), truth.suffix.lower()} == {".csv"}:
+        _refuse(of_masks, "masks, but both are tables")
+        count = _RESAMPLES if resamples is None else resamples
+        _score_tables(predictions, truth, what or "class", _names(columns), output, common=common, resamples=count)
+        return
+    _refuse({"what": what, "columns": columns, "resamples": resamples}, "two CSV tables")
     from medvid.cli.common import plugins_file
     from medvid.data.volumes.formats.choice import enabled_formats
     from medvid.evaluation.mask_pairs import pair_masks
     from medvid.plugin.host import make_host
 
-    if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= _WRITTEN):
-        raise ConfigError(f"{output} holds other files", hint="give a new folder: -o FOLDER")
     if mask_values not in {None, "binary", "nonzero", "indexed"}:
         raise ConfigError(f"--mask-values {mask_values}: should be binary, nonzero or indexed")
     host = make_host(plugins_file(context))
@@ -116,6 +146,43 @@ def score(
     for note in notes:
         console.print(note)
     typer.echo(f"written to {output}")
+
+
+def _refuse(options: Mapping[str, object], what: str) -> None:
+    """Refuse options that would have no effect, rather than ignore them."""
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise ConfigError(f"{listed(given)} {'are' if len(given) > 1 else 'is'} for {what}", hint="leave it out")
+
+
+def _score_tables(
+    predictions: Path, truth: Path, what: What, columns: list[str], output: Path, *, common: bool, resamples: int
+) -> None:
+    from medvid.evaluation.report import as_rich
+    from medvid.evaluation.scoring.closing import write_figures
+    from medvid.evaluation.scoring.entry_table import figure_table
+    from medvid.evaluation.table_scores import score_tables
+    from medvid.files import make_folder, write_json
+    from medvid.tracking.screen import make_console
+
+    scores = score_tables(predictions, truth, what, columns, common=common, resamples=resamples)
+    make_folder(output)
+    write_figures(scores.found, output)
+    summary = {"predictions": str(predictions), "truth": str(truth), "cases": len(scores.cases), "what": what}
+    summary |= {"names": scores.names, "metrics": scores.found.metrics, "notes": scores.notes}
+    write_json(output / "summary.json", summary)
+    console = make_console()
+    found = scores.found
+    console.print(as_rich(figure_table(found, scores.names, [*found.by_name])))
+    for figure in found.figures:
+        if figure.column not in found.by_name:
+            console.print(f"{figure.heading}: {figure.text(found.values[figure.column])}")
+    for note in scores.notes:
+        console.print(note)
+    typer.echo(f"written to {output}")
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text else []
 
 
 def _protocol_options(host: "Host", protocol: str, tolerance: float | None, what: "What") -> "ProtocolOptions":
