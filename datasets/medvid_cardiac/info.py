@@ -12,15 +12,16 @@ class Info:
 
     Args:
         path: the file.
+        tells: what it says that nothing else does.
 
     Raises:
         DataError: it is missing, cannot be read, has a key twice, or a line that is not `key: value`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tells: str = "which frames are ED and ES") -> None:
         self.path = path
         self.values: dict[str, tuple[int, str]] = {}
-        for number, line in enumerate(_read(path).splitlines(), 1):
+        for number, line in enumerate(_read(path, tells).splitlines(), 1):
             key, colon, value = (part.strip() for part in line.partition(":"))
             if line.strip() and not colon:
                 raise DataError(f"{path}:{number}: {line.strip()!r} is not `key: value`", hint=_AGAIN)
@@ -58,10 +59,10 @@ class Info:
 _AGAIN = "take the file from the download again"
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, tells: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist: nothing else says which frames are ED and ES", hint=_AGAIN) from error
+        raise DataError(f"{path} does not exist: nothing else says {tells}", hint=_AGAIN) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}", hint=_AGAIN) from error

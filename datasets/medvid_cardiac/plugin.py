@@ -1,4 +1,4 @@
-"""The heart: cardiac MRI of ACDC."""
+"""The heart: cardiac MRI of ACDC, echocardiography of CAMUS."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from medvid.plugin import ComponentSpec, DatasetSpec, Example, ProtocolSpec, hoo
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the data set and the protocol `acdc`."""
+    """Contribute the data sets `acdc` and `camus`, and the protocol `acdc`."""
     yield DatasetSpec(
         name="acdc",
         target="medvid_cardiac.data:ACDC",
@@ -23,6 +23,24 @@ def medvid_components() -> Iterable[ComponentSpec]:
             Example(
                 {"patch": {"size": [16, 16, 8], "per_case": 2}, "spacing": [6.0, 6.0, 10.0]},
                 generate={"train": 5, "test": 1, "shape": [24, 24, 5], "spacing": [6.0, 6.0, 10.0]},
+            ),
+        ),
+    )
+    yield DatasetSpec(
+        name="camus",
+        target="medvid_cardiac.echo_data:CAMUS",
+        config="medvid_cardiac.echo_config:CAMUSOptions",
+        axes="volume",
+        where="voxel",
+        what=("class",),
+        demo="medvid_cardiac.echoes:generate",
+        demo_config="medvid_cardiac.echo_config:EchoOptions",
+        summary="CAMUS: echocardiography, apical two and four chamber views at ED and ES, as published",
+        paper="CAMUS (Leclerc et al., IEEE TMI 2019)",
+        examples=(
+            Example(
+                {"patch": {"size": [16, 16, 1], "per_case": 2}, "spacing": [4.0, 4.0, 1.0]},
+                generate={"train": 3, "validation": 1, "test": 1, "shape": [40, 32]},
             ),
         ),
     )

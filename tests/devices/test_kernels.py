@@ -18,6 +18,7 @@ TASKS = Path(__file__).parents[2] / "tasks"
 BUDGETS = {
     "acdc": (580, 30, 680),
     "brats": (430, 30, 630),
+    "camus": (580, 30, 680),
     "chestxray14": (300, 5, 380),
     "medmnist2d": (230, 5, 340),
     "medmnist3d": (270, 5, 370),

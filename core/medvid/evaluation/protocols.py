@@ -241,6 +241,7 @@ class LabelMapProtocol(Protocol):
                 row.update(one.row(both))
 
     def _distances(self, maps: LabelMaps, spacing: Sequence[float]) -> list[Distances]:
+        maps, spacing = maps.in_plane(spacing)
         points = (
             masks.surface_points(label_map, len(maps.names), spacing, maps.unknown)
             for label_map in (maps.prediction, maps.truth)

@@ -47,6 +47,17 @@ class LabelMaps:
         undrawn = 0 if self.is_drawn(ids) else 2
         return replace(self, prediction=prediction, truth=truth, names=("", name), undrawn=undrawn)
 
+    def in_plane(self, spacing: Sequence[float]) -> tuple[Self, tuple[float, ...]]:
+        """Without axes of one voxel, and the spacing of the others: one slice has the borders of a plane."""
+        axes = tuple(axis for axis, length in enumerate(self.truth.shape) if length == 1)
+        maps = replace(
+            self,
+            prediction=self.prediction.squeeze(axes),
+            truth=self.truth.squeeze(axes),
+            unknown=None if self.unknown is None else self.unknown.squeeze(axes),
+        )
+        return maps, tuple(step for axis, step in enumerate(spacing) if axis not in axes)
+
     def is_drawn(self, ids: Sequence[int]) -> bool:
         """Whether the case says of all these labels where they are."""
         return not any(self.undrawn >> label & 1 for label in ids)

@@ -114,11 +114,13 @@ def _geometry(header: Any) -> tuple[Geometry, tuple[str, ...]]:
     """Where the voxels lie, and what is odd about that."""
     shape, space = _shape(header)[:3], Space.read(header)
     affine, notes = space.affine(shape)
+    if len(header.get_data_shape()) == 2:
+        notes = (*notes, "is a single plane, taken as a volume with one slice")
     return Geometry(shape, affine, space.millimetres if space.has_unit else None, NAME, asdict(space)), notes
 
 
 def _shape(header: Any) -> tuple[int, ...]:
-    """(X, Y, Z) or (X, Y, Z, N) of a file that holds a volume of numbers."""
+    """(X, Y, Z) or (X, Y, Z, N) of a file that holds a volume of numbers, or one plane of it."""
     if kind := _NOT_VOLUMES.get(int(header["intent_code"])):
         raise UnusableError(f"holds {kind}, not a volume (intent code {int(header['intent_code'])})")
     dtype = header.get_data_dtype()
@@ -129,7 +131,8 @@ def _shape(header: Any) -> tuple[int, ...]:
             "split it into one file per channel" if dtype.names else "",
         )
     declared = header.get_data_shape()
-    shape = tuple(declared[:3]) + tuple(n for n in declared[3:] if n > 1)
+    plane = (1,) if len(declared) == 2 else ()
+    shape = (*declared[:3], *plane, *(n for n in declared[3:] if n > 1))
     if len(shape) not in (3, 4):
         raise UnusableError(f"has shape {declared}; only three axes, and one more for channels, can be read")
     return shape
