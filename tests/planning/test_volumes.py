@@ -34,7 +34,7 @@ def test_a_ct_data_set_gets_nnunets_plan(plan: Plan, tmp_path: Path) -> None:
     assert task["backbone"]["kernels"][0] == [3, 3, 1]
     assert task["dataset"]["spacing"] == [1.0, 1.0, 3.0]
     assert task["dataset"]["normalize"][0]["name"] == "ct"
-    assert task["dataset"]["patch"]["forced"] == 0.5
+    assert task["dataset"]["patch"]["forced"] == 0.25  # of 4
     assert task["seed"] == 7
     assert "# given" in (tmp_path / "mine.yaml").read_text()
     assert plan(root, "-o", tmp_path / "mine.yaml")[0] == 2  # not overwritten
