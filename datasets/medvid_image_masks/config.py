@@ -54,3 +54,17 @@ class TissueOptions(Options):
     size: Size2D = (128, 160)
     """Height and width of each image."""
     seed: NonNegativeInt = 0
+
+
+_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
+_IMAGES, _MASKS = ("img", "images", "image"), ("labelcol", "masks", "mask", "labels", "label")
+
+
+def recognise(folder: Path) -> dict[str, Any] | None:
+    """The options for a folder, or its folder of training data, that has one of images and one of masks."""
+    for place in (folder, folder / "train", folder / "training"):
+        images = next((place / name for name in _IMAGES if (place / name).is_dir()), None)
+        masks = next((place / name for name in _MASKS if (place / name).is_dir()), None)
+        if images and masks and any(path.suffix.lower() in _PICTURES for path in images.rglob("*")):
+            return {}
+    return None

@@ -19,6 +19,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="image_masks",
         target="medvid_image_masks.data:ImageMasks",
         config="medvid_image_masks.config:ImageMasksOptions",
+        recognises="medvid_image_masks.config:recognise",
         axes="image",
         where="voxel",
         what=("class",),

@@ -1,11 +1,15 @@
 """Options of a user's own videos."""
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import NonNegativeInt
 
 from medvid.config.numbers import FractionBelowOne
+from medvid.data.videos.index import SUFFIXES, find_class_names
+from medvid.data.videos.lists import find_lists
 from medvid.data.videos.options import ListedVideoOptions
+from medvid.errors import DataError
 
 
 class VideosOptions(ListedVideoOptions):
@@ -24,3 +28,18 @@ class VideosOptions(ListedVideoOptions):
     split_seed: NonNegativeInt = 0
     """Seed that decides which clips these are."""
     named_lists: ClassVar[bool] = True
+
+
+_BEGINNING = 10_000
+
+
+def recognise(folder: Path) -> dict[str, Any] | None:
+    """The options for a folder with folders of videos by class, or with lists of videos."""
+    try:
+        lists = find_lists(folder).values()
+        if any(suffix in path.read_text("utf-8", "replace")[:_BEGINNING] for path in lists for suffix in SUFFIXES):
+            return {}
+        find_class_names(folder)
+    except DataError:
+        return None
+    return {}

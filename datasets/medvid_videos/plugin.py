@@ -12,6 +12,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="videos",
         target="medvid_videos.data:Videos",
         config="medvid_videos.config:VideosOptions",
+        recognises="medvid_videos.config:recognise",
         axes="video",
         where="case",
         what=("class",),

@@ -11,8 +11,6 @@ from medvid.errors import ConfigError
 if TYPE_CHECKING:
     from medvid.plugin.host import Host
 
-_BACKBONE = "unet"
-
 
 def plan(
     context: typer.Context,
@@ -20,7 +18,9 @@ def plan(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Task file to write; default: on the screen.")
     ] = None,
-    backbone: Annotated[str, typer.Option(metavar="NAME", help="Backbone to plan for.")] = _BACKBONE,
+    backbone: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Backbone to plan for; default: the U-Net that nnU-Net plans.")
+    ] = None,
     memory: Annotated[
         float | None, typer.Option(metavar="GB", min=0, help="Memory of the device; default: that of the preset.")
     ] = None,
@@ -46,12 +46,14 @@ def plan(
     from medvid.planning.plan import make_plan
     from medvid.planning.request import request_for
     from medvid.plugin.host import make_host
+    from medvid.plugin.specs import DatasetSpec
 
     if output is not None and output.exists():
         raise ConfigError(f"{output} exists and is not overwritten", hint="give another file: -o FILE")
     host = make_host(plugins_file(context))
-    request = request_for(backbone, style, memory, preset, configuration, host)
     block = _dataset_block(data, host, overrides or [])
+    axes = host.spec(DatasetSpec, block["name"]).axes
+    request = request_for(backbone, axes, style, memory, preset, configuration, host)
     with stage_progress() as progress:
         text = make_plan(block, request, host, overrides or (), lambda done, of: progress("looking at cases", done, of))
     if output is None:

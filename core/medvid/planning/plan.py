@@ -9,12 +9,16 @@ from medvid.config.examples import read_options
 from medvid.config.layers import Layers, Override, read_overrides
 from medvid.config.options import DatasetOptions
 from medvid.data.dataset import Progress
+from medvid.data.images.dataset import ImageDataset
+from medvid.data.videos.dataset import VideoDataset
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.errors import ConfigError
 from medvid.planning.backbones import head_of_topology
 from medvid.planning.checking import checked
 from medvid.planning.draft import Draft
+from medvid.planning.images.draft import draft_images
 from medvid.planning.request import Request
+from medvid.planning.videos.draft import draft_videos
 from medvid.planning.volumes.draft import draft_unet, look_at_volumes
 from medvid.planning.volumes.sized_task import draft_sized
 from medvid.plugin.host import Host
@@ -45,14 +49,22 @@ def make_plan(
     draft.put("dataset", _with(block, given))
     options = _options(draft.values["dataset"], host)
     dataset = host.build(options)
-    if not isinstance(dataset, VolumeDataset):
-        raise ConfigError(f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes")
     head = head_of_topology(request.backbone, host)
-    found = look_at_volumes(dataset, draft, request, progress)
-    if head:
-        draft_unet(found, draft, request, head)
+    if isinstance(dataset, VolumeDataset):
+        found = look_at_volumes(dataset, draft, request, progress)
+        if head:
+            draft_unet(found, draft, request, head)
+        else:
+            draft_sized(found, draft, request, host, overrides)
+    elif isinstance(dataset, ImageDataset):
+        draft_images(dataset, draft, request, head, host, overrides, progress)
+    elif isinstance(dataset, VideoDataset) and host.spec(DatasetSpec, options.name).where == "case":
+        draft_videos(dataset, draft, request, host, overrides, progress)
     else:
-        draft_sized(found, draft, request, host, overrides)
+        raise ConfigError(
+            f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes and images, and for "
+            "labelled videos"
+        )
     checked(draft, host, overrides)  # first with them on top, so that what is wrong with them is said of them
     for override in given:
         draft.override(override)

@@ -7,6 +7,7 @@ from medvid.errors import ConfigError
 from medvid.planning.backbones import head_of_topology
 from medvid.planning.nnunet.presets import PRESETS
 from medvid.plugin.host import Host
+from medvid.plugin.specs import Axes, BackboneSpec
 
 Style = Literal["nnunet", "medvid"]
 Configuration = Literal["2d", "3d_fullres", "3d_lowres"]
@@ -35,18 +36,20 @@ class Request:
 
 
 def request_for(
-    backbone: str,
+    backbone: str | None,
+    axes: Axes,
     style: Style | None,
     memory: float | None,
     preset: str,
     configuration: Configuration | None,
     host: Host,
 ) -> Request:
-    """Fill in what the user left out: nnU-Net's style for its own networks, and the memory of the preset.
+    """Fill in what the user left out: the network that nnU-Net plans, its style for it, and the memory of the preset.
 
     Raises:
-        ConfigError: there is no such backbone, or nnU-Net does not plan it.
+        ConfigError: there is no such backbone, none was named where nnU-Net has no plan, or it does not plan this one.
     """
+    backbone = backbone or _planned_backbone(axes, host)
     is_planned = bool(head_of_topology(backbone, host))
     if style == "nnunet" and not is_planned:
         raise ConfigError(
@@ -56,3 +59,11 @@ def request_for(
     if memory is not None and memory <= 0:
         raise ConfigError(f"--memory is {memory:g}: it has to be more than 0 GB")
     return Request(backbone, chosen, memory or PRESETS[preset].gigabytes, preset, configuration)
+
+
+def _planned_backbone(axes: Axes, host: Host) -> str:
+    suited = [spec.name for spec in host.specs(BackboneSpec) if axes in spec.axes]
+    planned = [name for name in suited if head_of_topology(name, host)]
+    if not planned:
+        raise ConfigError(f"nnU-Net has no plan for {axes}s", hint=f"name a backbone: --backbone {' | '.join(suited)}")
+    return planned[0]

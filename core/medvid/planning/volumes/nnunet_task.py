@@ -1,6 +1,6 @@
 """nnU-Net's plan as a task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medvid.planning.draft import Draft
@@ -32,8 +32,8 @@ def put_plan(
     block, forward = plans["configurations"][name], plans["transpose_forward"]
     put_preparation(draft, plans, name, measured)
     _put_patch(draft, plans, block, request, scheme)
-    _put_network(draft, block, forward, request)
-    _put_loss(draft, block, scheme)
+    put_network(draft, block, lambda values: to_ras(values, forward, 1), request)
+    put_loss(draft, block["batch_dice"], regions=bool(scheme.regions), ignores=scheme.ignore is not None)
     put_recipe(draft)
 
 
@@ -118,25 +118,35 @@ def _put_patch(draft: Draft, plans: Mapping[str, Any], block: Mapping[str, Any],
     draft.put("train.batch_size", batch, f"patches; as many as the memory holds{cap}, at least 2")
 
 
-def augmentation(masked: bool) -> list[dict[str, Any]]:
+def augmentation(masked: bool, flips: Sequence[str] = ("flip",)) -> list[dict[str, Any]]:
     """nnU-Net's list in its order; with the published values, which are the transforms' own."""
     names = ("spatial", "gaussian_noise", "gaussian_blur", "brightness", "contrast", "low_resolution")
     listed: list[dict[str, Any]] = [{"name": name} for name in names]
     listed += [{"name": "gamma", "inverted": True, "probability": 0.1}, {"name": "gamma"}]
-    listed.append({"name": "flip", "probability": 0.5})
+    listed += [{"name": name, "probability": 0.5} for name in flips]
     return [*listed, {"name": "zero_outside"}] if masked else listed
 
 
-def _put_network(draft: Draft, block: Mapping[str, Any], forward: Sequence[int], request: Request) -> None:
+def put_network(
+    draft: Draft, block: Mapping[str, Any], order: Callable[[Sequence[int]], list[int]], request: Request
+) -> None:
+    """Write the U-Net of a configuration.
+
+    Args:
+        draft: the task.
+        block: the configuration.
+        order: of the axes of the task, from those of the plan.
+        request: what was asked.
+    """
     arguments, residual = block["architecture"]["arch_kwargs"], PRESETS[request.preset].residual
-    kernels = [to_ras(kernel, forward, 1) for kernel in arguments["kernel_sizes"]]
+    kernels = [order(kernel) for kernel in arguments["kernel_sizes"]]
     draft.put("backbone.name", request.backbone)
     draft.put("backbone.encoder", "resenc" if residual else "plain")
     cap = 320 if len(block["patch_size"]) == 3 else 512
     draft.put("backbone.features", arguments["features_per_stage"], f"twice as many each stage, up to {cap}")
     draft.put(
         "backbone.strides",
-        [to_ras(stride, forward, 1) for stride in arguments["strides"]],
+        [order(stride) for stride in arguments["strides"]],
         "an axis is halved while its voxels are less than twice the finest ones and at least 8 are left",
     )
     draft.put("backbone.kernels", kernels, "1 along an axis until its voxels are less than twice the finest ones")
@@ -146,12 +156,13 @@ def _put_network(draft: Draft, block: Mapping[str, Any], forward: Sequence[int],
     draft.put("head.deep_supervision", True)
 
 
-def _put_loss(draft: Draft, block: Mapping[str, Any], scheme: Any) -> None:
-    sums: dict[str, Any] = {"smooth_nr": 1e-5, "smooth_dr": 1e-5, "batch": block["batch_dice"]}
-    if scheme.ignore is not None:
+def put_loss(draft: Draft, batch: bool, *, regions: bool, ignores: bool) -> None:
+    """Write nnU-Net's loss, with one Dice for the whole batch or one per patch."""
+    sums: dict[str, Any] = {"smooth_nr": 1e-5, "smooth_dr": 1e-5, "batch": batch}
+    if ignores:
         sums["average"] = "voxels"
-    why = "one Dice over the batch: a patch sees a small part of a case" if block["batch_dice"] else "a Dice per patch"
-    if scheme.regions:
+    why = "one Dice over the batch: a patch sees a small part of a case" if batch else "a Dice per patch"
+    if regions:
         loss = {"name": "dice_bce"} | sums
     else:
         loss = {"name": "dice_ce", "include_background": False, "squared_pred": False} | sums

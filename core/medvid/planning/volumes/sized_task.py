@@ -1,19 +1,16 @@
 """A task for volumes and any backbone: nnU-Net's preparation, and a patch and batch of the backbone's own."""
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medvid.config.checked import CheckedTask
-from medvid.errors import ConfigError
-from medvid.planning.backbones import blocks_for, resized
-from medvid.planning.checking import checked
+from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
+from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.nnunet.patch import first_patch
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
-from medvid.planning.sizing import Sized, largest
+from medvid.planning.sizing import Size
 from medvid.planning.volumes.draft import VolumeFacts
 from medvid.planning.volumes.nnunet_task import augmentation, put_preparation, to_ras
 from medvid.planning.volumes.words import by
@@ -47,23 +44,12 @@ def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, 
     draft.put("evaluation.overlap", 0.5)
     median = to_ras(block["median_image_size_in_voxels"], forward, 1)
     first = to_ras(first_patch(block["spacing"], block["median_image_size_in_voxels"]), forward, 1)
-    problem: ConfigError | None = None
-    for blocks, source in blocks_for(request.backbone, "volume", "voxel", host):
-
-        def make(size: tuple[int, ...], batch: int, blocks: dict[str, Any] = blocks) -> CheckedTask:
-            trial = copy.deepcopy(draft)
-            _put(trial, blocks, size, batch)
-            return checked(trial, host, overrides)
-
-        try:
-            sized = largest(make, first, median, request.memory, _cap(first, median, len(found.cases)))
-        except ConfigError as error:
-            problem = problem or error
-            continue
-        _put(draft, blocks, sized.size, sized.batch)
-        _say(draft, sized, median, source, request)
-        return
-    raise problem or ConfigError(f"no head predicts voxels from what {request.backbone} has", hint="platform matrix")
+    cap = _cap(first, median, len(found.cases))
+    sized = fit(draft, request, host, overrides, _put, axes="volume", where="voxel", first=first, whole=median, cap=cap)
+    draft.reasons["dataset", "patch", "size"] = (
+        f"voxels, multiples of {by(sized.divisors)}; {memory_in_words(sized, request)}; "
+        f"the median case has {by(median)}"
+    )
 
 
 def _cap(first: Sequence[float], median: Sequence[float], cases: int) -> int:
@@ -71,19 +57,8 @@ def _cap(first: Sequence[float], median: Sequence[float], cases: int) -> int:
     return min(_MOST, max(2, round(_COVERAGE * cases * math.prod(median) / math.prod(first))))
 
 
-def _put(draft: Draft, blocks: dict[str, Any], size: tuple[int, ...], batch: int) -> None:
+def _put(draft: Draft, blocks: Mapping[str, Any], size: Size, batch: int) -> None:
     draft.values["dataset"]["patch"]["size"] = list(size)
     draft.values["backbone"] = resized(blocks["backbone"], blocks, size)
     draft.values["head"] = blocks["head"]
     draft.put("train.batch_size", batch)
-
-
-def _say(draft: Draft, sized: Sized, median: Any, source: str, request: Request) -> None:
-    draft.reasons["backbone",] = f"options {source}; sizes are those of the patch"
-    draft.reasons["dataset", "patch", "size"] = (
-        f"voxels, multiples of {by(sized.divisors)}; a step takes {sized.footprint.training / 1e9:.1f} of "
-        f"{request.memory:g} GB; the median case has {by(median)}"
-    )
-    draft.reasons["train", "batch_size"] = (
-        f"patches; as many as the memory holds, at most {_COVERAGE:.0%} of all voxels"
-    )

@@ -1,0 +1,138 @@
+"""A task for segmented images: nnU-Net's plan of two axes, or the crop and batch of another backbone."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medvid.data.dataset import Progress
+from medvid.data.folds import folds_of
+from medvid.data.images.dataset import ImageDataset
+from medvid.data.images.index import ImageFiles, ImageIndex, find_pairs
+from medvid.errors import DataError
+from medvid.planning.backbones import resized
+from medvid.planning.draft import Draft
+from medvid.planning.fitting import fit, memory_in_words
+from medvid.planning.images.facts import ImageFacts, look_at_images, mask_options
+from medvid.planning.nnunet.patch import first_patch
+from medvid.planning.nnunet.plans import plan
+from medvid.planning.recipe import put_recipe
+from medvid.planning.request import Request
+from medvid.planning.sizing import Size
+from medvid.planning.volumes import nnunet_task
+from medvid.planning.volumes.words import by
+from medvid.plugin.host import Host
+
+_MOST = 64
+
+
+def draft_images(
+    dataset: ImageDataset,
+    draft: Draft,
+    request: Request,
+    head: str,
+    host: Host,
+    overrides: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Look at images and masks, and write the task.
+
+    Args:
+        dataset: the data.
+        draft: the task.
+        request: what was asked.
+        head: the decoder, if nnU-Net plans the backbone; else empty.
+        host: has the components.
+        overrides: what the user sets on top.
+        progress: called with (done, total).
+
+    Raises:
+        DataError: the files cannot be used, or are too few.
+    """
+    options = dataset.options
+    index = find_pairs(options.root, options.images, options.masks, options.mask_suffix)
+    cases = [files for files in index.cases.values() if files.masks]
+    if len(cases) < 2:
+        raise DataError(
+            f"{options.root} has {len(cases)} image{'' if len(cases) == 1 else 's'} with a mask: a plan needs at least "
+            "2, one to train on and one to hold out",
+            hint="add images with masks",
+        )
+    facts = look_at_images(cases, progress)
+    labels = _put_data(draft, facts, cases, index)
+    draft.put("dataset.augment", nnunet_task.augmentation(masked=False, flips=("horizontal_flip", "vertical_flip")))
+    if head:
+        _put_unet(draft, facts, labels, request, head)
+    else:
+        _put_other(draft, facts, request, host, overrides)
+
+
+def _put_data(draft: Draft, facts: ImageFacts, cases: Sequence[ImageFiles], index: ImageIndex) -> int:
+    """How files are read and split; returns the number of labels."""
+    low, high, median = facts.sizes.min(0), facts.sizes.max(0), np.median(facts.sizes, 0)
+    sizes = by(low) if (low == high).all() else f"{by(low)} to {by(high)}"
+    draft.head.append(f"{len(cases)} images of {sizes} pixels (median {by(median)}), {facts.bits} bits per channel")
+    draft.head.append("Not known: which images are of one patient; each is taken for one of its own.")
+    if not {"mask_values", "labels", "mask_colours"} & draft.values["dataset"].keys():
+        found, why = mask_options(facts)
+        draft.head.append(f"Masks: {why}")
+        for key, value in found.items():
+            draft.put(f"dataset.{key}", value)
+    if "channels" not in draft.values["dataset"]:
+        draft.put("dataset.channels", 3 if facts.coloured else 1, f"{facts.coloured} of {len(cases)} have colours")
+    draft.put("dataset.size", None, "images keep their size")
+    if "validation" not in index.splits and "split" not in draft.values["dataset"]:
+        ids = [files.id for files in cases if files.id not in index.splits.get("test", ())]
+        fold = folds_of(ids, min(5, len(ids)))[0]
+        draft.put("dataset.split", {"train": fold["train"], "validation": fold["val"]}, "the first of five folds")
+    return len(draft.values["dataset"].get("labels", ("background", "foreground")))
+
+
+def _put_unet(draft: Draft, facts: ImageFacts, labels: int, request: Request, head: str) -> None:
+    count = len(facts.sizes)
+    channels = int(draft.values["dataset"]["channels"])
+    described = {
+        "channel_names": {str(number): "rgb_to_0_1" for number in range(channels)},
+        "labels": {str(number): number for number in range(labels)},
+        "numTraining": count,
+        "file_ending": ".png",
+    }
+    fingerprint = {
+        "spacings": [[999.0, 1.0, 1.0]] * count,  # as nnU-Net has it for images
+        "shapes_after_crop": [[1, *size] for size in facts.sizes.tolist()],
+        "foreground_intensity_properties_per_channel": {},
+        "median_relative_size_after_cropping": 1.0,
+    }
+    block = plan(described, fingerprint, request.preset, memory=request.memory)["configurations"]["2d"]
+    if len(block["architecture"]["arch_kwargs"]["strides"]) < 2:
+        raise DataError(
+            f"images of {by(np.median(facts.sizes, 0))} pixels are too small for a U-Net, which halves them",
+            hint="plan for another --backbone",
+        )
+    median = by(np.median(facts.sizes, 0))
+    draft.put("dataset.crop", block["patch_size"], f"pixels; the largest for {request.memory:g} GB; median {median}")
+    draft.put("train.batch_size", block["batch_size"], "images; as many as the memory holds, at least 2")
+    nnunet_task.put_network(draft, block, list, request)
+    draft.values["head"] = {"name": head, **draft.values["head"]}
+    nnunet_task.put_loss(draft, block["batch_dice"], regions=False, ignores="ignore" in draft.values["dataset"])
+    nnunet_task.put_recipe(draft)
+
+
+def _put_other(draft: Draft, facts: ImageFacts, request: Request, host: Host, overrides: Sequence[str]) -> None:
+    median = np.median(facts.sizes, 0).tolist()
+    first = first_patch((1.0, 1.0), median)
+    put_recipe(draft)
+    draft.put("evaluation.overlap", 0.5)
+    cap = min(_MOST, max(2, round(0.05 * len(facts.sizes) * math.prod(median) / math.prod(first))))
+    sized = fit(draft, request, host, overrides, _put, axes="image", where="voxel", first=first, whole=median, cap=cap)
+    draft.reasons["dataset", "crop"] = (
+        f"pixels, multiples of {by(sized.divisors)}; {memory_in_words(sized, request)}; median {by(median)}"
+    )
+
+
+def _put(draft: Draft, blocks: Mapping[str, Any], size: Size, batch: int) -> None:
+    draft.put("dataset.crop", list(size))
+    draft.put("train.batch_size", batch)
+    draft.values["backbone"] = resized(blocks["backbone"], blocks, size)
+    draft.values["head"] = blocks["head"]
