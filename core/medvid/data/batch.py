@@ -78,8 +78,8 @@ class Batch:
         target: N targets, of the shapes and types in `medvid.plugin.info`.
         cases: the case of each of the N examples.
         pixels: how the bytes of the input become float32, on the model's device.
-        mask: (N, *S) bool, where any channel was not 0 before the transforms; while they are applied, if one asks for
-            it.
+        mask: (N, *S) bool, outside of which the input was 0 before the transforms, by the data set's own mask or else
+            in all channels; while they are applied, if one asks for it.
         size: *S that a transform is to cut the examples down to, about their middle; None: they are that size.
     """
 

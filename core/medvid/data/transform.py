@@ -46,7 +46,9 @@ def initial_size(transforms: Sequence[Transform], size: tuple[int, ...]) -> tupl
 
 def apply(transforms: Sequence[Transform], batch: Batch, generator: torch.Generator) -> Batch:
     """Apply transforms in their order, all drawing from one generator."""
-    if any(transform.needs_mask for transform in transforms):
+    if not any(transform.needs_mask for transform in transforms):
+        batch = replace(batch, mask=None)
+    elif batch.mask is None:
         batch = replace(batch, mask=(batch.input != 0).any(1))
     for transform in transforms:
         batch = transform(batch, generator)

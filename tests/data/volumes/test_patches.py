@@ -37,7 +37,7 @@ PLAIN = LabelScheme(("background", "block"))
 
 
 def draw(prepared: Prepared, seed: int = 0, scheme: LabelScheme = PLAIN, **options: object):
-    return draw_patches(prepared, PatchOptions(size=(8, 8, 8), **options), np.random.RandomState(seed), scheme)
+    return draw_patches(prepared, PatchOptions(size=(8, 8, 8), **options), np.random.RandomState(seed), scheme)[:2]
 
 
 def test_shapes_and_types() -> None:
@@ -149,3 +149,15 @@ def test_a_case_of_which_nothing_is_annotated_yields_its_middle() -> None:
     nothing = np.zeros(0, np.uint32)
     prepared = replace(case(), foreground=nothing, background=nothing)
     assert draw_centres(prepared, PatchOptions(per_case=2), np.random.RandomState(0)) == [(10, 8, 6)] * 2
+
+
+def test_masks_are_cut_where_patches_are() -> None:
+    """Also over the rim, where nothing belongs to the mask."""
+    prepared = case()
+    options, random = PatchOptions(size=(8, 8, 8), per_case=5), np.random.RandomState(0)
+    masked = replace(prepared, mask=prepared.image[0] > 0)
+    images, _, masks = draw_patches(masked, options, random, PLAIN, larger=(20, 20, 20))
+    assert masks.dtype == torch.bool
+    assert 0 < masks.float().mean() < 1
+    np.testing.assert_array_equal(masks, images[:, 0] > 0)
+    assert draw_patches(prepared, options, random, PLAIN)[2] is None

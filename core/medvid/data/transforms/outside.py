@@ -10,7 +10,7 @@ from medvid.data.transforms.scan_options import ZeroOutsideOptions
 
 
 class ZeroOutside(Transform):
-    """0 wherever all channels were 0 before the transforms.
+    """0 outside of the batch's mask.
 
     Args:
         options: which channels.

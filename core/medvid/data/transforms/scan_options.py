@@ -141,6 +141,8 @@ class GammaOptions(TransformOptions):
 class ZeroOutsideOptions(TransformOptions):
     """0 wherever all channels were 0 when the example was cut, as outside of the head in skull-stripped scans.
 
+    With a z-score that is masked, in `dataset.normalize`, it is outside of that mask.
+
     Last in the list: values that other transforms put there go again. Moves with the image.
     """
 

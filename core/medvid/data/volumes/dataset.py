@@ -265,8 +265,8 @@ class VolumeDataset(Dataset):
         random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
         patch = self.options.patch
         larger = initial_size(self.transforms, patch.size)
-        images, targets = draw_patches(prepared, patch, random, self.preparation.scheme, larger)
-        batch = Batch(images, targets, (case,) * len(images), size=patch.size)
+        images, targets, masks = draw_patches(prepared, patch, random, self.preparation.scheme, larger)
+        batch = Batch(images, targets, (case,) * len(images), mask=masks, size=patch.size)
         changed = apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
         return replace(changed, target=changed.target.to(target_dtype(self.target_info)))
 

@@ -19,7 +19,7 @@ def draw_patches(
     random: np.random.RandomState,
     scheme: LabelScheme,
     larger: Sequence[int] | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Draw patches of a labelled case.
 
     Args:
@@ -30,14 +30,19 @@ def draw_patches(
         larger: size to cut instead, about the middle of the patches; transforms then make patches of it.
 
     Returns:
-        Images (N, C, X, Y, Z) float32 and targets (N, X, Y, Z), or of regions (N, L, X, Y, Z), in small types.
+        Images (N, C, X, Y, Z) float32; targets (N, X, Y, Z), or of regions (N, L, X, Y, Z), in small types; and masks
+        (N, X, Y, Z) bool, if the case has one.
     """
     size = tuple(larger or patch.size)
     place = _by_voxels if patch.centres == "voxels" else _by_classes
     corners = place(prepared, patch, size, random)
     images = [cut(prepared.image, corner, size).astype(np.float32) for corner in corners]
     labels = [truth_of(cut(_label(prepared)[None], corner, size)[0], scheme, prepared.drawn) for corner in corners]
-    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+    targets = torch.from_numpy(np.stack(labels))
+    if prepared.mask is None:
+        return torch.from_numpy(np.stack(images)), targets, None
+    masks = [cut(prepared.mask[None], corner, size)[0] for corner in corners]
+    return torch.from_numpy(np.stack(images)), targets, torch.from_numpy(np.stack(masks))
 
 
 def _by_voxels(

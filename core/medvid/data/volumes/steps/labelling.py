@@ -8,8 +8,6 @@ from typing import Self
 import numpy as np
 
 _AT_ONCE = 1 << 18  # voxels
-_EQUAL = 1e-9
-"""Scores that differ by less are equal but for rounding."""
 
 
 def largest_indicator(labels: np.ndarray, operators: Sequence[np.ndarray]) -> np.ndarray:
@@ -87,8 +85,9 @@ def _largest(labels: np.ndarray, taps: Sequence[_Taps], where: Sequence[np.ndarr
         shares = [np.where(other == label, weight, 0) for other, weight in zip(found, weights, strict=True)]
         return np.asarray(np.sum(shares, axis=0))
 
+    # Multiplied and added in scipy's order, so that rounding decides as there where equal scores come out unequal.
     scores = [score(label) for label in found]
-    best = np.max(scores, axis=0) - _EQUAL
+    best = np.max(scores, axis=0)
     highest = np.iinfo(labels.dtype).max
-    tied = [np.where(one >= best, label, highest) for one, label in zip(scores, found, strict=True)]
-    return np.where(score(nearest) >= best, nearest, np.min(tied, axis=0))
+    tied = [np.where(one == best, label, highest) for one, label in zip(scores, found, strict=True)]
+    return np.where(score(nearest) == best, nearest, np.min(tied, axis=0))

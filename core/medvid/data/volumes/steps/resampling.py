@@ -131,5 +131,6 @@ def _resample_axis(volume: Tensor, axis: int, length: int, order: int) -> Tensor
 def _operator(old: int, new: int, order: int) -> Tensor:
     """What resampling an axis multiplies it with, (new, old) float64."""
     matrix = ndimage.zoom(np.eye(old), (new / old, 1), order=order, mode="nearest", grid_mode=True)
-    matrix[np.abs(matrix) < _NEGLIGIBLE] = 0
+    if order > 1:  # whose splines are wider than the few voxels that the matrix says then
+        matrix[np.abs(matrix) < _NEGLIGIBLE] = 0
     return torch.from_numpy(matrix)
