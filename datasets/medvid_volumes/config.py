@@ -35,6 +35,8 @@ class VolumesOptions(AnsweredOptions):
     and leaves zeros."""
     window: tuple[float, float] | None = None
     """Lowest and highest intensity, in the files' units (HU for CT); implies `normalize: window`."""
+    straighten: bool = False
+    """Resample scans with sheared axes, as of a CT with a tilted gantry, to axes at right angles when they are read."""
     body: bool = True
     """Cut out the box around the body first: voxels above 0 after scaling (nonzero with `zscore`)."""
     size: Size3D = (96, 96, 96)

@@ -84,6 +84,7 @@ class Volumes(AnsweredDataset):
             normalize=options.normalize,
             window=options.window,
             crop=options.body,
+            straighten=options.straighten,
             formats=self.formats,
             size=options.size,
             fit=options.fit,

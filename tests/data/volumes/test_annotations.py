@@ -103,7 +103,7 @@ def test_files_of_a_folder_have_to_lie_on_one_another(tmp_path: Path) -> None:
 
 
 @settings(max_examples=15)
-@given(st.integers(1, 64), st.integers(0, 2**32))
+@given(st.integers(1, 32), st.integers(0, 2**32))
 def test_any_number_of_structures_comes_through(count: int, seed: int) -> None:
     masks = np.random.default_rng(seed).random((count, 3, 2, 2)) < 0.5
     scheme = read_structures([f"s{number}" for number in range(count)])

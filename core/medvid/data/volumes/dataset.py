@@ -33,6 +33,7 @@ from medvid.data.volumes.labels import BACKGROUND, LabelScheme
 from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.data.volumes.patches import draw_patches
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
+from medvid.data.volumes.straightening import back_on_file, straighten_image, straighten_labels
 from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
 from medvid.data.volumes.truth import as_stored, paint, truth_of
 from medvid.digests import digest_of_rows
@@ -54,6 +55,7 @@ class VolumeCase:
         load: returns the prepared case; called on first use.
         content: hashes of the files when the case was prepared; None for newly opened files.
         window: see `display_window`.
+        straighten: whether a scan with sheared axes was straightened.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class VolumeCase:
         load: Callable[[], Prepared],
         content: Fingerprint | None = None,
         window: tuple[float, float] | None = None,
+        *,
+        straighten: bool = False,
     ) -> None:
         self._files = files
         self._scheme = scheme
@@ -71,6 +75,7 @@ class VolumeCase:
         self._load = load
         self._content = content
         self._window = window
+        self._straighten = straighten
 
     @property
     def id(self) -> str:
@@ -101,7 +106,8 @@ class VolumeCase:
 
     def native_input(self) -> np.ndarray:
         self._check_unchanged()
-        return reading.read(self._formats, self._files.images[0], self.id).channels_last[..., 0]
+        image = reading.read(self._formats, self._files.images[0], self.id)
+        return (straighten_image(image) if self._straighten else image).channels_last[..., 0]
 
     @property
     def display_window(self) -> tuple[float, float] | None:
@@ -113,7 +119,8 @@ class VolumeCase:
         self._check_unchanged()
         prepared, scheme = self._prepared, self._scheme
         label_map = read_annotation(self._formats, self._files.label, self.id, scheme, prepared.geometry)
-        return truth_of(label_map.data, scheme, prepared.drawn)
+        data = straighten_labels(label_map.data, prepared.geometry) if self._straighten else label_map.data
+        return truth_of(data, scheme, prepared.drawn)
 
     def prepared_truth(self) -> np.ndarray:
         if self._prepared.label is None:
@@ -131,12 +138,16 @@ class VolumeCase:
         return tuple(self._write(mask, folder / self.id, name, (BACKGROUND, name)) for mask, name in structures)
 
     def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
-        path = folder / f"{self.id}.nii.gz"
-        write_probabilities(path, probabilities, space_of(self._prepared.geometry))
+        path, geometry = folder / f"{self.id}.nii.gz", self._prepared.geometry
+        if self._straighten:
+            probabilities = np.stack([back_on_file(each, geometry) for each in probabilities])
+        write_probabilities(path, probabilities, space_of(geometry))
         return (path,)
 
     def _write(self, labels: np.ndarray, folder: Path, stem: str, names: tuple[str, ...]) -> Path:
-        label_map = LabelMap(labels, self._prepared.geometry, names, self._files.images)
+        geometry = self._prepared.geometry
+        placed = back_on_file(labels, geometry) if self._straighten else labels
+        label_map = LabelMap(placed, geometry, names, self._files.images)
         return reading.write_labels(self._formats, folder, stem, label_map)
 
     @cached_property
@@ -290,7 +301,9 @@ class VolumeDataset(Dataset):
 
     def _case(self, files: CaseFiles, load: Callable[[], Prepared], content: Fingerprint | None = None) -> VolumeCase:
         window = self.options.display_window()
-        return VolumeCase(files, self.preparation.scheme, self.formats, load, content, window)
+        return VolumeCase(
+            files, self.preparation.scheme, self.formats, load, content, window, straighten=self.options.straighten
+        )
 
     @cached_property
     def index(self) -> Index:
@@ -349,6 +362,7 @@ class VolumeDataset(Dataset):
             window=options.window,
             crop=options.crop,
             resampling=options.resampling,
+            straighten=options.straighten,
             formats=self.formats,
         )
 

@@ -15,7 +15,7 @@ IGNORE = "ignore"
 
 MOST_IDS = 256
 """A label map has one byte per voxel."""
-MOST_STRUCTURES = 64
+MOST_STRUCTURES = 32
 """Or a bit for each structure that may overlap others."""
 
 _NEEDED = f"2 to {MOST_IDS} different labels are needed, the background first"
@@ -148,7 +148,7 @@ def read_structures(names: Sequence[str], lacking: Lacking = "absent") -> LabelS
     """Structures that may overlap.
 
     Raises:
-        ValueError: there are none or more than 64, two have the same name, or one cannot be the name of a file.
+        ValueError: there are none or more than 32, two have the same name, or one cannot be the name of a file.
     """
     different = len({same_label(name) for name in names if name})
     if not len(names) == different in range(1, MOST_STRUCTURES + 1):

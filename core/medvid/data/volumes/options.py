@@ -103,6 +103,9 @@ class VolumeDatasetOptions(DatasetOptions):
     are `nonzero` in any channel of the file; or false."""
     resampling: Resampling = "linear"
     """How volumes come to `spacing`: `linear`, with labels of the nearest voxel; or splines, as nnU-Net resamples."""
+    straighten: bool = False
+    """Resample scans with sheared axes, as of a CT with a tilted gantry, to axes at right angles when they are read:
+    intensities linearly, labels to the nearest. Figures are of that grid, predictions lie on the file's own."""
     patch: PatchOptions = PatchOptions()
     augment: tuple[VolumeTransform, ...] = (
         FlipOptions(probability=0.2),

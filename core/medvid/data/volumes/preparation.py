@@ -38,6 +38,7 @@ from medvid.data.volumes.steps.options import (
 )
 from medvid.data.volumes.steps.scan import Scan
 from medvid.data.volumes.steps.spacing import count_voxels, nearest_axes, resample_extent, resample_linearly
+from medvid.data.volumes.straightening import straighten_image, straighten_labels
 from medvid.data.volumes.truth import is_annotated
 from medvid.errors import DataError
 
@@ -88,6 +89,7 @@ class VolumePreparation:
         window: lowest and highest intensity, for ``normalize="window"``.
         crop: whether and how volumes are cropped.
         resampling: how they come to the spacing; `ResamplingOptions` need one.
+        straighten: resample scans with sheared axes to axes at right angles first.
         formats: what the files are read by; default: those that medvid ships.
     """
 
@@ -98,6 +100,7 @@ class VolumePreparation:
     window: tuple[float, float] | None
     crop: Crop
     resampling: Resampling = "linear"
+    straighten: bool = False
     formats: Formats = field(default_factory=shipped_formats, compare=False)
 
     @property
@@ -107,6 +110,8 @@ class VolumePreparation:
             field.name: getattr(self, field.name) for field in fields(self) if field.name not in {"formats", "scheme"}
         }
         values = dict(TypeAdapter(dict[str, Any]).dump_python(values, mode="json"))
+        if not self.straighten:  # as before there was this option
+            del values["straighten"]
         values |= {"labels": self.scheme.ids, "names": self.scheme.names_of_ids}
         if self.scheme.overlapping:
             values["structures"] = self.scheme.names
@@ -126,13 +131,17 @@ class VolumePreparation:
                 constant, outside the window, or sheared.
         """
         volume, truth = self._read(files)
+        source = volume.geometry
+        if self.straighten:
+            volume = straighten_image(volume)
+            truth = truth and replace(truth, data=straighten_labels(truth.data, source))
         scan = self.run(_turned(volume, truth), files.id)
         grid = relate_files(files, volume, scan.affine, scan.shape)
         if self.spacing is not None and isinstance(self.resampling, ResamplingOptions):
             native = [grid.native_spacing[axis] for axis in grid.axes]
             grid = replace(grid, nearest_axes=nearest_axes(self.spacing, native, self.resampling))
         notes = [f"its image {note}" for note in volume.notes]
-        prepared = Prepared(scan.image.astype(self._dtype), grid, volume.geometry, notes=tuple(notes))
+        prepared = Prepared(scan.image.astype(self._dtype), grid, source, notes=tuple(notes))
         if any(map(is_masked, self._scalings)):
             prepared = replace(prepared, mask=scan.content)
         if truth is None:

@@ -57,7 +57,8 @@ def relate_files(files: CaseFiles, scan: Volume, affine: np.ndarray, shape: tupl
         is_nifti = scan.geometry.format == USUAL
         raise DataError(
             f"case {files.id}: {files.images[0]}: {error}, as of a CT with a tilted gantry",
-            hint="resample it to axes at right angles, and its label map in the same way but without interpolation"
+            hint="set dataset.straighten: true, which resamples it when it is read; or resample it to axes at right "
+            "angles, and its label map in the same way but without interpolation"
             + (f", which takes order=0 and cval=0:\n  {_straightening(files.images[0], scan)}" if is_nifti else ""),
         ) from None
 
