@@ -124,6 +124,25 @@ def test_volumes_that_a_run_could_not_use_are_listed(platform: Any) -> None:
     assert files() == before
 
 
+def test_volumes_are_divided_into_folds_by_patient(platform: Any) -> None:
+    scan = np.random.default_rng(0).integers(-100, 200, (12, 12, 12), np.int16)
+    for number in range(6):
+        name = f"patient{number // 2}_{number % 2}.nii.gz"
+        save_volume(f"volumes/imagesTr/{name}", scan + number)
+        save_volume(f"volumes/labelsTr/{name}", (scan > 50).astype(np.uint8))
+    asked = ["data", "splits", "task.yaml", "--set", f"dataset={json.dumps(VOLUMES)}", "--folds", 3]
+    assert platform(*asked, "--group", r"patient\d").code == 0
+    folds = json.loads(Path("volumes/splits_final.json").read_text())
+    assert sorted(fold["val"] for fold in folds) == [[f"patient{one}_0", f"patient{one}_1"] for one in range(3)]
+    chosen = f"dataset={json.dumps(VOLUMES | {'fold': 2})}"
+    assert platform("data", "check", "task.yaml", "--set", chosen, "--split", "validation").out.startswith(
+        "all 2 cases"
+    )
+    assert "splits_final.json exists" in platform(*asked).err
+    assert "6 cases cannot make 9 folds" in platform(*asked[:-1], 9, "-o", "other.json").err
+    assert "has no option fold" in platform("data", "splits", "task.yaml").err
+
+
 def test_images_that_a_run_could_not_use_are_listed(platform: Any) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (20, 24), np.uint8)
     for number in range(6):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvid.data.folds import folds_of
+from medvid.data.folds import folds_of, groups_by
 from medvid.errors import DataError
 
 
@@ -32,3 +32,13 @@ def test_too_few_cases_are_refused() -> None:
         folds_of([*"abcd"])
     with pytest.raises(DataError, match="1 groups cannot make 2 folds"):
         folds_of([*"abcd"], 2, dict.fromkeys("abcd", "one"))
+
+
+def test_groups_are_what_a_pattern_finds_in_names() -> None:
+    cases = ["patient01_a", "patient01_b", "patient2_a"]
+    assert groups_by(cases, r"\d+") == dict(zip(cases, ["01", "01", "2"], strict=True))
+    assert groups_by(cases, r"patient(\d)") == dict(zip(cases, "002", strict=True))
+    with pytest.raises(DataError, match="finds no group in 2 of 3 names: patient01_b, patient2_a"):
+        groups_by(cases, r"1_a$")
+    with pytest.raises(DataError, match="is not a regular expression"):
+        groups_by(cases, "(")

@@ -1,5 +1,6 @@
 """`platform data`: check and reencode."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ Workers = Annotated[int | None, typer.Option(help="Processes; default: one per c
 
 @app.callback()
 def data() -> None:
-    """Check a data set, or re-encode videos for fast reading."""
+    """Check a data set, divide it into folds, or re-encode videos."""
 
 
 @app.command()
@@ -69,6 +70,45 @@ def check(
         )
     more = f"; --deep also {dataset.deep_check}" if dataset.deep_check and not deep else ""
     typer.echo(f"all {count} cases in {root} can be used{more}")
+
+
+@app.command()
+def splits(
+    context: typer.Context,
+    task: Annotated[str, typer.Argument(help=f"{TASK_HELP} Its data set is divided.")],
+    folds: Annotated[int, typer.Option(help="How many.", min=2)] = 5,
+    group: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Keep cases together in whose names it finds the same.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: splits_final.json in the data set's folder.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write the folds of a cross-validation, nnU-Net's own or by patient: dataset.fold then chooses one.
+
+    The cases that are divided are those that the data set trains on or validates with now.
+    """
+    from medvid.config.load import load_task
+    from medvid.config.recipes import find_task
+    from medvid.data.folds import folds_of, groups_by
+    from medvid.data.volumes.lists import SPLITS_FILE
+    from medvid.files import write_text
+    from medvid.plugin.host import make_host
+
+    host = make_host(plugins_file(context))
+    options = load_task(find_task(task), host, overrides=overrides or ())
+    dataset = _open_dataset(options, host)
+    if "fold" not in type(dataset.options).model_fields:
+        raise ConfigError(f"data set {dataset.options.name!r} has no option fold: it would not read these folds")
+    path = output or dataset.options.root / SPLITS_FILE
+    if path.exists():
+        raise ConfigError(f"{path} exists", hint="move it away, or write another file: -o FILE")
+    names = [name for name in ("train", "validation") if name in dataset.splits]
+    cases = _listed(dataset, names)
+    divided = folds_of(cases, folds, groups_by(cases, group) if group else None)
+    write_text(path, json.dumps(divided, indent=4) + "\n")
+    typer.echo(f"{path}: {folds} folds of {len(cases)} cases; train on one with --set dataset.fold=0")
 
 
 @app.command()

@@ -26,7 +26,7 @@ COMMANDS = {
     "check": "Check a task without running it.",
     "plan": "Look at a data set, and write a task that suits it.",
     "tasks": "List the recipes that come with medvid, and copy one.",
-    "data": "Check a data set, or re-encode videos for fast reading.",
+    "data": "Check a data set, divide it into folds, or re-encode videos.",
     "cache": "Show and prune the cache of prepared cases.",
     "plugins": "List, show, enable and write plugins.",
     "matrix": "Show which backbones, heads and data go together.",
