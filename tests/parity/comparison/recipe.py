@@ -18,6 +18,7 @@ from medvid.data.folds import folds_of, random_split
 from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.inference.sliding_window import stream_scores
 from medvid.evaluation.inference.window_layout import importance_map, window_starts
+from medvid.losses.deep_supervision import scale_weights
 from medvid.plugin.specs import Axes
 from medvid.training.progress import moving_average
 from medvid.training.schedule import rate_factor
@@ -101,6 +102,12 @@ def _compare_training(rules: Mapping[str, Any]) -> Iterator[Check]:
     first, *others = dice["mean_fg_dice"]
     ours = accumulate(others, lambda before, value: moving_average(before, value, 0.9), initial=first)
     yield _close("moving average", list(ours), dice["ema"])
+    for strides, published in rules["deep_supervision"].items():
+        *weights, coarsest = published[
+            "weights"
+        ]  # nnU-Net predicts at the coarsest scale too, but learns nothing there
+        yield _close(f"weights, {strides.count('[') - 1} stages", scale_weights(len(weights)), weights)
+        yield Check("weight of the coarsest", coarsest, 0)
     yield from _compare_folds(rules)
 
 
