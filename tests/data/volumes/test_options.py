@@ -41,6 +41,8 @@ def test_a_window_implies_its_use() -> None:
         ({"resampling": {"label": {"order": 3}}, "spacing": [1, 1, 1]}, "0 or 1"),
         ({"spacing": [1, 1, 0]}, "greater than 0"),
         ({"crop": "air"}, "body"),
+        ({"patch": {"centres": "classes", "positive": 2}}, "positive and negative are for centres: voxels"),
+        ({"patch": {"forced": 0.5}}, "forced is for centres: classes"),
     ],
 )
 def test_values_that_contradict_each_other(values: dict, words: str) -> None:

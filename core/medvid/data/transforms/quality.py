@@ -5,7 +5,6 @@ The functions are the effects with given parameters; the transforms draw these.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from medvid.data.transform import Transform
 from medvid.data.transforms.draws import happens, uniform
 from medvid.data.transforms.floats import as_floats
 from medvid.data.transforms.margins import slice_axis_of
+from medvid.data.transforms.moving import changed_each, together
 from medvid.data.transforms.scan_options import GaussianBlurOptions, GaussianNoiseOptions, LowResolutionOptions
 
 _LENGTH = 6
@@ -65,8 +65,7 @@ class GaussianNoise(Transform):
         self.options = options
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        batch = as_floats(batch)
-        return replace(batch, input=torch.stack([self._of(example, generator) for example in batch.input]))
+        return changed_each(as_floats(batch), lambda example: self._of(example, generator))
 
     def _of(self, example: Tensor, generator: torch.Generator) -> Tensor:
         if not happens(self.options.probability, generator):
@@ -87,8 +86,7 @@ class GaussianBlur(Transform):
         self.options = options
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        batch = as_floats(batch)
-        return replace(batch, input=torch.stack([self._of(example, generator) for example in batch.input]))
+        return changed_each(as_floats(batch), lambda example: self._of(example, generator))
 
     def _of(self, example: Tensor, generator: torch.Generator) -> Tensor:
         if not happens(self.options.probability, generator):
@@ -100,7 +98,7 @@ class GaussianBlur(Transform):
             if self.axes == "video":
                 sigmas[0] = 0.0
             channels.append(blur(channel, sigmas) if is_changed else channel)
-        return torch.stack(channels)
+        return together(channels)
 
 
 class LowResolution(Transform):
@@ -114,8 +112,7 @@ class LowResolution(Transform):
         self.options = options
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        batch = as_floats(batch)
-        return replace(batch, input=torch.stack([self._of(example, generator) for example in batch.input]))
+        return changed_each(as_floats(batch), lambda example: self._of(example, generator))
 
     def _of(self, example: Tensor, generator: torch.Generator) -> Tensor:
         if not happens(self.options.probability, generator):
@@ -128,7 +125,7 @@ class LowResolution(Transform):
             if slices is not None:
                 zooms[slices] = 1.0
             channels.append(lower_resolution(channel, zooms) if is_changed else channel)
-        return torch.stack(channels)
+        return together(channels)
 
 
 def _blur_along(channel: Tensor, axis: int, kernel: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Spatial(Transform):
         def move(input: Tensor, maps: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             matrix = self._draw(size, slices, generator)
             if matrix is None:
-                return cut_middle(input, size), [cut_middle(each, size) for each in maps]
+                return cut_middle(input, size).contiguous(), [cut_middle(each, size).contiguous() for each in maps]
             labels = [_resample(each, matrix, size, slices, is_label=True) for each in maps]
             return _resample(input, matrix, size, slices, is_label=False), labels
 

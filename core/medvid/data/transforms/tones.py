@@ -4,7 +4,6 @@ The functions are the effects with given parameters; the transforms draw these.
 """
 
 from abc import abstractmethod
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from medvid.data.batch import Batch
 from medvid.data.transform import Transform
 from medvid.data.transforms.draws import around_one, happens
 from medvid.data.transforms.floats import as_floats
+from medvid.data.transforms.moving import changed_each, together
 from medvid.data.transforms.scan_options import BrightnessOptions, ContrastOptions, GammaOptions
 
 _LEAST = 1e-7
@@ -66,14 +66,13 @@ class _OfChannels(Transform):
         self.range = options.exponent if isinstance(options, GammaOptions) else options.factor
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        batch = as_floats(batch)
-        return replace(batch, input=torch.stack([self._of(example, generator) for example in batch.input]))
+        return changed_each(as_floats(batch), lambda example: self._of(example, generator))
 
     def _of(self, example: Tensor, generator: torch.Generator) -> Tensor:
         if not happens(self.options.probability, generator):
             return example
         numbers = around_one(self.range, len(example), generator)
-        return torch.stack([self.change(channel, number) for channel, number in zip(example, numbers, strict=True)])
+        return together([self.change(channel, number) for channel, number in zip(example, numbers, strict=True)])
 
     @abstractmethod
     def change(self, channel: Tensor, number: float) -> Tensor:

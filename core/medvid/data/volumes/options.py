@@ -65,9 +65,9 @@ class PatchOptions(Options):
         if self.positive + self.negative == 0:
             raise ValueError("positive and negative are both 0, so no patch can be drawn")
         if self.centres == "classes" and (self.positive, self.negative) != (1.0, 1.0):
-            raise ValueError("positive and negative are for centres: voxels; of classes, forced is the share")
+            raise ValueError("positive and negative are for centres: voxels; leave them out, and set forced")
         if self.centres == "voxels" and self.forced != _FORCED:
-            raise ValueError("forced is for centres: classes; of voxels, positive and negative are the weights")
+            raise ValueError("forced is for centres: classes; leave it out, or set centres: classes")
         return self
 
 
