@@ -27,6 +27,7 @@ BUDGETS = {
     "mvit_btcv": (1080, 30, 1340),
     "mvit_kinetics": (540, 12, 630),
     "mvit_organmnist3d": (310, 5, 400),
+    "rsna_hemorrhage": (310, 14, 390),
     "stam_kinetics": (410, 5, 570),
     "timesformer_btcv": (680, 30, 920),
     "timesformer_kinetics": (520, 5, 720),
