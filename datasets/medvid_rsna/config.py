@@ -76,7 +76,7 @@ class RSNAHemorrhageOptions(DatasetOptions):
 class RSNAProtocolOptions(ProtocolOptions):
     """The challenge's figure beside medvid's: the log loss of all labels of all slices, in which `any` counts twice."""
 
-    name: Literal["rsna_hemorrhage"] = "rsna_hemorrhage"
+    name: Literal["rsna_hemorrhage"]
     weights: dict[str, PositiveFloat] = Field(default={"any": 2.0})
     """Weight of a label in the mean; those that are not named have 1."""
 

@@ -157,6 +157,8 @@ class RSNAHemorrhage(Dataset):
         """The series of files and folders: named like the path, or by their UIDs where it has several."""
         for path in paths:
             files = find_files(path) if path.is_dir() else (path,)
+            if not files:
+                raise DataError(f"there are no slices in {path}", hint="name folders or files of DICOM slices")
             found = group(map(read_slice, files))
             for uid, slices in found.items():
                 yield SliceSeries(path.stem if len(found) == 1 else uid, slices, self.options, self.formats)

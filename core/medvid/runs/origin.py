@@ -258,7 +258,7 @@ def changed_options(trained: Task, evaluated: Task) -> dict[str, object]:
 
 def _comparable(task: Task) -> dict[str, object]:
     """Options by dotted key; of the protocol, which may be another one, the name and what is not its default."""
-    protocol = task.evaluation.protocol.model_dump(mode="json", exclude_defaults=True)
-    named = {"train.precision": task.train.precision, "evaluation.protocol": protocol.pop("name")}
+    protocol = task.evaluation.protocol.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    named = {"train.precision": task.train.precision, "evaluation.protocol": task.evaluation.protocol.name}
     options = task.model_dump(mode="json", exclude={"train": True, "evaluation": {"protocol"}})
     return named | dict(flat(options)) | dict(flat(protocol, "evaluation.protocol."))
