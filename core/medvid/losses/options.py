@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from medvid.config.named import Named
-from medvid.config.numbers import Fraction, FractionBelowOne
+from medvid.config.numbers import Fraction, FractionBelowOne, PositiveFraction
 from medvid.config.options import LossOptions
 from medvid.losses.entries.options import Weights, check_count
 from medvid.plugin.info import TargetInfo
@@ -49,6 +49,24 @@ class FocalOptions(LossOptions):
         check_count("class_weights", self.class_weights, info)
         if self.alpha is not None and info.what == "class":
             raise ValueError("alpha is for independent labels; of exclusive classes, set class_weights instead")
+
+
+class TopKOptions(LossOptions):
+    """Cross entropy of the hardest voxels (Wu et al., 2016); nnU-Net's: ``{batch: true}``, as a part of a sum."""
+
+    name: Literal["topk"] = "topk"
+    share: PositiveFraction = 0.1
+    """Share of the known voxels, those with the highest cross entropy, that the mean is over; at least one voxel."""
+    batch: bool = False
+    """Choose among the voxels of the whole batch instead of each example's; only where a step has one batch."""
+
+    def check_split(self, accumulate: int, processes: int, info: TargetInfo) -> None:  # noqa: ARG002 (of any target)
+        """The hardest voxels of a batch are not those of its parts."""
+        if self.batch and accumulate * processes > 1:
+            raise ValueError(
+                "head.loss.batch is true, so that the hardest voxels of the whole batch count, which are not those of "
+                f"its parts (train.accumulate is {accumulate}, processes: {processes})"
+            )
 
 
 class OverlapOptions(LossOptions):

@@ -22,6 +22,16 @@ CLASSES = (
         examples=(Example(), Example({"gamma": 0.5, "class_weights": [1, 2, 5]})),
     ),
 )
+HARDEST = LossSpec(
+    name="topk",
+    target="medvid.losses.topk:TopK",
+    config="medvid.losses.options:TopKOptions",
+    summary="cross entropy of the hardest voxels",
+    paper="Wu et al., Bridging Category-level and Instance-level Semantic Image Segmentation, 2016",
+    what=("class",),
+    where=("voxel",),
+    examples=(Example(), Example({"share": 0.4, "batch": True})),
+)
 OVERLAP = (
     LossSpec(
         name="dice_ce",
@@ -125,4 +135,4 @@ SUM = LossSpec(
 @hookimpl
 def medvid_components() -> tuple[ComponentSpec, ...]:
     """Contribute all of them."""
-    return (*CLASSES, *OVERLAP, *LABELS, *VALUES, SUM)
+    return (*CLASSES, HARDEST, *OVERLAP, *LABELS, *VALUES, SUM)
