@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.datasets.dicom_files import box, write_contours, write_series
 
 from medvid.data.volumes.formats.format import Geometry, UnusableError, Volume
-from medvid.data.volumes.structures import as_label_map
+from medvid.data.volumes.structures import as_bits, as_label_map
 from medvid_dicom.config import DicomSegOptions
 from medvid_dicom.contours import inside, read_contours
 from medvid_dicom.formats import DicomSeg
@@ -112,3 +112,8 @@ def test_overlapping_structures_are_no_label_map(tmp_path, place):
     )
     with pytest.raises(UnusableError, match="has 1 voxels of odd thing that belong to liver as well"):
         labels_of(tmp_path / "rt.dcm", place)
+    volume = DicomSeg(DicomSegOptions()).read_on(tmp_path / "rt.dcm", Geometry(place.shape, place.affine))
+    found = as_bits(volume, ("odd_thing", "spleen", "liver"))
+    odd, spleen, liver = (found.data >> bit & 1 for bit in range(3))
+    assert ((odd & liver).sum(), spleen.any(), found.has) == (1, False, ("odd_thing", "liver"))
+    np.testing.assert_array_equal(np.argwhere(liver), [[x, y, 1] for x in range(3) for y in range(3)])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from medvid.data.volumes.formats.format import UnusableError
 from medvid.data.volumes.formats.nrrd import Nrrd
 from medvid.data.volumes.formats.options import NrrdOptions
+from medvid.data.volumes.structures import as_bits
 
 FORMAT = Nrrd(NrrdOptions())
 VOXELS = np.random.default_rng(0).integers(-300, 300, (5, 4, 3)).astype(np.int16)
@@ -109,6 +110,8 @@ def test_segments_of_slicer_overlap_on_layers(tmp_path: Path) -> None:
     volume = FORMAT.read(path)
     assert volume.masks == ("liver", "spleen", "tumour")
     np.testing.assert_array_equal(np.moveaxis(volume.data, 3, 0), [VOXELS > 100, VOXELS < 0, VOXELS > 150])
+    bits = as_bits(volume, ("tumour", "liver")).data
+    np.testing.assert_array_equal(bits, (VOXELS > 150) + 2 * (VOXELS > 100))
     with pytest.raises(UnusableError, match="has 1 layers; the segment tumour is on another one"):
         FORMAT.read(write(path, BASE + LPS + SEGMENTS))
 
