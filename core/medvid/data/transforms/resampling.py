@@ -15,7 +15,7 @@ _TIE = 5e-4
 """Indicators that differ by less are equal, and the nearest label is taken; rounding alone makes less of a difference
 between voxels that lie at the same distance."""
 _SLAB = 1 << 17
-"""Voxels that are resampled at once."""
+"""Voxels that are resampled at once, few enough for a processor's cache."""
 
 
 def cut_middle(source: Tensor, size: Sequence[int], fill: float = 0) -> Tensor:
@@ -68,10 +68,8 @@ def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside
     maps, mixed_cells = padded.flatten(1), _mixed_cells(padded).flatten(1)
     axes = [torch.arange(length) - (length - 1) / 2 for length in size]
     middle = (torch.tensor(labels.shape[1:]) - 1) / 2
-    slabs = []
-    for part in torch.split(
-        axes[0], max(1, _SLAB // math.prod(size[1:]))
-    ):  # each small enough for the processor's cache
+    slabs, planes = [], max(1, _SLAB // math.prod(size[1:]))
+    for part in torch.split(axes[0], planes):
         places = _affine(matrix, middle, [part, *axes[1:]]).flatten(1)
         cells = _cells(places, labels.shape[1:])
         at = _flat(cells, strides)
