@@ -31,7 +31,7 @@ def test_a_window_implies_its_use() -> None:
         ({"patch": {"size": [0, 96, 96]}}, "greater than 0"),
         ({"spacing": [1, 1]}, "spacing"),
         ({"split": {"train": []}}, "at least 1 item"),
-        ({"normalize": [{"name": "none"}, {"name": "none"}]}, "has 2 blocks, but each case has 1 channels"),
+        ({"normalize": [{"name": "none"}, {"name": "none"}]}, "of which there are 1, got 2"),
         ({"normalize": [{"name": "none"}], "window": [0, 1]}, "a list, which uses no window"),
         ({"normalize": [{"name": "ct", "low": 0, "high": 9, "mean": 1, "std": 0}]}, "greater than 0"),
         ({"normalize": [{"name": "window", "low": 9, "high": 0}]}, "low has to be the lower one"),

@@ -129,8 +129,8 @@ class VolumeDatasetOptions(DatasetOptions):
         check_normalization(self.normalize, self.window, self.crop)
         if not isinstance(self.normalize, str) and len(self.normalize) != self.channel_count():
             raise ValueError(
-                f"normalize has {len(self.normalize)} blocks, but each case has {self.channel_count()} channels: one "
-                "block per channel is needed"
+                f"normalize needs a block for each of the channels, of which there are {self.channel_count()}, got "
+                f"{len(self.normalize)}"
             )
         if self.resampling != "linear" and self.spacing is None:
             raise ValueError("resampling says how volumes come to spacing, but spacing is not set")
