@@ -97,3 +97,14 @@ def test_regions_that_a_data_set_has_are_scored_as_they_are() -> None:
     rows = protocol.rows(stacked, stacks[0].astype(np.uint8), tuple(regions), final=True)
     for row, published in zip(rows, expected["regions"].values(), strict=True):
         assert row["lesion_dice"] == pytest.approx(published["lesionwise_dice"])
+
+
+def test_options_of_a_resolved_task_are_those_of_the_task() -> None:
+    """Which has all of them, also the regions that nobody gave."""
+    regions = TargetInfo("voxel", "labels", ("WT", "TC", "ET"))
+    given = BratsProtocolOptions(name="brats", dilation=1)
+    again = BratsProtocolOptions.model_validate(given.model_dump(mode="json"))
+    again.check_target(regions)
+    assert again == given
+    with pytest.raises(ValueError, match="regions unite classes"):
+        BratsProtocolOptions(name="brats", regions={"all": (1, 2, 3)}).check_target(regions)
