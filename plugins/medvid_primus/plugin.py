@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from medvid.plugin import BackboneSpec, ComponentSpec, Example, HeadSpec, hookimpl
 
-_SMALL = {"img_size": [16, 16, 8], "hidden_size": 24, "num_layers": 2, "num_heads": 2}
+_SMALL = {"img_size": [16, 16, 16], "hidden_size": 24, "num_layers": 2, "num_heads": 2}
 _PAPER = "Wald et al., Primus: Enforcing Attention Usage for 3D Medical Image Segmentation, 2025"
 
 
@@ -21,8 +21,8 @@ def medvid_components() -> Iterable[ComponentSpec]:
         features=("maps", "embedding"),
         weights="medvid_primus.weights:translate",
         examples=(
-            Example(_SMALL | {"stem_channels": [4, 4, 6, 8]}, axes="volume", size=(16, 16, 8)),
-            Example(_SMALL | {"stem": "v1"}, axes="volume", size=(16, 16, 8)),
+            Example(_SMALL | {"stem_channels": [4, 4, 6, 8]}, axes="volume", size=(16, 16, 16)),
+            Example(_SMALL | {"stem": "v1"}, axes="volume", size=(16, 16, 16)),
         ),
     )
     yield HeadSpec(
