@@ -21,6 +21,12 @@ _KIND = b"\x02\x00\x02\x00UI"  # MediaStorageSOPClassUID, in the one encoding of
 DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of the list of a medium's files."""
 
+FILM_HINT = (
+    "write its frames, which medvid_dicom.images.read_frames has, into a video file for the data set videos, or single "
+    "ones into images"
+)
+"""What to do with images that are no volume, but several."""
+
 
 def kinds_of(path: Path) -> Iterator[str]:
     """The SOP classes of a DICOM file, or of those of a folder or zip one by one; lists of files are left out.

@@ -10,7 +10,7 @@ import numpy as np
 from medvid.data.listing import files_below
 from medvid.data.volumes.formats.format import Format, Geometry, LabelMap, Picture, UnusableError, Volume
 from medvid_dicom.config import DicomOptions
-from medvid_dicom.container import kinds_of
+from medvid_dicom.container import FILM_HINT, kinds_of
 
 if TYPE_CHECKING:
     from medvid_dicom.frames import Frame
@@ -51,7 +51,7 @@ class Dicom(Format):
             from medvid_dicom.images import read_frames
         frames = read_frames(path)
         if len(frames.data) > 1:
-            raise UnusableError(f"holds {len(frames.data)} frames, one is needed", "use it as a video or a volume")
+            raise UnusableError(f"holds {len(frames.data)} frames, one is needed", FILM_HINT)
         return Picture(frames.data[0], frames.white)
 
 

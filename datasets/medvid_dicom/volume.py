@@ -7,6 +7,7 @@ import numpy as np
 
 from medvid.data.volumes.formats.format import MAX_VOXELS, UnusableError
 from medvid.sentences import listed
+from medvid_dicom.container import FILM_HINT
 from medvid_dicom.files import Header, lenient, read_headers
 from medvid_dicom.frames import Frame, frames_of
 from medvid_dicom.geometry import TOLERANCE, arrange
@@ -93,7 +94,8 @@ def _stacks(headers: tuple[Header, ...]) -> tuple[Stack, ...]:
     if not placed:
         kinds = listed(list(dict.fromkeys(header.kind for header in headers)))
         reason = "none of its frames says where it lies in the patient: images, not a volume" if frames else "no images"
-        raise UnusableError(f"holds no volume, {reason} ({kinds})")
+        hint = FILM_HINT if len(frames) > len(images) else "the data set images reads such files" if frames else ""
+        raise UnusableError(f"holds no volume, {reason} ({kinds})", hint)
     return find_stacks(placed)
 
 

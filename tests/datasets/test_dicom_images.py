@@ -11,6 +11,8 @@ from tests.datasets.test_dicom_formats import made
 
 from medvid.data.volumes.formats.format import UnusableError
 from medvid.errors import DataError
+from medvid_dicom.config import DicomOptions
+from medvid_dicom.formats import Dicom
 from medvid_dicom.images import read_frames
 from medvid_dicom.pet import suv_factor
 from medvid_dicom.volume import read_place, read_scan
@@ -28,8 +30,9 @@ def test_a_radiograph_is_bright_where_numbers_are_high(tmp_path):
     np.testing.assert_array_equal(image.data, 1023 - pixels[None].astype(int))
     assert image.spacing == (0.2, 0.1)
     assert "its detector alone" in image.notes[1]
-    with pytest.raises(UnusableError, match="none of its frames says where it lies in the patient"):
+    with pytest.raises(UnusableError, match="none of its frames says where it lies in the patient") as caught:
         read_place(file)
+    assert "the data set images reads such files" in caught.value.hint
 
 
 def test_radiographs_are_images_with_a_class(tmp_path):
@@ -48,7 +51,12 @@ def test_radiographs_are_images_with_a_class(tmp_path):
 
 
 def test_a_film_of_an_ultrasound_scanner_is_rgb_with_times():
-    film = read_frames(Path(get_testdata_file("examples_ybr_color.dcm")))
+    path = Path(get_testdata_file("examples_ybr_color.dcm"))
+    film = read_frames(path)
+    for read in (read_place, Dicom(DicomOptions()).read_picture):
+        with pytest.raises(UnusableError) as caught:
+            read(path)
+        assert "into a video file for the data set videos" in caught.value.hint
     assert film.data.shape == (30, 240, 320, 3)
     assert film.data.dtype == np.uint8
     assert film.times is not None
