@@ -58,7 +58,7 @@ def test_patches_about_a_class_hold_it_and_run_over_the_rim() -> None:
     prepared = case((20, 16, 12), labelled=slice(10, 12))
     prepared = replace(prepared, locations=locate(prepared.label, PLAIN))
     patch = PatchOptions(size=(8, 8, 8), per_case=20, centres="classes", forced=1.0)
-    images, targets = draw_patches(prepared, patch, np.random.RandomState(0), PLAIN)
+    images, targets, _ = draw_patches(prepared, patch, np.random.RandomState(0), PLAIN)
     assert (targets[:, 4, 4, 4] == 1).all()
     assert (images[..., 6:] == 0).all()  # past the last of 12 slices
     assert (targets[..., 6:] == 0).all()
@@ -68,12 +68,12 @@ def test_a_case_without_classes_yields_patches_anywhere_and_one_with_ignore_wher
     patch = PatchOptions(size=(4, 4, 4), per_case=30, centres="classes", forced=0.5)
     empty = case(labelled=slice(0, 0))
     empty = replace(empty, locations=locate(empty.label, PLAIN))
-    images, _ = draw_patches(empty, patch, np.random.RandomState(0), PLAIN)
+    images, _, _ = draw_patches(empty, patch, np.random.RandomState(0), PLAIN)
     assert len({float(image.max()) for image in images}) > 20
     scheme, label = LabelScheme(("background", "block"), ignore=2), np.full((20, 16, 12), 2, np.uint8)
     label[3, 4, 5] = 0
     sparse = replace(empty, label=label, locations=locate(label, scheme))
-    _, targets = draw_patches(sparse, patch, np.random.RandomState(0), scheme)
+    _, targets, _ = draw_patches(sparse, patch, np.random.RandomState(0), scheme)
     assert (targets[:, 2, 2, 2] == 0).all()
     assert (targets == 0).sum() == 30 + (targets.numel() - 30 * 64)
 
@@ -81,7 +81,7 @@ def test_a_case_without_classes_yields_patches_anywhere_and_one_with_ignore_wher
 def test_a_larger_patch_has_the_patch_in_its_middle() -> None:
     prepared = case((20, 16, 6))
     patch = PatchOptions(size=(8, 8, 8), per_case=10)
-    final, _ = draw_patches(prepared, patch, np.random.RandomState(1), PLAIN)
-    larger, _ = draw_patches(prepared, patch, np.random.RandomState(1), PLAIN, (13, 12, 8))
+    final, _, _ = draw_patches(prepared, patch, np.random.RandomState(1), PLAIN)
+    larger, _, _ = draw_patches(prepared, patch, np.random.RandomState(1), PLAIN, (13, 12, 8))
     assert larger.shape[2:] == (13, 12, 8)
     np.testing.assert_array_equal(larger[:, :, 2:10, 2:10], final)
