@@ -61,7 +61,7 @@ def draft_images(
         )
     facts = look_at_images(cases, progress)
     labels = _put_data(draft, facts, cases, index)
-    draft.put("dataset.augment", nnunet_task.augmentation(masked=False, flips=("horizontal_flip", "vertical_flip")))
+    draft.put("dataset.augment", nnunet_task.augmentation(flips=("horizontal_flip", "vertical_flip")))
     if head:
         _put_unet(draft, facts, labels, request, head)
     else:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
 from medvid.data.volumes import reading
 from medvid.data.volumes.affines import closest_ras
@@ -12,6 +11,7 @@ from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import Volume
 from medvid.data.volumes.labels import LabelScheme
+from medvid.data.volumes.steps.content import bounding_box, nonzero_mask
 from medvid.planning.volumes.intensities import Drawn, draw
 
 
@@ -53,7 +53,9 @@ def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: i
         medvid.errors.DataError: a file cannot be used, or contradicts another one.
     """
     image, label = _read(files, formats, scheme)
-    mask = nonzero_mask(image.channels_last)
+    mask = nonzero_mask(np.moveaxis(image.channels_last, 3, 0))
+    if not mask.any():  # then all of it
+        mask = ~mask
     box = bounding_box(mask)
     # As nnU-Net goes through voxels: z, y, x of the file, so that its seeded draws are these draws.
     foreground = np.transpose(label.data[box], (2, 1, 0)) > 0
@@ -71,18 +73,6 @@ def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: i
         highest=tuple(map(float, flat.max(0))),
         drawn=tuple(draw([channel[foreground] for channel in inside], draws)),
     )
-
-
-def nonzero_mask(image: np.ndarray) -> np.ndarray:
-    """Where any channel of (X, Y, Z, C) is not 0, with its holes filled; everything where all is 0."""
-    mask = np.asarray(binary_fill_holes((image != 0).any(axis=3)))
-    return mask if mask.any() else np.ones_like(mask)
-
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that has all of a mask, (X, Y, Z)."""
-    spans = (np.flatnonzero(mask.any(tuple(other for other in range(3) if other != axis))) for axis in range(3))
-    return tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
 
 
 def _read(files: CaseFiles, formats: Formats, scheme: LabelScheme) -> tuple[Volume, Volume]:

@@ -113,18 +113,24 @@ def _put_patch(draft: Draft, plans: Mapping[str, Any], block: Mapping[str, Any],
     draft.put("dataset.patch.centres", "classes")
     forced = batch - round(batch * _FREE)
     draft.put("dataset.patch.forced", round(forced / batch, 6), f"{forced} of {batch} lie on a class or region")
-    draft.put("dataset.augment", augmentation(any(block["use_mask_for_norm"])))
+    draft.put("dataset.augment", augmentation(block["use_mask_for_norm"]))
     cap = f", at most {preset.coverage:.0%} of all voxels" if preset.coverage < 1 else ""
     draft.put("train.batch_size", batch, f"patches; as many as the memory holds{cap}, at least 2")
 
 
-def augmentation(masked: bool, flips: Sequence[str] = ("flip",)) -> list[dict[str, Any]]:
-    """nnU-Net's list in its order; with the published values, which are the transforms' own."""
+def augmentation(masked: Sequence[bool] = (), flips: Sequence[str] = ("flip",)) -> list[dict[str, Any]]:
+    """nnU-Net's list in its order; with the published values, which are the transforms' own.
+
+    Args:
+        masked: of each channel, whether it stays 0 outside of the mask.
+        flips: names of the transforms that mirror.
+    """
     names = ("spatial", "gaussian_noise", "gaussian_blur", "brightness", "contrast", "low_resolution")
     listed: list[dict[str, Any]] = [{"name": name} for name in names]
     listed += [{"name": "gamma", "inverted": True, "probability": 0.1}, {"name": "gamma"}]
     listed += [{"name": name, "probability": 0.5} for name in flips]
-    return [*listed, {"name": "zero_outside"}] if masked else listed
+    channels = [number for number, is_masked in enumerate(masked) if is_masked]
+    return [*listed, {"name": "zero_outside", "channels": channels}] if channels else listed
 
 
 def put_network(

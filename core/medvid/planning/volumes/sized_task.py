@@ -38,7 +38,7 @@ def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, 
     block, forward = found.block, found.plans["transpose_forward"]
     put_preparation(draft, found.plans, found.name, found.spacing)
     draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1, "centres": "classes", "forced": 0.5})
-    draft.put("dataset.augment", augmentation(any(block["use_mask_for_norm"])))
+    draft.put("dataset.augment", augmentation(block["use_mask_for_norm"]))
     put_recipe(draft)
     draft.put("train.batch_size", 1)
     draft.put("evaluation.overlap", 0.5)
