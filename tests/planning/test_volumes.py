@@ -1,5 +1,7 @@
 """Plans for folders of volumes: what decides them, and what is refused."""
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,17 +114,33 @@ def test_refusals_name_the_reason(
     assert message in said
 
 
-def test_damaged_cases_are_named(plan: Plan, tmp_path: Path) -> None:
+def test_a_case_with_other_channels_is_named(plan: Plan, tmp_path: Path) -> None:
     root = write_volumes(tmp_path / "data", NAMES)
-    image = nib.load(root / "imagesTr" / "case_1_0000.nii.gz")
-    image.header["pixdim"][1:4] = 0
-    image.header["sform_code"] = image.header["qform_code"] = 0
-    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), root / "imagesTr" / "case_1_0000.nii.gz")
-    two = np.zeros((24, 26, 12, 2), np.float32)
+    two = np.ones((24, 26, 12, 2), np.float32)
     nib.save(nib.Nifti1Image(two, np.diag([1, 1, 3, 1])), root / "imagesTr" / "case_2_0000.nii.gz")
     code, _, said = plan(root)
     assert code == 4
+    assert "case_2 has 2" in said
+
+
+def test_a_case_without_voxel_size_is_named(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    path = root / "imagesTr" / "case_1_0000.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[80:92] = bytes(12)  # pixdim
+    content[252:256] = bytes(4)  # codes of the affines
+    path.write_bytes(gzip.compress(bytes(content)))
+    code, _, said = plan(root)
+    assert code == 4
     assert "case_1" in said
+
+
+def test_the_folds_of_the_folder_are_used(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    (root / "splits_final.json").write_text(json.dumps([{"train": NAMES[1:], "val": NAMES[:1]}]))
+    dataset = read(plan(root)[1])["dataset"]
+    assert dataset["fold"] == 0
+    assert "split" not in dataset
 
 
 def test_a_folder_of_something_else_is_refused(plan: Plan, tmp_path: Path) -> None:

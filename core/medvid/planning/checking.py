@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medvid.config.checked import CheckedTask, check_task
 from medvid.config.load import load_task
+from medvid.errors import ConfigError
 from medvid.planning.draft import Draft
 from medvid.plugin.host import Host
 
@@ -21,4 +22,7 @@ def checked(draft: Draft, host: Host, overrides: Sequence[str] = ()) -> CheckedT
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.yaml"
         path.write_text(draft.text(), encoding="utf-8")
-        return check_task(load_task(path, host, overrides=overrides), host)
+        try:
+            return check_task(load_task(path, host, overrides=overrides), host)
+        except ConfigError as error:  # the file will be gone
+            raise ConfigError(str(error).replace(str(path), "plan"), hint=error.hint) from None

@@ -32,7 +32,8 @@ class Request:
     configuration: Configuration | None = None
 
     def __str__(self) -> str:
-        return f"backbone {self.backbone}, style {self.style}, {self.memory:g} GB (preset {self.preset})"
+        planner = f", planner {PRESETS[self.preset].planner}" if self.style == "nnunet" else ""
+        return f"backbone {self.backbone}, style {self.style}{planner}, {self.memory:g} GB"
 
 
 def request_for(

@@ -7,13 +7,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from comparison.checks import Check
+from medvid.data.volumes.formats.format import Geometry, Volume
 from medvid.planning.nnunet.estimate import feature_map_elements, parameters
 from medvid.planning.nnunet.plans import plan, preset_of
 from medvid.planning.nnunet.topology import topology_of
+from medvid.planning.volumes.facts import facts_of
+from medvid.planning.volumes.fingerprint import as_fingerprint
 
 TOLERANCE = 1e-9
 """Relative, of numbers with a fraction; everything else is equal or not."""
+FIGURES = 1e-6
+"""Relative, of figures of intensities, which nnU-Net adds up in float32."""
 
 
 def is_plans_fixture(path: Path) -> bool:
@@ -58,6 +65,27 @@ def _sizes(name: str, block: Mapping[str, Any], classes: int, figures: Mapping[s
     weights = parameters(topology, len(block["normalization_schemes"]), classes, residual)
     yield Check(f"{name}, elements", abs(elements - figures["feature_map_elements"]), 0)
     yield Check(f"{name}, weights", abs(weights - figures["parameters_with_len_labels_outputs"]), 0)
+
+
+def compare_fingerprint(published: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iterator[Check]:
+    """The fingerprint of cases (fixtures ``preprocess_*``) with its draws, and the plans that follow from it.
+
+    Args:
+        published: of the fixture; 40000 draws stand for 10^8 in it.
+        arrays: ``CASE.image`` (C, z, y, x) and ``CASE.label`` (z, y, x).
+    """
+    dataset, facts = published["dataset_json"], []
+    ids = max(np.max(ids) for ids in dataset["labels"].values()) + 1
+    for case, spacing in published["spacing"].items():
+        affine = np.diag([*np.float32(spacing[::-1]), 1.0])  # as NIfTI holds it
+        geometry = Geometry(arrays[f"{case}.label"].shape[::-1], affine)
+        image = Volume(np.transpose(arrays[f"{case}.image"], (3, 2, 1, 0)), geometry)
+        label = Volume(np.transpose(arrays[f"{case}.label"], (2, 1, 0)), geometry)
+        facts.append(facts_of(image, label, int(ids), 40_000 // len(published["spacing"])))
+    ours = as_fingerprint(facts)
+    yield Check("fingerprint (relative)", difference(ours, published["fingerprint_40000_samples"]), FIGURES)
+    full, name = published["fingerprint_1e8_samples"], published["plans"]["dataset_name"]
+    yield Check("plans (relative)", difference(plan(dataset, full, dataset_name=name), published["plans"]), TOLERANCE)
 
 
 def _memory(name: str) -> float | None:

@@ -13,6 +13,7 @@ from nibabel.affines import from_matvec
 from safetensors.numpy import load_file
 
 from comparison.checks import Check
+from comparison.plans import compare_fingerprint
 from medvid.data.grid import Grid
 from medvid.data.output import PROBABILITY_STEPS
 from medvid.data.volumes.labels import LabelScheme, read_scheme
@@ -61,6 +62,7 @@ def compare_preparation(path: Path) -> Iterator[Check]:
     elif "separate_z_decision" in published:
         yield from _resamplings(arrays, published)
     else:
+        yield from compare_fingerprint(published, arrays)
         for name, made in published["preprocessed"].items():
             if f"{name}.data" in arrays:
                 yield from _Case(arrays, published, name).checks(made)

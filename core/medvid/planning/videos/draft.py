@@ -103,7 +103,7 @@ def _put_size(
     side = min(_SIDE, int(np.median(sizes.min(1))))
     frames = draft.values["dataset"]["frames"]
     first = (frames, side, side)
-    cap = min(_MOST, max(2, count // 10))
+    cap = min(_MOST, max(2, count // 4))
     sized = fit(draft, request, host, overrides, _put, axes="video", where="case", first=first, whole=first, cap=cap)
     draft.reasons["dataset", "size"] = (
         f"pixels; the shorter side of the median video has {np.median(sizes.min(1)):.0f}, {_SIDE} are usual; "

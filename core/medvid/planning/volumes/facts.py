@@ -52,10 +52,20 @@ def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: i
     Raises:
         medvid.errors.DataError: a file cannot be used, or contradicts another one.
     """
-    image, label = _read(files, formats, scheme)
+    return facts_of(*_read(files, formats, scheme), scheme.ids, draws)
+
+
+def facts_of(image: Volume, label: Volume, ids: int, draws: int) -> CaseFacts:
+    """The facts of an image and its label map, which lie on one another.
+
+    Args:
+        image: with its channels.
+        label: ids.
+        ids: number of ids, from 0.
+        draws: values of each channel to draw.
+    """
     mask = nonzero_mask(np.moveaxis(image.channels_last, 3, 0))
-    if not mask.any():  # then all of it
-        mask = ~mask
+    mask = mask if mask.any() else np.ones_like(mask)  # such cases are refused later, all at once
     box = bounding_box(mask)
     # As nnU-Net goes through voxels: z, y, x of the file, so that its seeded draws are these draws.
     foreground = np.transpose(label.data[box], (2, 1, 0)) > 0
@@ -68,7 +78,7 @@ def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: i
         shape=tuple(shape[turn].tolist()),
         cropped=tuple(cropped[turn].tolist()),
         relative_size=float(cropped.prod() / shape.prod()),
-        label_voxels=tuple(np.bincount(label.data.ravel(), minlength=scheme.ids).tolist()),
+        label_voxels=tuple(np.bincount(label.data.ravel(), minlength=ids).tolist()),
         lowest=tuple(map(float, flat.min(0))),
         highest=tuple(map(float, flat.max(0))),
         drawn=tuple(draw([channel[foreground] for channel in inside], draws)),

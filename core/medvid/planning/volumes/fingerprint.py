@@ -52,7 +52,7 @@ def check_facts(cases: Sequence[str], facts: Sequence[CaseFacts], channels: int)
         channels: that each has to have.
 
     Raises:
-        DataError: one has another number of channels, or nothing is labelled in any case.
+        DataError: one has another number of channels or nothing but zeros, or nothing is labelled in any case.
     """
     odd = [
         f"{case} has {len(each.lowest)}"
@@ -64,6 +64,9 @@ def check_facts(cases: Sequence[str], facts: Sequence[CaseFacts], channels: int)
             f"cases have other numbers of channels than the {channels} of the data set: {listed(odd)}",
             hint="correct these cases, or say how many channels there are: --set dataset.channels=N",
         )
+    blank = [case for case, each in zip(cases, facts, strict=True) if not any(each.lowest) and not any(each.highest)]
+    if blank:
+        raise DataError(f"all voxels are 0 in {listed(blank)}", hint="replace these files, or take the cases out")
     if not any(any(each.label_voxels[1:]) for each in facts):
         raise DataError(
             f"nothing is labelled in any of the {len(cases)} cases: all voxels are background",
