@@ -16,6 +16,7 @@ from medvid.machine import usable_cores
 
 _TAGS = ("SeriesInstanceUID", "PatientID", "ImagePositionPatient", "ImageOrientationPatient")
 _INSTALL = 'pip install "medvid[dicom]"'
+_REMEDY = "download it again, remove it, or name it in dataset.leave_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,15 @@ def read_slice(path: Path) -> Slice:
             tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
             missing = [name for name in ("SeriesInstanceUID", *_TAGS[2:]) if not tags.get(name)]
             if missing:
-                raise DataError(f"{path} has no {missing[0]}", hint="name it in dataset.leave_out, or remove it")
+                raise DataError(f"{path} has no {missing[0]}", hint=_REMEDY)
             position = _position(path, [*map(float, tags[_TAGS[2]].value)], [*map(float, tags[_TAGS[3]].value)])
             return Slice(path, str(tags.SeriesInstanceUID), str(tags.get("PatientID") or ""), position)
     except (DataError, MemoryError):
         raise
+    except pydicom.errors.InvalidDicomError:
+        raise DataError(f"{path} is not a DICOM slice", hint=_REMEDY) from None
     except Exception as error:  # of a parser that meets bytes of any kind
-        raise DataError(f"{path} is not a DICOM slice: {error}", hint="download it again, or remove it") from None
+        raise DataError(f"{path} is damaged: {error}", hint=_REMEDY) from None
 
 
 def group(slices: Iterable[Slice]) -> dict[str, tuple[Slice, ...]]:
@@ -117,10 +120,10 @@ def _read_all(paths: Sequence[Path], read: Callable[[Path], Any]) -> list[Any]:
 def _position(path: Path, place: Sequence[float], directions: Sequence[float]) -> float:
     """Of a plane (LPS) along its normal, which has to point to the head or the feet rather than elsewhere."""
     if len(place) != 3 or len(directions) != 6:
-        raise DataError(f"{path} does not say where it lies", hint="name it in dataset.leave_out, or remove it")
+        raise DataError(f"{path} does not say where it lies", hint=_REMEDY)
     (a, b, c), (d, e, f) = directions[:3], directions[3:]
     normal = (b * f - c * e, c * d - a * f, a * e - b * d)
     if abs(normal[2]) <= max(abs(normal[0]), abs(normal[1])):
-        raise DataError(f"{path} is not an axial slice", hint="name it in dataset.leave_out, or remove it")
+        raise DataError(f"{path} is not an axial slice", hint=_REMEDY)
     along = sum(one * other for one, other in zip(place, normal, strict=True))
     return along if normal[2] > 0 else -along
