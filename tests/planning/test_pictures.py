@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.planning.test_volumes import read
+from tests.planning.test_volumes import read, unwrapped
 
 from medvid.config.checked import check_task
 from medvid.config.load import load_task
@@ -36,7 +36,7 @@ def test_microscopy_gets_nnunets_plan_in_two_axes(plan: Plan, tmp_path: Path) ->
     assert len(task["backbone"]["strides"][0]) == 2
     assert task["dataset"]["labels"] == ["background", "label_1", "label_2"]
     assert task["dataset"]["channels"] == 3
-    assert "of unknown names" in text
+    assert "names are not known" in unwrapped(text)
 
 
 @pytest.mark.parametrize(

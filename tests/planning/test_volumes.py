@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ NAMES = [f"case_{number}" for number in range(4)]
 def read(text: str) -> dict[str, Any]:
     content: dict[str, Any] = parse_file(text, "plan.yaml").data
     return content
+
+
+def unwrapped(text: str) -> str:
+    """With comments of several lines on one."""
+    return re.sub(r"\n *# +", " ", text)
 
 
 def test_a_ct_data_set_gets_nnunets_plan(plan: Plan, tmp_path: Path) -> None:
@@ -49,8 +55,8 @@ def test_patients_stay_together_in_medvids_style_and_sides_are_not_exchanged(pla
     split = read(plan(root, "--style", "medvid")[1])["dataset"]["split"]
     assert {name[:2] for name in split["train"]}.isdisjoint({name[:2] for name in split["validation"]})
     text = plan(root)[1]
-    assert "names tell of 3 patients" in text
-    assert "flips exchange left and right" in text
+    assert "names tell of 3 patients" in unwrapped(text)
+    assert "flips exchange left and right" in unwrapped(text)
     assert [channel["name"] for channel in read(text)["dataset"]["normalize"]] == ["zscore", "zscore"]
 
 
@@ -61,7 +67,7 @@ def test_what_is_not_known_is_said(plan: Plan, tmp_path: Path) -> None:
     assert "labels" in said
     code, text, _ = plan(root, "--set", "dataset.labels=[background, organ]")
     assert code == 0
-    assert "Not known: what the channels are" in text
+    assert "Not known: what the channels are" in unwrapped(text)
     assert read(text)["dataset"]["normalize"][0]["name"] == "ct"
 
 
