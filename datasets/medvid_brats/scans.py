@@ -102,7 +102,7 @@ def index_of(root: Path, scans: Sequence[Scan], modalities: Sequence[str]) -> In
         raise DataError(f"no case in {root} has a label map", hint="add the folder of training cases")
     known = [path for scan in scans for path in scan.parts.values()]
     notes = name_left_out(root, find_files(root), known, lambda _: "not named like a modality or a label map")
-    bare = (f"{len(test)} cases without a label map are the split test: {listed(test)}",) if test else ()
+    bare = (f"cases without a label map are the split test: {listed(test)}",) if test else ()
     return Index("pairs", cases, {"train": train} | ({"test": test} if test else {}), (*bare, *notes))
 
 
@@ -112,7 +112,7 @@ def _check_complete(scans: Sequence[Scan], modalities: Sequence[str]) -> None:
     ]  # fmt: skip
     if missing:
         raise DataError(
-            f"{len(missing)} files of modalities are missing: {listed(missing)}",
+            f"files of modalities are missing: {listed(missing)}",
             hint="restore them, or choose others: dataset.modalities: [flair, t1ce]",
         )
 
@@ -130,6 +130,6 @@ def _check_labels(scans: Sequence[Scan], formats: Formats) -> None:
     ]  # fmt: skip
     names = [scan.layout.file(scan.name, LABEL) for scan in bare]
     raise DataError(
-        f"{len(bare)} cases beside labelled ones have no label map: {listed(names)}",
+        f"cases beside labelled ones have no label map: {listed(names)}",
         hint=f"rename it, if it is {listed(others)}" if others else _AGAIN,
     )

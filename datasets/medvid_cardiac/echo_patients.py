@@ -104,7 +104,7 @@ def index_of(root: Path, echoes: Sequence[Echo], options: CAMUSOptions, formats:
     splits, notes = _splits(root, echoes)
     ids = {split: tuple(case.id for name in names for case in owned[name]) for split, names in splits.items()}
     if missing := [name for echo in echoes for name in echo.missing(options)]:
-        notes = (*notes, f"{len(missing)} images are not there: {listed(missing)}")
+        notes = (*notes, f"images are not there: {listed(missing)}")
     known = [part for echo in echoes for path in echo.files.values() for part in formats.parts_of(path)]
     known += [path for echo in echoes for view in VIEWS if (path := echo.info(view)).is_file()]
     left_out = name_left_out(root, find_files(root), known, _why_left_out(formats))
@@ -127,7 +127,7 @@ def _splits(root: Path, echoes: Sequence[Echo]) -> tuple[dict[str, list[str]], t
             splits.setdefault(echo.split, []).append(echo.name)
         return splits, ()
     absent = [name for names in listed_ones.values() for name in names if name not in there]
-    notes = (f"{len(absent)} patients of the lists are not there: {listed(absent)}",) if absent else ()
+    notes = (f"patients of the lists are not there: {listed(absent)}",) if absent else ()
     return {split: [name for name in names if name in there] for split, names in listed_ones.items()}, notes
 
 
