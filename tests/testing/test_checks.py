@@ -66,6 +66,7 @@ DATASETS = {
     "evaluation": ("Renames", "calls itself"),
     "geometry": ("Turns", "native_shape"),
     "geometry ": ("Mirrors", "not where they belong"),
+    "probabilities": ("Spills", "unnamed.npy"),
 }
 PROTOCOLS = {
     "files": ("grim", "medpy is missing"),

@@ -157,3 +157,19 @@ class Mirrors(Good):
         found = super().open_case(case)
         assert isinstance(found, ToyCase)
         return MirroredCase(found.id, found.prepared, found.target, found.axes)
+
+
+@dataclass(frozen=True)
+class SpillingCase(ToyCase):
+    def write_probabilities(self, probabilities: np.ndarray, folder: Path) -> tuple[Path, ...]:
+        np.save(folder / "unnamed.npy", probabilities)
+        return super().write_probabilities(probabilities, folder)
+
+
+class Spills(Good):
+    """Writes a file of probabilities that it does not name."""
+
+    def open_case(self, case: str) -> Case:
+        found = super().open_case(case)
+        assert isinstance(found, ToyCase)
+        return SpillingCase(found.id, found.prepared, found.target, found.axes)
