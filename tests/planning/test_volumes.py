@@ -58,6 +58,21 @@ def test_patients_stay_together_in_medvids_style_and_sides_are_not_exchanged(pla
     assert "names tell of 3 patients" in unwrapped(text)
     assert "flips exchange left and right" in unwrapped(text)
     assert [channel["name"] for channel in read(text)["dataset"]["normalize"]] == ["zscore", "zscore"]
+    assert mirrored(read(text)) == [["R", "A", "S"]]
+    for backbone in ("unet", "transunet"):
+        assert mirrored(read(plan(root, "--style", "medvid", "--backbone", backbone)[1])) == [["A", "S"]]
+
+
+def mirrored(task: dict[str, Any]) -> list[list[str]]:
+    """Axes of each transform that mirrors."""
+    return [each.get("axes", ["R", "A", "S"]) for each in task["dataset"]["augment"] if each["name"] == "flip"]
+
+
+def test_a_given_voxel_size_is_planned_for(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    task = read(plan(root, "--set", "dataset.spacing=[1, 2, 3]")[1])
+    assert task["dataset"]["spacing"] == [1, 2, 3]
+    assert task["dataset"]["patch"]["size"] == [24, 14, 12]
 
 
 def test_what_is_not_known_is_said(plan: Plan, tmp_path: Path) -> None:

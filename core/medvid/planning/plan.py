@@ -51,7 +51,7 @@ def make_plan(
     dataset = host.build(options)
     head = head_of_topology(request.backbone, host)
     if isinstance(dataset, VolumeDataset):
-        found = look_at_volumes(dataset, draft, request, progress)
+        found = look_at_volumes(dataset, draft, request, progress, _spacing(given, request))
         if head:
             draft_unet(found, draft, request, head)
         else:
@@ -86,6 +86,13 @@ def _with(block: Mapping[str, Any], given: Sequence[Override]) -> dict[str, Any]
         if override.path[0] == "dataset":
             layers.override(override)
     return dict(layers.data["dataset"])
+
+
+def _spacing(given: Sequence[Override], request: Request) -> Sequence[float] | None:
+    """The voxel size that the user sets, which all else is then planned for; the low resolution has one of its own."""
+    if request.configuration == "3d_lowres":
+        return None
+    return next((override.value for override in given if override.path == ("dataset", "spacing")), None)
 
 
 def _options(block: Mapping[str, Any], host: Host) -> DatasetOptions:

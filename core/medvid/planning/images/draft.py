@@ -19,6 +19,7 @@ from medvid.planning.nnunet.patch import first_patch
 from medvid.planning.nnunet.plans import plan
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
+from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
 from medvid.planning.volumes import nnunet_task
 from medvid.planning.volumes.words import by
@@ -62,6 +63,7 @@ def draft_images(
     facts = look_at_images(cases, progress)
     labels = _put_data(draft, facts, cases, index)
     draft.put("dataset.augment", nnunet_task.augmentation(flips=("horizontal_flip", "vertical_flip")))
+    keep_sides(draft, draft.values["dataset"].get("labels", ()), request)
     if head:
         _put_unet(draft, facts, labels, request, head)
     else:

@@ -1,6 +1,5 @@
 """A task for segmented volumes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from medvid.planning.draft import Draft
 from medvid.planning.nnunet.plans import plan
 from medvid.planning.patients import patients_of
 from medvid.planning.request import Request
+from medvid.planning.sides import keep_sides
 from medvid.planning.volumes.channels import guess_channels, named_channels
 from medvid.planning.volumes.facts import CaseFacts
 from medvid.planning.volumes.fingerprint import as_dataset_json, as_fingerprint, check_facts
@@ -61,7 +61,13 @@ class VolumeFacts:
         return median
 
 
-def look_at_volumes(dataset: VolumeDataset, draft: Draft, request: Request, progress: Progress) -> VolumeFacts:
+def look_at_volumes(
+    dataset: VolumeDataset,
+    draft: Draft,
+    request: Request,
+    progress: Progress,
+    spacing: Sequence[float] | None = None,
+) -> VolumeFacts:
     """Find out the facts, and plan as nnU-Net does.
 
     Args:
@@ -69,6 +75,7 @@ def look_at_volumes(dataset: VolumeDataset, draft: Draft, request: Request, prog
         draft: gets the facts in words, and how cases are split.
         request: what was asked.
         progress: called with (done, total).
+        spacing: mm, R, A, S, that the user wants; None: the one that the cases suggest.
 
     Raises:
         DataError: the cases cannot be used, or are too few.
@@ -88,7 +95,14 @@ def look_at_volumes(dataset: VolumeDataset, draft: Draft, request: Request, prog
     channels = named_channels(dataset.options.root, count) or guess_channels(facts)
     fingerprint = _with_flat_axis(as_fingerprint(facts))
     described = as_dataset_json(channels, scheme, len(cases))
-    plans = plan(described, fingerprint, request.preset, memory=request.memory, dataset_name=dataset.options.root.name)
+    plans = plan(
+        described,
+        fingerprint,
+        request.preset,
+        memory=request.memory,
+        spacing=spacing[::-1] if spacing is not None else None,  # z, y, x there
+        dataset_name=dataset.options.root.name,
+    )
     name = request.configuration or ("3d_fullres" if "3d_fullres" in plans["configurations"] else "2d")
     if name not in plans["configurations"]:
         raise ConfigError(
@@ -105,17 +119,7 @@ def draft_unet(found: VolumeFacts, draft: Draft, request: Request, head: str) ->
     """nnU-Net's plan for a U-Net; `head` is its decoder."""
     put_plan(draft, found.plans, found.name, found.spacing, request, found.scheme)
     draft.values["head"] = {"name": head, **draft.values["head"]}
-    sides = [name for name in found.scheme.names if {"left", "right"} & set(re.split(r"[\W_]+", name.lower()))]
-    if not sides:
-        return
-    if request.style == "medvid":
-        flip = next(each for each in draft.values["dataset"]["augment"] if each["name"] == "flip")
-        flip["axes"] = ["A", "S"]
-        draft.reasons["dataset", "augment"] = f"no flip of R, which would exchange left and right, as in {sides[0]}"
-    else:
-        draft.reasons["dataset", "augment"] = (
-            f"flips exchange left and right, as in {sides[0]}; --style medvid leaves R out of their axes"
-        )
+    keep_sides(draft, found.scheme.names, request)
 
 
 def _with_flat_axis(fingerprint: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.nnunet.patch import first_patch
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
+from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
 from medvid.planning.volumes.draft import VolumeFacts
 from medvid.planning.volumes.nnunet_task import augmentation, put_preparation, to_ras
@@ -39,6 +40,7 @@ def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, 
     put_preparation(draft, found.plans, found.name, found.spacing)
     draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1, "centres": "classes", "forced": 0.5})
     draft.put("dataset.augment", augmentation(block["use_mask_for_norm"]))
+    keep_sides(draft, found.scheme.names, request)
     put_recipe(draft)
     draft.put("train.batch_size", 1)
     draft.put("evaluation.overlap", 0.5)
