@@ -15,7 +15,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         recognises="medvid_nifti.config:recognise",
         axes="volume",
         where="voxel",
-        what=("class", "labels"),
-        summary="Your own volumes and label maps in any format: image/label folders, a datalist, nnU-Net raw",
+        what=("class", "labels", "value"),
+        summary="Your own volumes with label maps, or maps of values: image/label folders, a datalist, nnU-Net raw",
         examples=(Example({"patch": {"size": [16, 16, 16], "per_case": 2}}),),
     )

@@ -8,7 +8,7 @@ from medvid.models.options import CaseHeadOptions, ClassificationHeadOptions, Fr
 
 
 class PixelHeadOptions(SegmentationHeadOptions):
-    """A linear classifier of every voxel (Long et al., CVPR 2015); it has the options of its loss only."""
+    """A linear layer on every voxel (Long et al., CVPR 2015); it has the options of its loss only."""
 
 
 class LinearLayerOptions(Options):

@@ -14,7 +14,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_heads.config:PixelHeadOptions",
         summary="1x1 convolution of the finest map, 2D or 3D",
         where="voxel",
-        what=("class", "labels"),
+        what=("class", "labels", "value"),
         needs=("maps",),
     )
     yield HeadSpec(

@@ -11,6 +11,7 @@ from medvid.models.fast.pointwise import Pointwise
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.pyramid import Stride, level_strides, match_levels, octaves
 from medvid.models.resize import resize
+from medvid.models.value_maps import ValueMaps
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_unetr.blocks import Layers
 from medvid_unetr.config import UnetrDecoderOptions
@@ -68,7 +69,7 @@ class Up(nn.Module):
         return self.block(torch.cat([resize(self.upsample(x), size), *skips], dim=1))
 
 
-class UnetrDecoder(DeepSupervised):
+class UnetrDecoder(ValueMaps, DeepSupervised):
     """The decoder of UNETR (Hatamizadeh et al., WACV 2022, section 3.2), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -79,13 +80,13 @@ class UnetrDecoder(DeepSupervised):
         options: the head's options.
         feature_info: the maps it works from; the last is the bottleneck.
         input_info: what the backbone is fed.
-        target_info: the labels to distinguish.
+        target_info: the labels to distinguish, or the values.
     """
 
     def __init__(
         self, options: UnetrDecoderOptions, feature_info: FeatureInfo, input_info: InputInfo, target_info: TargetInfo
     ) -> None:
-        super().__init__()
+        super().__init__(target_info)
         layers = Layers(len(input_info.size), *options.norm, residual=options.res_block)
         *maps, bottleneck = feature_info.maps
         self.strides = level_strides(bottleneck.stride)
@@ -115,7 +116,7 @@ class UnetrDecoder(DeepSupervised):
         self.scales = nn.ModuleList(Pointwise(width, self.num_labels) for width in supervised)
 
     def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Decode the features of input (B, C, *S) to logits (B, labels, *S); see `DeepSupervised`."""
+        """Decode the features of input (B, C, *S) to logits (B, labels, *S), or values; see `DeepSupervised`."""
         x, decoded = features.maps[-1], []
         for level in reversed(range(len(self.ups))):
             size = [-(-length // stride) for length, stride in zip(input.shape[2:], self.strides[level], strict=True)]
@@ -124,7 +125,7 @@ class UnetrDecoder(DeepSupervised):
                 skips.append(resize(self.lifts[str(level)](features.maps[self.matches[level]]), size))
             x = self.ups[level](x, skips, size)
             decoded.append(x)
-        return self.with_scales(self.out(x), decoded, self.scales)
+        return self.in_units(self.with_scales(self.out(x), decoded, self.scales))
 
 
 def upsampling_steps(coarse: Stride, fine: Stride) -> list[Stride]:

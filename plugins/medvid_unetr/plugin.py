@@ -37,7 +37,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_unetr.config:UnetrDecoderOptions",
         summary="convolutional U-Net decoder on any feature pyramid, 2D or 3D",
         where="voxel",
-        what=("class", "labels"),
+        what=("class", "labels", "value"),
         needs=("maps",),
         examples=(Example({"feature_size": 4}),),
     )

@@ -200,6 +200,13 @@ def _check_protocol(task: Task, target: TargetInfo) -> None:
 
 def _check_postprocessing(task: Task, target: TargetInfo) -> None:
     asked, split = getattr(task.evaluation, "largest_component", ()), task.evaluation.split
+    of_labels = {"largest_component": asked, "probabilities": getattr(task.evaluation, "probabilities", False)}
+    if target.what == "value" and (given := [name for name, value in of_labels.items() if value]):
+        raise ConfigError(
+            f"evaluation.{given[0]} is of labels, but data set {task.dataset.name!r} is annotated with "
+            f"{described(target.where, target.what)}",
+            hint=f"leave out evaluation.{given[0]}",
+        )
     if asked == "if_better":
         if split != "validation":
             raise ConfigError(

@@ -81,15 +81,13 @@ class MedvidProtocolOptions(ProtocolOptions):
 
     def check_target(self, info: TargetInfo) -> None:
         """Refuse a tolerance for targets without surfaces, see `ProtocolOptions.check_target`."""
-        if info.where == "voxel" and info.what == "value":
-            raise ValueError(f"it has no figures for {described(info.where, info.what)}")
         of_label_maps = {"tolerance": self.tolerance is not None, "further": self.further, "regions": self.regions}
         given = [name for name, value in of_label_maps.items() if value]
-        if given and info.where != "voxel":
+        if given and (info.where != "voxel" or info.what == "value"):
             raise ValueError(f"{given[0]} is of label maps, but the target is {described(info.where, info.what)}")
         if self.regions and info.what == "labels":
             raise ValueError("regions unite classes, but the target is labels per voxel, which may be regions already")
-        if info.where == "voxel":
+        if self.regions:
             check_regions(self.regions, info)
         if "centre_line" in self.further and find_spec("skimage") is None:
             raise ValueError('centre_line needs scikit-image: pip install "medvid[centre-lines]"')

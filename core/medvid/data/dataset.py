@@ -45,7 +45,7 @@ class Case(Protocol):
 
 
 class SegmentationCase(Case, Protocol):
-    """A case whose prediction is a class, or labels, for each voxel on the grid of its file."""
+    """A case whose prediction is a class, labels or values for each voxel on the grid of its file."""
 
     @property
     def axes(self) -> Axes:
@@ -72,7 +72,8 @@ class SegmentationCase(Case, Protocol):
         """The annotation on the file's own grid.
 
         Class ids of shape ``grid.native_shape``: uint8, or int16 where some may be `UNKNOWN`. Of labels 1 where they
-        are and 0 elsewhere, ``(L, *grid.native_shape)``: uint8, or int8 where some may be `UNKNOWN`.
+        are and 0 elsewhere, ``(L, *grid.native_shape)``: uint8, or int8 where some may be `UNKNOWN`. Values
+        ``(V, *grid.native_shape)`` float32, NaN where unknown.
         """
         ...
 
@@ -84,11 +85,11 @@ class SegmentationCase(Case, Protocol):
         """Write a prediction below folder, in the data set's format.
 
         Args:
-            labels: uint8, with the shape of `native_truth`.
+            labels: uint8, or values float32, with the shape of `native_truth`; NaN where no value is predicted.
             folder: where; it exists.
 
         Returns:
-            The files: one label map, or one for each label where they may overlap.
+            The files: one label map, or one for each label where they may overlap; one map of all values.
         """
         ...
 

@@ -15,6 +15,7 @@ from medvid.evaluation.scoring.case_values import ValueScorer
 from medvid.evaluation.scoring.classes import ClassScorer
 from medvid.evaluation.scoring.frames import FrameScorer
 from medvid.evaluation.scoring.label_maps import LabelMapScorer
+from medvid.evaluation.scoring.value_maps import ValueMapScorer
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo, TargetInfo, described
 from medvid.plugin.specs import What, Where
@@ -33,6 +34,7 @@ SCORERS: Mapping[tuple[Where, What], Callable[..., Scorer]] = {
     ("frame", "value"): FrameScorer,
     ("voxel", "class"): LabelMapScorer,
     ("voxel", "labels"): LabelMapScorer,
+    ("voxel", "value"): ValueMapScorer,
 }
 
 

@@ -23,6 +23,7 @@ from medvid.evaluation.metrics import masks, surface_means
 from medvid.evaluation.metrics.aggregate import State
 from medvid.evaluation.metrics.figure import Figure
 from medvid.evaluation.metrics.label_maps import LabelMaps
+from medvid.evaluation.native_values import NativeValues, as_they_are
 from medvid.evaluation.patients import PatientFigure
 from medvid.evaluation.restore import Decision, NativeLabels, PreparedLabels, best_label, likely_labels
 from medvid.plugin.info import TargetInfo
@@ -128,6 +129,8 @@ class Surface:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelMapProtocol(Protocol):
     """From a model's scores to the figures of a label map: for a class per voxel, or labels that may overlap.
+
+    Of values per voxel it says only the grid, and how they get there; their figures are always the same.
 
     Args:
         grid: the grid that is scored on: that of the file, or that of the prepared array.
@@ -295,6 +298,11 @@ def medvid_protocol(options: MedvidProtocolOptions, target_info: TargetInfo) -> 
     """Scored on the grid of the files, which are what counts; undefined figures are left out of means, and counted."""
     if target_info.where != "voxel":
         return ViewProtocol("spread", "probabilities", target_info.what)
+    if target_info.what == "value":
+        definition = "scored on the grid of the files"
+        return LabelMapProtocol(
+            grid="native", decide=as_they_are, restore=NativeValues, overlap=(), empty={}, definition=definition
+        )
     tolerance = options.tolerance or TOLERANCE
     further = {
         "volume": mask_figures.VOLUME,

@@ -15,6 +15,8 @@ from medvid.plugin.specs import What
 
 _USUAL: dict[What, LossOptions] = {"class": CrossEntropyOptions(), "labels": BCEOptions(), "value": MSEOptions()}
 
+_USUAL_OF_VOXELS: dict[What, LossOptions] = _USUAL | {"class": DiceCEOptions(), "labels": DiceBCEOptions()}
+
 
 class NNUNetWeights(WeightsOptions):
     """Weights that nnU-Net has trained."""
@@ -27,14 +29,14 @@ class NNUNetWeights(WeightsOptions):
 
 
 class SegmentationHeadOptions(HeadOptions):
-    """Base of the options of heads that predict the class or the labels of every voxel."""
+    """Base of the options of heads that predict the class, labels or values of every voxel."""
 
     loss: Annotated[LossOptions, Named("loss", where="voxel")] | None = None
-    """The training loss; default: dice_ce for a class, dice_bce for labels."""
+    """The training loss; default: dice_ce for a class, dice_bce for labels, mse for values."""
 
     def loss_for(self, info: TargetInfo) -> LossOptions:
         """The loss that is named, else the usual one for what is predicted."""
-        return self.loss or (DiceCEOptions() if info.what == "class" else DiceBCEOptions())
+        return self.loss or _USUAL_OF_VOXELS[info.what]
 
 
 class DecoderOptions(SegmentationHeadOptions):

@@ -15,6 +15,8 @@ from medvid.files import free_space
 
 _LABEL_BYTES = 1 / 16
 """Bytes per voxel of a compressed label map, rounded up."""
+_VALUE_BYTES = 4
+"""Likewise of a map of values, which hardly gets smaller."""
 _ASKED = 20
 """Number of cases from whose sizes the total is estimated."""
 
@@ -61,11 +63,12 @@ def _checkpoints_at_once(task: Task) -> int:
 
 
 def _prediction_bytes(task: Task, dataset: Dataset, cases: Sequence[str]) -> int:
-    """Of label maps, or a mask for each label that may overlap others; and of probabilities, if they are asked for."""
+    """Of label maps, or a mask for each label that may overlap others, or values; and of probabilities, if any."""
     info, options = dataset.target_info, task.evaluation
     if info.where != "voxel" or not cases:
         return 0
-    per_voxel = _LABEL_BYTES * (1 if info.what == "class" else len(info.names))
+    of_one = _VALUE_BYTES if info.what == "value" else _LABEL_BYTES
+    per_voxel = of_one * (1 if info.what == "class" else len(info.names))
     if isinstance(options, VoxelEvaluationOptions) and options.probabilities:
         per_voxel += len(info.names)  # a byte each, compressed by an unknown factor
     asked = cases[:: -(-len(cases) // _ASKED)]

@@ -86,6 +86,11 @@ def _check_segmentation(case: SegmentationCase, prepared: tuple[int, ...], info:
         ("prepared_truth", case.prepared_truth(), grid.prepared_shape),
     ):
         wanted, highest = (shape, labels - 1) if info.what == "class" else ((labels, *shape), 1)
+        if info.what == "value":
+            expect(truth.shape == wanted, f"{name} of {case.id} is {truth.shape}, not {wanted} by its grid")
+            expect(truth.dtype == np.float32, f"{name} of {case.id} is {truth.dtype}, not float32")
+            expect(not np.isinf(truth).any(), f"{name} of {case.id} has infinite values")
+            continue
         of_unknown = [np.int8, np.int16] if info.has_unknown else []
         types = [np.uint8, *of_unknown, *([np.int32, np.int64] if info.has_partial else [])]
         expect(truth.shape == wanted, f"{name} of {case.id} is {truth.shape}, not {wanted} by its grid")

@@ -95,7 +95,7 @@ class ToyDataset(Dataset):
         if self.options.where == "frame":
             return self._framed(case, 0)
         x, target = self._draw(case, 0)
-        return ToyCase(case, x, target, self.options.axes)
+        return ToyCase(case, x, target, self.options.axes, values=self.options.what == "value")
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
@@ -114,6 +114,8 @@ class ToyDataset(Dataset):
             coarse = coarse.repeat_interleave(4, dim=axis).narrow(axis, 0, length)
         if options.what == "labels":
             return noise + coarse, torch.stack([coarse // 2**bit % 2 for bit in range(count)]).float()
+        if options.what == "value":
+            return noise + coarse, torch.stack([coarse + number for number in range(count)]).float()
         return noise + coarse, coarse
 
     @property
@@ -157,7 +159,13 @@ class ToyDataset(Dataset):
 
 @dataclass(frozen=True)
 class ToyCase(LabelledCase):
-    """A case in memory, also one whose target is classes (*S); its files are .npy."""
+    """A case in memory, also one whose target is of voxels; its files are .npy.
+
+    Args:
+        values: whether it is values.
+    """
+
+    values: bool = False
 
     @property
     def grid(self) -> Grid:
@@ -177,7 +185,7 @@ class ToyCase(LabelledCase):
     def native_truth(self) -> np.ndarray:
         """The labels."""
         assert self.target is not None, "toys are annotated"
-        return self.target.byte().numpy()
+        return self.target.numpy() if self.values else self.target.byte().numpy()
 
     def prepared_truth(self) -> np.ndarray:
         """The labels."""

@@ -14,6 +14,8 @@ from torch.nn import functional
 _TIE = 5e-4
 """Indicators that differ by less are equal, and the nearest label is taken; rounding alone makes less of a difference
 between voxels that lie at the same distance."""
+_TOUCHED = 1e-4
+"""Weight of unknown values from which on an interpolated one is unknown; less is rounding."""
 _SLAB = 1 << 17
 """Voxels that are resampled at once, few enough for a processor's cache."""
 
@@ -47,6 +49,20 @@ def resample_linearly(image: Tensor, matrix: Tensor, size: Sequence[int]) -> Ten
     mode = "bilinear"
     sampled: Tensor = functional.grid_sample(image[None], grid.movedim(0, -1)[None], mode, align_corners=False)
     return sampled[0]
+
+
+def resample_values(values: Tensor, matrix: Tensor, size: Sequence[int]) -> Tensor:
+    """Values by linear interpolation; what touches unknown ones (NaN), or lies outside, is unknown.
+
+    Args:
+        values: (N, *S).
+        matrix: (axes, axes), see above.
+        size: of the result (N, *size).
+    """
+    known = ~values.isnan()
+    numbers = resample_linearly(values.where(known, 0), matrix, size)
+    weight = resample_linearly(known.to(values.dtype), matrix, size)
+    return (numbers / weight).where(weight > 1 - _TOUCHED, torch.nan)
 
 
 def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside: float = 0) -> Tensor:

@@ -1,7 +1,7 @@
 """Turning and scaling, as nnU-Net does it: one interpolation, of an example cut larger than it will be."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,7 @@ from medvid.data.transforms.draws import happens, uniform
 from medvid.data.transforms.floats import as_floats
 from medvid.data.transforms.margins import initial_size, largest_angle, slice_axis_of
 from medvid.data.transforms.moving import moved
-from medvid.data.transforms.resampling import cut_middle, resample_labels, resample_linearly
+from medvid.data.transforms.resampling import cut_middle, resample_labels, resample_linearly, resample_values
 from medvid.data.transforms.scan_options import SpatialOptions
 
 
@@ -57,9 +57,12 @@ class Spatial(Transform):
         def move(input: Tensor, maps: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             matrix = self._draw(size, slices, generator)
             if matrix is None:
-                return cut_middle(input, size).contiguous(), [cut_middle(each, size).contiguous() for each in maps]
-            labels = [_resample(each, matrix, size, slices, is_label=True) for each in maps]
-            return _resample(input, matrix, size, slices, is_label=False), labels
+                return cut_middle(input, size).contiguous(), [_cut_map(each, size).contiguous() for each in maps]
+            on_it = [
+                _resample(each, matrix, size, slices, resample_values if each.is_floating_point() else resample_labels)
+                for each in maps
+            ]
+            return _resample(input, matrix, size, slices, resample_linearly), on_it
 
         return replace(moved(as_floats(batch), move), size=None)
 
@@ -82,15 +85,23 @@ class Spatial(Transform):
         return slice_axis_of(self.options.slice_axis, axes, size)
 
 
-def _resample(source: Tensor, matrix: Tensor, size: Sequence[int], slices: int | None, *, is_label: bool) -> Tensor:
+def _cut_map(each: Tensor, size: Sequence[int]) -> Tensor:
+    """The middle of what lies on an example; outside of it labels are background, values unknown."""
+    return cut_middle(each, size, torch.nan if each.is_floating_point() else 0)
+
+
+def _resample(
+    source: Tensor, matrix: Tensor, size: Sequence[int], slices: int | None, resample: Callable[..., Tensor]
+) -> Tensor:
     """Resample (..., *S): what comes before *S, and slices, each on its own."""
     among = None if slices is None else slices - len(size)
     apart = source if among is None else source.movedim(among, -len(size))
     plane = [length for axis, length in enumerate(size) if axis != slices]
     stack = apart.reshape(-1, *apart.shape[apart.ndim - len(plane) :])
-    changed = resample_labels(stack, matrix, plane) if is_label else resample_linearly(stack, matrix, plane)
+    changed = resample(stack, matrix, plane)
     result = changed.view(*apart.shape[: apart.ndim - len(plane)], *plane)
-    return result if among is None else cut_middle(result.movedim(-len(size), among), size).contiguous()
+    outside = torch.nan if resample is resample_values else 0
+    return result if among is None else cut_middle(result.movedim(-len(size), among), size, outside).contiguous()
 
 
 def _turn(angle: float) -> Tensor:

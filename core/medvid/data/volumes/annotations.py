@@ -17,7 +17,7 @@ from medvid.sentences import listed
 def read_annotation(
     formats: Formats, path: Path, case: str, scheme: LabelScheme, image: Geometry | None = None
 ) -> Volume:
-    """Read the annotation of a case as label ids, or as the bits of structures that may overlap.
+    """Read the annotation of a case as label ids, or as the bits of structures that may overlap; or as values.
 
     Args:
         formats: the enabled ones.
@@ -27,11 +27,13 @@ def read_annotation(
         image: where the image lies, for files that have no grid of their own.
 
     Returns:
-        (X, Y, Z), and which labels it says anything of.
+        (X, Y, Z), and which labels it says anything of; of values (X, Y, Z, V).
 
     Raises:
-        DataError: as `reading.read_labels`; or structures are not those of the data set.
+        DataError: as `reading.read_labels` or `reading.read_values`; or structures are not those of the data set.
     """
+    if scheme.what == "value":
+        return reading.read_values(formats, path, case, scheme.names)
     if formats.has_structures(path):
         volume = _read_structures(formats, path, case)
     elif scheme.overlapping:

@@ -27,7 +27,7 @@ from medvid.data.volumes.drawn import with_drawn
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats, enabled_formats, shipped_formats
 from medvid.data.volumes.formats.format import LabelMap
-from medvid.data.volumes.formats.nifti import space_of, write_probabilities
+from medvid.data.volumes.formats.nifti import space_of, write_probabilities, write_values
 from medvid.data.volumes.index import Index, find_cases, find_volumes
 from medvid.data.volumes.labels import BACKGROUND, LabelScheme
 from medvid.data.volumes.options import VolumeDatasetOptions
@@ -119,6 +119,8 @@ class VolumeCase:
         self._check_unchanged()
         prepared, scheme = self._prepared, self._scheme
         label_map = read_annotation(self._formats, self._files.label, self.id, scheme, prepared.geometry)
+        if scheme.what == "value":
+            return np.moveaxis(label_map.data, 3, 0)
         data = straighten_labels(label_map.data, prepared.geometry) if self._straighten else label_map.data
         return truth_of(data, scheme, prepared.drawn)
 
@@ -129,6 +131,10 @@ class VolumeCase:
 
     def write(self, labels: np.ndarray, folder: Path) -> tuple[Path, ...]:
         scheme = self._scheme
+        if scheme.what == "value":
+            path = folder / f"{self.id}.nii.gz"
+            write_values(path, labels, space_of(self._prepared.geometry))
+            return (path,)
         if scheme.what == "class":
             return (self._write(as_stored(labels, scheme), folder, self.id, () if scheme.stored else scheme.names),)
         if scheme.painted:
@@ -272,7 +278,7 @@ class VolumeDataset(Dataset):
     def draw(self, case: str, seed: int) -> Batch:
         prepared = self.prepared(case)
         if prepared.label is None:
-            raise DataError(f"case {case} has no label map, it cannot be trained on")
+            raise DataError(f"case {case} has no {self.preparation.annotation}, it cannot be trained on")
         random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
         patch = self.options.patch
         larger = initial_size(self.transforms, patch.size)

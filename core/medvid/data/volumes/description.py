@@ -75,7 +75,7 @@ def compare(found: Description, labels: LabelScheme, channels: int, *, strict: b
     """
     if found.channels not in {None, channels}:
         raise DataError(f"{found.source} has {found.channels} channels, the task uses {channels}", hint=_OVERRULE)
-    if found.labels is None or labels.overlapping:
+    if found.labels is None or labels.overlapping or labels.units:
         return ()
     if problem := _difference(found.labels, labels):
         raise DataError(f"the labels of {found.source} contradict the task's: {problem}", hint=_OVERRULE)

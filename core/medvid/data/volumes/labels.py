@@ -1,4 +1,7 @@
-"""What ids in label maps stand for: exclusive classes, or regions of several ids; and what nobody annotated."""
+"""What ids in label maps stand for: exclusive classes, or regions of several ids; and what nobody annotated.
+
+Or that there are no ids, but maps of values.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +44,7 @@ class LabelScheme:
             ids, and a label map of them has the bits of those that a voxel belongs to.
         partial: some cases may lack some of the labels, see `medvid.plugin.info`.
         lacking: what a label is that the files of a case lack, where they name what they have.
+        units: of values that voxels have instead of labels, see `medvid.data.volumes.values`; empty for labels.
     """
 
     names: tuple[str, ...]
@@ -51,16 +55,19 @@ class LabelScheme:
     overlapping: bool = False
     partial: bool = False
     lacking: Lacking = "absent"
+    units: tuple[str, ...] = ()
 
     @property
     def what(self) -> What:
         """What a voxel is annotated with."""
+        if self.units:
+            return "value"
         return "labels" if self.regions or self.overlapping else "class"
 
     @property
     def foreground(self) -> tuple[str, ...]:
         """The names of what can be drawn in a case."""
-        return self.names if self.what == "labels" else self.names[1:]
+        return self.names[1:] if self.what == "class" else self.names
 
     @property
     def known(self) -> int:
@@ -74,8 +81,8 @@ class LabelScheme:
 
     @property
     def names_of_ids(self) -> tuple[str, ...]:
-        """Names by id, for files that name structures; empty for regions, whose ids have none."""
-        return () if self.what == "labels" else (*self.names, IGNORE)[: self.ids]
+        """Names by id, for files that name structures; empty for regions, whose ids have none, and values."""
+        return (*self.names, IGNORE)[: self.ids] if self.what == "class" else ()
 
     @property
     def notation(self) -> Notation:
@@ -88,7 +95,9 @@ class LabelScheme:
         return first | named | ({} if self.ignore is None else {IGNORE: self.ignore})
 
     def target_info(self) -> TargetInfo:
-        """A class per voxel, or the regions or structures that it belongs to."""
+        """A class per voxel, or the regions or structures that it belongs to; or values, some of which are unknown."""
+        if self.units:
+            return TargetInfo("voxel", "value", self.names, self.units, has_unknown=True)
         return TargetInfo(
             "voxel",
             self.what,

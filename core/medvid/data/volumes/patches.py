@@ -30,14 +30,14 @@ def draw_patches(
         larger: size to cut instead, about the middle of the patches; transforms then make patches of it.
 
     Returns:
-        Images (N, C, X, Y, Z) float32; targets (N, X, Y, Z), or of regions (N, L, X, Y, Z), in small types; and masks
-        (N, X, Y, Z) bool, if the case has one.
+        Images (N, C, X, Y, Z) float32; targets (N, X, Y, Z), or of regions (N, L, X, Y, Z), in small types, or values
+        (N, V, X, Y, Z) float32; and masks (N, X, Y, Z) bool, if the case has one.
     """
     size = tuple(larger or patch.size)
     place = _by_voxels if patch.centres == "voxels" else _by_classes
     corners = place(prepared, patch, size, random)
     images = [cut(prepared.image, corner, size).astype(np.float32) for corner in corners]
-    labels = [truth_of(cut(_label(prepared)[None], corner, size)[0], scheme, prepared.drawn) for corner in corners]
+    labels = [_target(prepared, corner, size, scheme) for corner in corners]
     targets = torch.from_numpy(np.stack(labels))
     if prepared.mask is None:
         return torch.from_numpy(np.stack(images)), targets, None
@@ -96,8 +96,8 @@ def draw_centres(prepared: Prepared, patch: PatchOptions, random: np.random.Rand
     ]
 
 
-def cut(array: np.ndarray, corner: Sequence[int], size: Sequence[int]) -> np.ndarray:
-    """Cut a patch (C, *size) from (C, *S), whose corner may lie outside; there it is 0."""
+def cut(array: np.ndarray, corner: Sequence[int], size: Sequence[int], outside: float = 0) -> np.ndarray:
+    """Cut a patch (C, *size) from (C, *S), whose corner may lie outside of it."""
     ends = [start + n for start, n in zip(corner, size, strict=True)]
     inside = [
         slice(min(max(0, start), length), max(0, min(end, length)))
@@ -108,9 +108,14 @@ def cut(array: np.ndarray, corner: Sequence[int], size: Sequence[int]) -> np.nda
         (min(max(0, -start), n), n - min(max(0, -start), n) - have)
         for start, n, have in zip(corner, size, window.shape[1:], strict=True)
     ]
-    return np.pad(window, [(0, 0), *missing]) if any(map(any, missing)) else window
+    if not any(map(any, missing)):
+        return window
+    return np.pad(window, [(0, 0), *missing], constant_values=outside)
 
 
-def _label(prepared: Prepared) -> np.ndarray:
+def _target(prepared: Prepared, corner: Corner, size: Sequence[int], scheme: LabelScheme) -> np.ndarray:
+    """What the voxels of a patch are annotated with; outside of the case they are background, values unknown."""
     assert prepared.label is not None
-    return prepared.label
+    if scheme.what == "value":
+        return cut(prepared.label, corner, size, np.nan)
+    return truth_of(cut(prepared.label[None], corner, size)[0], scheme, prepared.drawn)

@@ -40,6 +40,7 @@ from medvid.data.volumes.steps.scan import Scan
 from medvid.data.volumes.steps.spacing import count_voxels, nearest_axes, resample_extent, resample_linearly
 from medvid.data.volumes.straightening import straighten_image, straighten_labels
 from medvid.data.volumes.truth import is_annotated
+from medvid.data.volumes.values import known_voxels, notes_on_values
 from medvid.errors import DataError
 
 Step = Callable[[Scan, str], Scan]
@@ -55,12 +56,12 @@ class Prepared:
             of BTCV's window; others by at most one part in 2**11, so standard deviations within 4 by at most 2**-10.
         grid: how S lies on the file's array.
         geometry: where the image's file says that its voxels lie.
-        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; or None.
+        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; values (V, *S) float32; or None.
         mask: (*S) bool, outside of which channels with a masked z-score are 0; None if there are none.
-        foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or None without a
-            label.
-        background: flat indices of voxels of the body whose label is 0, or None without a label.
-        locations: where each class or region lies, or None without a label.
+        foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or of which a value
+            is known; None without a label.
+        background: flat indices of voxels of the body whose label is 0, none where there are values; or None.
+        locations: where each class or region lies, or None without labels.
         drawn: names of the labels that were drawn in it; None: all of them.
         notes: what is odd about the case but not an error.
     """
@@ -121,6 +122,8 @@ class VolumePreparation:
             values["ignore"] = self.scheme.ignore
         if self.scheme.stored:
             values["stored"] = self.scheme.stored
+        if self.scheme.units:
+            values["values"] = self.scheme.names
         return values | {"format": self.formats.forced.model_dump(mode="json") if self.formats.forced else None}
 
     def prepare(self, files: CaseFiles) -> Prepared:
@@ -148,7 +151,15 @@ class VolumePreparation:
             return prepared
         assert scan.label is not None
         assert scan.content is not None
-        notes += [f"its label map {note}" for note in truth.notes if note not in volume.notes]
+        notes += [f"its {self.annotation} {note}" for note in truth.notes if note not in volume.notes]
+        if scan.ids is None:
+            return replace(
+                prepared,
+                label=scan.label,
+                foreground=known_voxels(scan.label),
+                background=np.empty(0, np.uint32),
+                notes=(*notes, *notes_on_values(truth.data, scan.label, self.scheme.names)),
+            )
         labelled, annotated = scan.label > 0, is_annotated(scan.label, self.scheme)
         return replace(
             prepared,
@@ -204,7 +215,12 @@ class VolumePreparation:
         if files.label is None:
             return image, None
         label = read_annotation(self.formats, files.label, files.id, self.scheme, first.geometry)
-        return image, reading.align(image, label, files.id, "label map")
+        return image, reading.align(image, label, files.id, self.annotation)
+
+    @property
+    def annotation(self) -> str:
+        """What the annotation of a case is called."""
+        return "map of values" if self.scheme.units else "label map"
 
     def _resample(self, scan: Scan, case: str) -> Scan:
         if self.spacing is None:
@@ -241,7 +257,7 @@ class VolumePreparation:
                 raise DataError(f"case {case}: every voxel of the image is 0")
             scan = replace(scan, content=content).cut(bounding_box(content))
             assert scan.content is not None
-            return scan if scan.label is None else replace(scan, content=scan.content | (scan.label > 0))
+            return scan if scan.ids is None else replace(scan, content=scan.content | (scan.ids > 0))
         assert scan.content is not None
         return scan.cut(bounding_box(scan.content)) if self.crop else scan
 
@@ -262,4 +278,5 @@ def _turned(volume: Volume, truth: Volume | None) -> Scan:
     image = np.moveaxis(nib.apply_orientation(volume.channels_last, turn), 3, 0).astype(np.float32, order="C")
     if truth is None:
         return Scan(image, affine)
-    return Scan(image, affine, np.ascontiguousarray(nib.apply_orientation(truth.data, turn)))
+    label = nib.apply_orientation(truth.data, turn)
+    return Scan(image, affine, np.ascontiguousarray(np.moveaxis(label, 3, 0) if label.ndim == 4 else label))

@@ -129,6 +129,35 @@ def read_labels(
     return replace(volume, data=ids.astype(np.uint8), rounding=0.0, notes=notes)
 
 
+def read_values(formats: Formats, path: Path, case: str, names: Sequence[str]) -> Volume:
+    """Read a map of values: one volume, with several values along the fourth axis; NaN is unknown.
+
+    Args:
+        formats: the enabled ones.
+        path: of the map.
+        case: the case that the error names.
+        names: of the values.
+
+    Returns:
+        (X, Y, Z, V) float32.
+
+    Raises:
+        DataError: as `read`; or there are not as many values, or structures in their place, or all are unknown.
+    """
+    if formats.has_structures(path):
+        raise DataError(f"case {case}: {path} has structures, not a map of values", hint="put a single file there")
+    with _naming(path, case):
+        volume = formats.of(path).read_values(path)
+    data = volume.channels_last
+    if volume.masks or data.shape[3] != len(names):
+        found = f"masks of {listed(volume.masks)}" if volume.masks else f"the shape {volume.data.shape}"
+        wanted = "three axes" if len(names) == 1 else f"{len(names)} values along the fourth axis"
+        raise DataError(f"case {case}: {path} has {found}; a map of {listed(names)} has {wanted}")
+    if np.isnan(data).all():
+        raise DataError(f"case {case}: {path} has no value that is known: all are NaN", hint="leave this case out")
+    return replace(volume, data=data.astype(np.float32, copy=False))
+
+
 def align(image: Volume, other: Volume, case: str, name: str) -> Volume:
     """Check that a volume lies on the image of its case, and give it the image's geometry.
 

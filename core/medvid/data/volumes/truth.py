@@ -12,7 +12,7 @@ def truth_of(label_map: np.ndarray, scheme: LabelScheme, drawn: Collection[str] 
     """What voxels are annotated with.
 
     Args:
-        label_map: (*S) uint8 ids, or the bits of overlapping structures.
+        label_map: (*S) uint8 ids, or the bits of overlapping structures; or values (V, *S), which stay as they are.
         scheme: what they stand for.
         drawn: the names of the labels that were drawn in this case; None: all of them.
 
@@ -21,6 +21,8 @@ def truth_of(label_map: np.ndarray, scheme: LabelScheme, drawn: Collection[str] 
         ignored or were not drawn. Of labels that may overlap (L, *S): 1 inside and 0 outside, uint8, or int8 with
         `UNKNOWN`.
     """
+    if scheme.what == "value":
+        return label_map
     if scheme.overlapping:
         bits = np.arange(len(scheme.names), dtype=label_map.dtype).reshape(-1, *[1] * label_map.ndim)
         return _unknown_where_undrawn((label_map >> bits & 1).astype(np.uint8), scheme, drawn)

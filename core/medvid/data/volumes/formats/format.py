@@ -208,6 +208,14 @@ class Format(ABC):
         del geometry
         return self.read(path)
 
+    def read_values(self, path: Path) -> Volume:
+        """Read a volume in which voxels may be NaN, which is unknown, but not infinite. Default: as `read`.
+
+        Raises:
+            UnusableError: as `read`.
+        """
+        return self.read(path)
+
     def read_picture(self, path: Path) -> Picture:
         """Read a file that is one image; called only if the spec says how such files are named.
 

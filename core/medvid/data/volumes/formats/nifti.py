@@ -8,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.volumeutils import apply_read_scaling
+from numpy.typing import DTypeLike
 
 from medvid.data.output import PROBABILITY_STEPS
 from medvid.data.volumes.formats.format import Format, Geometry, LabelMap, UnusableError, Volume
@@ -37,6 +38,9 @@ class Nifti(Format):
 
     def read(self, path: Path) -> Volume:
         return _volume(*read_bytes(path))
+
+    def read_values(self, path: Path) -> Volume:
+        return _volume(*read_bytes(path), may_be_unknown=True)
 
     def write(self, path: Path, label_map: LabelMap) -> None:
         write_labels(path, label_map.labels, space_of(label_map.geometry))
@@ -84,10 +88,26 @@ def write_probabilities(path: Path, probabilities: np.ndarray, space: Space) -> 
                 to.write(plane.tobytes(order="F"))
 
 
-def _head(shape: tuple[int, ...], space: Space, slope: float = 1.0) -> bytes:
-    """A fresh header for bytes, filled up to where they begin."""
+def write_values(path: Path, values: np.ndarray, space: Space) -> None:
+    """Write a map of values as a .nii.gz of float32, complete or not at all; several are along its fourth axis.
+
+    Args:
+        path: the file; its folder exists.
+        values: (V, X, Y, Z), NaN where nothing is said.
+        space: as of `write_labels`.
+
+    Raises:
+        ResourceError: it cannot be written.
+    """
+    data = values[0] if len(values) == 1 else np.moveaxis(values, 0, 3)
+    content = _head(data.shape, space, dtype=np.float32) + data.astype("<f4").tobytes(order="F")
+    write_bytes(path, gzip.compress(content, compresslevel=6, mtime=0))
+
+
+def _head(shape: tuple[int, ...], space: Space, slope: float = 1.0, dtype: DTypeLike = np.uint8) -> bytes:
+    """A fresh header for numbers, filled up to where they begin."""
     header = _HEADERS[space.version](endianness="<")
-    header.set_data_dtype(np.uint8)
+    header.set_data_dtype(dtype)
     header.set_data_shape(shape)
     header.set_data_offset(header.single_vox_offset)
     header["scl_slope"], header["scl_inter"] = slope, 0
@@ -95,19 +115,24 @@ def _head(shape: tuple[int, ...], space: Space, slope: float = 1.0) -> bytes:
     return bytes(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
 
 
-def _volume(header: Any, content: bytearray) -> Volume:
+def _volume(header: Any, content: bytearray, *, may_be_unknown: bool = False) -> Volume:
     shape, dtype = _shape(header), header.get_data_dtype()
     slope, inter = _scaling(header)
     stored = np.ndarray(shape, dtype, buffer=content, offset=header.get_data_offset(), order="F")
     data = apply_read_scaling(stored, slope, inter)
-    if data.dtype.kind == "f" and (count := int((~(np.abs(data) <= _LARGEST)).sum())):
+    if data.dtype.kind == "f" and (count := _strange(data, may_be_unknown)):
         raise UnusableError(
-            f"has {count} voxels that are NaN or infinite, or beyond float32",
+            f"has {count} voxels that are {'' if may_be_unknown else 'NaN or '}infinite, or beyond float32",
             "replace them, e.g. by the background's value",
         )
     geometry, notes = _geometry(header)
     rounding = abs(slope) / 2 if slope is not None and dtype.kind in "iu" else 0.0
     return Volume(data, geometry, rounding=rounding, notes=notes)
+
+
+def _strange(data: np.ndarray, may_be_unknown: bool) -> int:
+    """Number of voxels that are no numbers of float32; NaN is none of them where it may be unknown."""
+    return int((np.abs(data) > _LARGEST if may_be_unknown else ~(np.abs(data) <= _LARGEST)).sum())
 
 
 def _geometry(header: Any) -> tuple[Geometry, tuple[str, ...]]:

@@ -15,7 +15,7 @@ class Scan:
     Args:
         image: (C, *S) float32.
         affine: (4, 4), indices of S to mm.
-        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; or None.
+        label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; values (V, *S) float32; or None.
         content: (*S) bool, the voxels that are not air; None before a step has found them.
     """
 
@@ -23,6 +23,11 @@ class Scan:
     affine: np.ndarray
     label: np.ndarray | None = None
     content: np.ndarray | None = None
+
+    @property
+    def ids(self) -> np.ndarray | None:
+        """The label, unless it is values."""
+        return None if self.label is None or self.label.dtype.kind == "f" else self.label
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -33,5 +38,8 @@ class Scan:
         """What lies in a box."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
-        label, content = (None if each is None else each[box] for each in (self.label, self.content))
+        label = self.label
+        if label is not None:
+            label = label[(slice(None),) * (label.ndim - len(box)) + box]
+        content = None if self.content is None else self.content[box]
         return replace(self, image=self.image[:, *box], affine=affine, label=label, content=content)

@@ -11,6 +11,7 @@ from nibabel.affines import voxel_sizes
 from medvid.data.volumes.steps.options import ResamplingOptions
 from medvid.data.volumes.steps.resampling import axis_apart, resample_image, resample_labels, resampled_shape
 from medvid.data.volumes.steps.scan import Scan
+from medvid.data.volumes.values import resampled as resample_values
 
 _AIR = -1  # among labels, where it competes with them for voxels
 
@@ -36,7 +37,9 @@ def resample_linearly(scan: Scan, spacing: Sequence[float]) -> Scan:
 
     image = resampled(scan.image, "bilinear")
     label = scan.label
-    if label is not None:
+    if label is not None and scan.ids is None:
+        label = resample_values(label, lambda numbers: resampled(numbers, "bilinear").numpy())
+    elif label is not None:
         numbers, values = _numbered(label)
         label = values[resampled(numbers[None], "nearest")[0].numpy().astype(np.intp)]
     return Scan(image.numpy(), image.affine.numpy().copy(), label)
@@ -54,13 +57,18 @@ def resample_extent(scan: Scan, spacing: Sequence[float], how: ResamplingOptions
     old = voxel_sizes(scan.affine)
     shape, apart = resampled_shape(scan.shape, old, spacing), axis_apart(old, spacing, how.separate_z)
     image = resample_image(scan.image, shape, how.image.order, how.image.order_z, apart)
-    numbers, values = _numbered(np.zeros(scan.shape, np.uint8) if scan.label is None else scan.label)
+    numbers, values = _numbered(np.zeros(scan.shape, np.uint8) if scan.ids is None else scan.ids)
     labels = numbers.astype(np.int16)
     labels[~scan.content & (labels == 0)] = _AIR
     labels = resample_labels(labels, shape, how.label.order, how.label.order_z, apart)
     step = np.divide(scan.shape, shape)
     affine = scan.affine @ nib.affines.from_matvec(np.diag(step), (step - 1) / 2)
-    return Scan(image, affine, None if scan.label is None else values[labels.clip(0)], labels != _AIR)
+    found = scan.label
+    if found is not None and scan.ids is None:
+        found = resample_values(found, lambda numbers: resample_image(numbers, shape, 1, how.label.order_z, apart))
+    elif found is not None:
+        found = values[labels.clip(0)]
+    return Scan(image, affine, found, labels != _AIR)
 
 
 def _numbered(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
