@@ -62,7 +62,7 @@ def test_in_the_folder_of_the_recipes_the_file_is_the_recipe(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ("unetr", "the nearest recipes: unetr_btcv, unetr_kinetics, unetr_organmnist3d, unetr_synapse; platform tasks lists all recipes"),
+        ("unetr", "the nearest recipes: unetr_btcv, unetr_kinetics, unetr_organmnist3d, unetr_synapse; "),
         ("unter_btcv", "the nearest recipes: unetr_btcv, "),
         ("xyz.yaml", "platform tasks lists all recipes"),
         ("tasks/unetr_btcv.yaml", "the recipe that comes with medvid is called unetr_btcv, without folder and suffix"),
