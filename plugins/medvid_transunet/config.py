@@ -104,7 +104,7 @@ class CascadedUpsamplerOptions(DecoderOptions):
     """The cascaded upsampler, CUP (Chen et al., 2021, section 3.3)."""
 
     loss: Annotated[LossOptions, Named("loss", where="voxel")] | None = None
-    """The training loss; default: that of the authors for a class, dice_bce for labels."""
+    """The training loss; default: that of the authors for a class, dice_bce for labels, mse for values."""
     head_channels: PositiveInt = 512
     """Channels to which the coarsest map is projected first."""
     decoder_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (256, 128, 64, 16)
@@ -113,5 +113,5 @@ class CascadedUpsamplerOptions(DecoderOptions):
     """Largest number of skip connections, starting at the coarsest level."""
 
     def loss_for(self, info: TargetInfo) -> LossOptions:
-        """The loss that is named; else the authors', or the usual one for labels."""
+        """The loss that is named; else the authors', or the usual one for labels and values."""
         return self.loss or (PUBLISHED_LOSS if info.what == "class" else super().loss_for(info))

@@ -9,6 +9,7 @@ from medvid.models.deep_supervision import DeepSupervised
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.pyramid import Stride, level_strides, match_levels
 from medvid.models.resize import resize
+from medvid.models.value_maps import ValueMaps
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_transunet.config import CascadedUpsamplerOptions
 
@@ -51,7 +52,7 @@ class Up(nn.Module):
         return self.conv2(self.conv1(x))
 
 
-class CascadedUpsampler(DeepSupervised):
+class CascadedUpsampler(ValueMaps, DeepSupervised):
     """The decoder of TransUNet (Chen et al., 2021, section 3.3), laid out over whatever maps there are.
 
     The coarsest map is the bottleneck; from it levels double the resolution up to the input's. The other maps become
@@ -61,7 +62,7 @@ class CascadedUpsampler(DeepSupervised):
         options: the head's options.
         feature_info: the maps it works from; the last is the bottleneck.
         input_info: what the backbone is fed.
-        target_info: the labels to distinguish.
+        target_info: the labels to distinguish, or the values.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class CascadedUpsampler(DeepSupervised):
         input_info: InputInfo,
         target_info: TargetInfo,
     ) -> None:
-        super().__init__()
+        super().__init__(target_info)
         rank = len(input_info.size)
         *maps, bottleneck = feature_info.maps
         levels = level_strides(bottleneck.stride)
@@ -95,13 +96,13 @@ class CascadedUpsampler(DeepSupervised):
         self.scales = nn.ModuleList(CONV[rank](width, self.num_labels, 1) for width in supervised)
 
     def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Decode the features of input (B, C, *S) to logits (B, labels, *S); see `DeepSupervised`."""
+        """Decode the features of input (B, C, *S) to logits (B, labels, *S), or values; see `DeepSupervised`."""
         x, decoded = self.conv_more(features.maps[-1]), []
         for block, stride, skip in zip(self.blocks, self.strides, self.skips, strict=True):
             size = [-(-length // step) for length, step in zip(input.shape[2:], stride, strict=True)]
             x = block(x, None if skip is None else features.maps[skip], size)
             decoded.append(x)
-        return self.with_scales(self.segmentation(x), decoded, self.scales)
+        return self.in_units(self.with_scales(self.segmentation(x), decoded, self.scales))
 
 
 def _per_level(channels: Sequence[int], levels: int) -> list[int]:

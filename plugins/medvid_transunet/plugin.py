@@ -38,7 +38,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_transunet.config:CascadedUpsamplerOptions",
         summary="TransUNet's decoder on any feature pyramid, 2D or 3D",
         where="voxel",
-        what=("class", "labels"),
+        what=("class", "labels", "value"),
         needs=("maps",),
         examples=(Example({"head_channels": 8, "decoder_channels": [8, 8, 4, 4]}),),
     )

@@ -12,6 +12,7 @@ from medvid.models.deep_supervision import DeepSupervised
 from medvid.models.fast.pointwise import Pointwise
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.resize import resize
+from medvid.models.value_maps import ValueMaps
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_unet.config import UNetDecoderOptions
 
@@ -38,7 +39,7 @@ class Level(nn.Module):
         return self.convs(torch.cat([resize(self.upsample(x), skip.shape[2:]), skip], dim=1))
 
 
-class UNetDecoder(DeepSupervised):
+class UNetDecoder(ValueMaps, DeepSupervised):
     """The decoder of nnU-Net's U-Nets (Isensee et al., Nature Methods 2021), with a level for each map but the last.
 
     The last map is the bottleneck. Each level predicts by a 1x1 convolution; all levels but the coarsest do so in
@@ -48,7 +49,7 @@ class UNetDecoder(DeepSupervised):
         options: the head's options.
         feature_info: the maps it works from; the last is the bottleneck.
         input_info: what the backbone is fed.
-        target_info: the labels to distinguish.
+        target_info: the labels to distinguish, or the values.
 
     Raises:
         ConfigError: there are kernels or convolutions for another number of levels or axes.
@@ -57,7 +58,7 @@ class UNetDecoder(DeepSupervised):
     def __init__(
         self, options: UNetDecoderOptions, feature_info: FeatureInfo, input_info: InputInfo, target_info: TargetInfo
     ) -> None:
-        super().__init__()
+        super().__init__(target_info)
         maps, rank = feature_info.maps, len(input_info.size)
         levels = len(maps) - 1
         kernels = options.kernels or ((3,) * rank,) * levels
@@ -82,10 +83,10 @@ class UNetDecoder(DeepSupervised):
             self.classifiers[-1].requires_grad_(False)
 
     def forward(self, features: Features, input: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Decode the features of input (B, C, *S) to logits (B, labels, *S); see `DeepSupervised`."""
+        """Decode the features of input (B, C, *S) to logits (B, labels, *S), or values; see `DeepSupervised`."""
         x, decoded = features.maps[-1], []
         for level, skip in zip(reversed(self.levels), reversed(features.maps[:-1]), strict=True):
             x = level(x, skip)
             decoded.append(x)
         finest, *_ = self.classifiers
-        return self.with_scales(resize(finest(x), input.shape[2:]), decoded, self.classifiers[1:-1])
+        return self.in_units(self.with_scales(resize(finest(x), input.shape[2:]), decoded, self.classifiers[1:-1]))

@@ -36,7 +36,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_unet.config:UNetDecoderOptions",
         summary="nnU-Net's decoder with deep supervision, on any feature pyramid, 2D or 3D",
         where="voxel",
-        what=("class", "labels"),
+        what=("class", "labels", "value"),
         needs=("maps",),
         examples=(Example(),),
     )
