@@ -388,12 +388,11 @@ def test_a_block_that_is_set_takes_the_place_of_the_file_s(load: Load) -> None:
 
 
 SCRIPT = """
-import sys, time
-began = time.process_time()
+import sys
 from medvid.cli.main import main
 code = main(["run", *sys.argv[1:]])
 heavy = {"torch", "numpy", "monai", "mlflow", "nibabel", "scipy"} & set(sys.modules)
-print(code, time.process_time() - began, *heavy)
+print(code, *heavy)
 """
 
 
@@ -419,7 +418,6 @@ def test_what_cannot_be_run_is_refused_before_anything_heavy_is_imported(
     options = [part for argument in arguments for part in ("--set", argument)]
     command = [sys.executable, "-c", SCRIPT, "task.yaml", *options]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=os.environ)
-    found, seconds, *heavy = shown.stdout.splitlines()[-1].split()
+    found, *heavy = shown.stdout.splitlines()[-1].split()
     assert (int(found), heavy) == (code, [])
     assert said in shown.stderr
-    assert float(seconds) < 2
