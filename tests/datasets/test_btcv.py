@@ -40,7 +40,9 @@ def test_the_published_recipe_is_the_default() -> None:
     assert defaults.spacing == (1.5, 1.5, 2.0)
     assert defaults.window == (-175, 250)
     assert defaults.normalize == "window"
-    assert defaults.patch.model_dump() == {"size": (96, 96, 96), "per_case": 4, "positive": 1, "negative": 1}
+    patch = defaults.patch
+    assert (patch.size, patch.per_case, patch.centres) == ((96, 96, 96), 4, "voxels")
+    assert (patch.positive, patch.negative) == (1, 1)
     assert [each.model_dump() for each in defaults.augment] == [
         {"name": "flip", "axes": ("R", "A", "S"), "probability": 0.2},
         {"name": "rotate90", "probability": 0.2},

@@ -41,13 +41,13 @@ def test_a_step_and_an_evaluation(names: str) -> None:
     dtype = torch.float32 if names.startswith("medt-") else torch.bfloat16
     autocast = partial(torch.autocast, "cuda", dtype, enabled=dtype == torch.bfloat16)
     model = build_model(task)
-    prepare = _segmentation if PAIRS[names].head.where == "voxel" else _classification
-    infer = prepare(task)
+    infer = {"voxel": _segmentation, "frame": _frames, "case": _classification}[PAIRS[names].head.where](task)
     with fake_gpu(model):
         batch = blank_batch(task, GPU)
         with autocast():
-            logits = model.train()(batch.input)
-        losses = model.head.loss(logits.float(), batch.target)
+            output = model.train()(batch.input)
+        scales = tuple(scale.float() for scale in output) if isinstance(output, tuple) else output.float()
+        losses = model.head.loss(scales, batch.target)
         assert {(value.device, value.dtype) for value in losses.values()} == {(GPU, torch.float32)}
         _update(model, task.task.train)
         inference = InferenceModel(SimpleNamespace(autocast=autocast), model)  # as of a Fabric that has a GPU
@@ -81,6 +81,19 @@ def _segmentation(task: CheckedTask) -> Infer:
             prepared.add(slab)
             native.add(slab)
         native.to_host()
+
+    return infer
+
+
+def _frames(task: CheckedTask) -> Infer:
+    """The windows of several cases."""
+    dataset = ToyDataset(task.task.dataset)
+    evaluator = build_evaluator(task.task.evaluation, task.input_info, task.target_info, task.host)
+    cases = [dataset.open_case(name) for name in dataset.cases("validation")]
+
+    def infer(inference: nn.Module) -> None:
+        blank = [replace(case, all=torch.empty(case.all.shape)) for case in cases]
+        evaluator.inference.infer(inference, blank, final=True)
 
     return infer
 

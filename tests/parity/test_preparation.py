@@ -9,7 +9,7 @@ from torch import Tensor
 
 @pytest.mark.parametrize(
     ("name", "checks"),
-    [("nnunet_norm_schemes", 8), ("nnunet_resample_default", 28), ("nnunet_preprocess_aniso_masked_regions", 15)],
+    [("nnunet_norm_schemes", 8), ("nnunet_resample_default", 28), ("nnunet_preprocess_aniso_masked_regions", 17)],
 )
 def test_nnunets_preparation_agrees(comparison: Comparison, name: str, checks: int) -> None:
     comparison.assert_agrees(name, checks)

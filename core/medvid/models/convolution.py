@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.models.fast.average_pool import AveragePool3d
 from medvid.models.fast.instance_norm import INSTANCE_NORM
 from medvid.models.fast.pointwise import Pointwise
 
@@ -12,7 +13,6 @@ CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 SLOPE = 0.01
 """Of the leaky ReLUs."""
-_POOL = {2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
 class ConvBlock(nn.Module):
@@ -60,17 +60,20 @@ class Skip(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: Sequence[int]) -> None:
         super().__init__()
-        self.stride = tuple(stride)
+        self.pool = _average_pool(tuple(stride)) if max(stride) > 1 else nn.Identity()
         self.project = in_channels != out_channels
         if self.project:
             self.conv = Pointwise(in_channels, out_channels, bias=False)
-            self.norm = INSTANCE_NORM[len(self.stride)](out_channels, eps=1e-5, affine=True)
+            self.norm = INSTANCE_NORM[len(stride)](out_channels, eps=1e-5, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, *S) to (B, out_channels, *(S / stride))."""
-        if max(self.stride) > 1:
-            x = _POOL[len(self.stride)](x, self.stride, self.stride)
+        x = self.pool(x)
         return self.norm(self.conv(x)) if self.project else x
+
+
+def _average_pool(stride: tuple[int, ...]) -> nn.Module:
+    return AveragePool3d(stride, stride, (0, 0, 0)) if len(stride) == 3 else nn.AvgPool2d((stride[0], stride[1]))
 
 
 class ResidualBlock(nn.Module):

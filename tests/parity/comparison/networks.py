@@ -68,7 +68,7 @@ def is_network_fixture(path: Path) -> bool:
         sidecar = json.loads(path.with_suffix(".json").read_text())
         arguments, items = sidecar.get("args"), sidecar.values()
         if isinstance(arguments, dict):
-            return "cls" in arguments
+            return "cls" in arguments and "model" not in sidecar
         return any(isinstance(item, dict) and "state_keys_with_aliases" in item for item in items)
     except (OSError, ValueError, TypeError, AttributeError):
         return False
