@@ -1,6 +1,7 @@
 """The patients of CAMUS as published: a folder for each, with images of two views at two phases."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ def _read_lists(root: Path) -> dict[str, list[str]]:
     }  # fmt: skip
     found = {split: _read_list(path) for split, path in paths.items()}
     names = [name for own in found.values() for name in own]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(
             f"the lists in {next(iter(paths.values())).parent} have patients twice: {listed(twice)}",
             hint="each patient belongs to one of them",

@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ class LabelledDataset(Dataset):
 
     def open(self, paths: Sequence[Path]) -> Iterator[LabelledFile]:
         names = [path.stem for path in paths]
-        if same := sorted({name for name in names if names.count(name) > 1}):
+        if same := sorted(name for name, count in Counter(names).items() if count > 1):
             raise DataError(
                 f"several files are called {', '.join(same)}; their predictions would overwrite each other",
                 hint="predict them separately, into different folders",

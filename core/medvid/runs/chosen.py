@@ -85,9 +85,10 @@ def external_cases(dataset: Dataset, origin: Origin | None, trained: Trained, pr
     known = known_cases(dataset, cases)
     if origin is None or not origin.trained or not all(each.content for each in known.values()):
         return _chosen(dataset, EXTERNAL, known, ("whether some of these are training cases is unknown",))
-    seen = [case for case, each in known.items() if each.content in origin.trained]
+    names = origin.trained
+    seen = {case: names[each.content] for case, each in known.items() if each.content in names}
     if seen and trained == "refuse":
-        pairs = [f"{case} = {origin.trained[known[case].content]}" for case in seen]
+        pairs = [f"{case} = {trained_as}" for case, trained_as in seen.items()]
         raise DataError(
             f"{len(seen)} of {len(cases)} cases in {dataset.options.root} are copies of cases that the run was trained "
             f"on: {listed(pairs)}",
@@ -96,7 +97,7 @@ def external_cases(dataset: Dataset, origin: Origin | None, trained: Trained, pr
     notes = [trained_note(known, origin)]
     if seen and trained == "leave-out":
         known = {case: each for case, each in known.items() if case not in seen}
-        notes = [f"{len(seen)} cases that the run was trained on are left out: {listed(seen)}"]
+        notes = [f"{len(seen)} cases that the run was trained on are left out: {listed(list(seen))}"]
     return _chosen(dataset, EXTERNAL, known, notes)
 
 

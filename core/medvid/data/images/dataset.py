@@ -178,7 +178,7 @@ class ImageDataset(Dataset):
     def _splits(self) -> Splits:
         declared, cases = self._index.splits, tuple(self._index.cases)
         splits = choose_splits(self.options.split, declared, lambda: {} if declared else self.default_split(cases))
-        check_splits(splits, self.options.split, cases, self.labelled())
+        check_splits(splits, self.options.split, cases, set(self.labelled()))
         return splits
 
     def _read(

@@ -331,7 +331,7 @@ class VolumeDataset(Dataset):
     @cached_property
     def _splits(self) -> Splits:
         splits = self.choose_splits()
-        check_splits(splits, self.options.split, tuple(self.index.cases), self.labelled())
+        check_splits(splits, self.options.split, tuple(self.index.cases), set(self.labelled()))
         return splits
 
     def choose_splits(self) -> Splits:

@@ -60,7 +60,7 @@ class Index:
     @property
     def labelled(self) -> tuple[str, ...]:
         """Ids of the cases that have a label map, without the folder's test split."""
-        test = self.splits.get("test", ())
+        test = set(self.splits.get("test", ()))
         return tuple(case.id for case in self.cases.values() if case.label is not None and case.id not in test)
 
 
