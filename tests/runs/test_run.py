@@ -242,3 +242,17 @@ def test_a_missing_split_is_refused_before_a_run_folder_is_made(tiny_task: Path)
         medvid.run(tiny_task, {"evaluation.split": "test"})
     assert "evaluation.split" in caught.value.hint
     assert not Path("runs").exists()
+
+
+def test_a_run_that_stops_early_is_finished_and_says_so(small_task: Path, caplog: pytest.LogCaptureFixture) -> None:
+    early = {"train.steps": 9, "train.stop_early": {"patience": 2, "min_delta": 2}}
+    run = medvid.run(small_task, early)
+    summary = run.summary
+    assert (summary["status"], summary["trained"], summary["stopped_early"]) == ("finished", 3, True)
+    note = "stopped early, after step 3 of 9: in 2 validations dice has not risen by more than 2"
+    assert note in summary["notes"]
+    assert note in caplog.messages
+    assert medvid.resume(run.folder.path).summary["trained"] == 3
+    assert not (run.folder.checkpoints / "step-00000004").exists()
+    with pytest.raises(ConfigError, match=r"set evaluation\.every"):
+        medvid.run(small_task, {**early, "evaluation.every": None})

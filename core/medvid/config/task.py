@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -77,11 +78,23 @@ class Freeze(Options):
     """Optimizer steps after which they are trained like the others; default: never."""
 
 
+class StopEarly(Options):
+    """When a training ends before its last step: once validations have not improved for a while."""
+
+    patience: PositiveInt = 10
+    """Validations in a row without improvement. One whose figure is not defined counts as such."""
+    min_delta: NonNegativeFloat = 0.0
+    """What the figure has to rise by to count as an improvement, in its own unit, since the last one that counted."""
+
+
 class TrainOptions(Options):
     """The training recipe. Lengths are in optimizer steps, whatever the size of the data set."""
 
     steps: PositiveInt
     """Optimizer steps of the whole training."""
+    stop_early: StopEarly | None = None
+    """End once the validation figure that chooses the best weights no longer rises; the rate stays that of a training
+    of all `steps`. Default: train all steps."""
     batch_size: PositiveInt
     """Cases per step and device; a case can yield several patches or clips."""
     optimizer: Annotated[OptimizerOptions, Named("optimizer")]
@@ -235,5 +248,13 @@ class Task(Options):
             raise ValueError(
                 f"train.schedule.warmup_steps is {self.train.schedule.warmup_steps}, more than train.steps "
                 f"({self.train.steps}): the peak rate would never be reached; set it lower too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_validated(self) -> "Task":
+        if self.train.stop_early and not self.evaluation.every:
+            raise ValueError(
+                "train.stop_early counts validations, but there are none during training: set evaluation.every"
             )
         return self

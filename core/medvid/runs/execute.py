@@ -47,6 +47,7 @@ from medvid.training.checkpoint import (
 )
 from medvid.training.footprint import log_memory
 from medvid.training.loop import Trainer
+from medvid.training.progress import early_note
 from medvid.training.replicas import leave_out_unused, missing_gradients_named
 from medvid.training.stopping import StopRequest
 
@@ -158,7 +159,7 @@ class _Execution:
                 logger.debug("the run ended: %s", error, exc_info=not isinstance(error, Interrupted))
                 self.report.failed(error, has_begun=has_begun)
                 raise
-            self.report.finished(closing)
+            self.report.finished(closing, trainer.progress.step)
 
     def _prepare(self) -> None:
         """Prepare the data, and make sure that a resumed run sees the data it began with."""
@@ -288,6 +289,9 @@ class _Execution:
                 smooth=self.task.evaluation.smooth,
                 unsaved=bool(self.notes),  # of a best checkpoint that was lost, and is another one now
             )
+        if trainer.is_over_early:
+            self.notes.append(early_note(progress, options, self.session.evaluator.scorer.monitor))
+            logger.info(self.notes[-1])
 
     def _validate(self, trainer: Trainer) -> float | None:
         """The figure of the validation cases by which the best weights are chosen; None if a signal came meanwhile."""

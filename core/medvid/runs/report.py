@@ -99,10 +99,11 @@ class Report:
         """There is an evaluation, with its figures in the records or the summary."""
         self._notify("medvid_evaluated", evaluation=evaluation)
 
-    def finished(self, evaluation: Evaluation) -> None:
-        """The run is done."""
+    def finished(self, evaluation: Evaluation, trained: int) -> None:
+        """The run is done, after so many steps."""
         result = self._result("finished", evaluation.metrics)
-        self._summarise(result, step=evaluation.step, notes=evaluation.notes)
+        early = trained < self._task.train.steps
+        self._summarise(result, step=evaluation.step, trained=trained, stopped_early=early, notes=evaluation.notes)
         self._notify("medvid_run_finished", result=result)
 
     def failed(self, error: BaseException, *, has_begun: bool) -> None:

@@ -20,7 +20,7 @@ from medvid.data.batch import Batch
 from medvid.data.transform import Transform, apply
 from medvid.devices.memory_format import CHANNELS_LAST
 from medvid.devices.precision import precision_of
-from medvid.devices.waiting import wait_for_all
+from medvid.devices.waiting import from_first, wait_for_all
 from medvid.errors import NumericError
 from medvid.models.finite import names_of_non_finite
 from medvid.models.model import Model
@@ -126,7 +126,7 @@ class Trainer:
         smooth: float = 0.0,
         unsaved: bool = False,
     ) -> None:
-        """Train to the next boundary, validate and save there, and so on until the last step is saved.
+        """Train to the next boundary, validate and save there, and so on until the training is over and saved.
 
         Args:
             batches: of this process, from the current step on.
@@ -143,20 +143,26 @@ class Trainer:
             Interrupted: by `stop`.
             NumericError: as `fit` and `save`.
         """
-        progress, steps = self.progress, self.options.steps
+        progress, steps, early = self.progress, self.options.steps, self.options.stop_early
         while True:
             if self._validation_is_due(every):
                 figure = validate()
                 if figure is not None:
-                    progress.observe_validation(figure, smooth)
+                    progress.observe_validation(from_first(figure), smooth, early.min_delta if early else 0.0)
                 unsaved = True
             if unsaved:
                 self.save(folder, observer)
             stop.stop_if_asked(progress.step)
-            if progress.step == steps:
+            if progress.step == steps or self.is_over_early:
                 return
             self.fit(batches, self._next_boundary(every), observer, stop.agreed)
             unsaved = True
+
+    @property
+    def is_over_early(self) -> bool:
+        """Whether the training is over before its last step, see `medvid.config.task.StopEarly`."""
+        early, progress = self.options.stop_early, self.progress
+        return early is not None and progress.step < self.options.steps and progress.stale >= early.patience
 
     def _validation_is_due(self, every: int | None) -> bool:
         progress = self.progress
