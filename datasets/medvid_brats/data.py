@@ -7,7 +7,8 @@ from pathlib import Path
 from medvid.data.listing import check_usable, find_files
 from medvid.data.splits import Splits, check_known
 from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
-from medvid.data.volumes.dataset import VolumeCase, VolumeDataset
+from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.index import Index
 from medvid.errors import DataError
 from medvid_brats.config import BratsOptions

@@ -14,7 +14,8 @@ from medvid.data.grid import Grid
 from medvid.data.splits import Splits, choose_splits
 from medvid.data.volumes import reading
 from medvid.data.volumes.affines import closest_ras
-from medvid.data.volumes.dataset import VolumeCase, VolumeDataset
+from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.preparation import Prepared, VolumePreparation

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from medvid.data.splits import Splits, check_known
 from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
-from medvid.data.volumes.dataset import VolumeCase, VolumeDataset
+from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.index import Index
 from medvid_cardiac.config import ACDCOptions
 from medvid_cardiac.patients import GROUPS, Patient, find_patients, images_of, index_of

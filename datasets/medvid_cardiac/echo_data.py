@@ -6,7 +6,8 @@ from pathlib import Path
 
 from medvid.data.splits import Splits, check_known
 from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
-from medvid.data.volumes.dataset import VolumeCase, VolumeDataset
+from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.index import Index
 from medvid_cardiac.echo_config import CAMUSOptions
 from medvid_cardiac.echo_patients import find_echoes, images_of, index_of

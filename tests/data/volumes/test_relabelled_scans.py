@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from medvid.data.volumes.dataset import VolumeCase
+from medvid.data.volumes.case import VolumeCase
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.data.volumes.labels import LabelScheme
