@@ -1,9 +1,7 @@
 """The run folder: everything a run leaves behind, and the lock that keeps two processes apart."""
 
-import fcntl
 import json
 import logging
-import os
 import secrets
 import time
 import zlib
@@ -13,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from medvid.errors import ConfigError, LockedError
-from medvid.files import json_text, make_folder, remove_drafts, replace_folder, write_bytes, write_text, writing
+from medvid.errors import ConfigError
+from medvid.files import json_text, make_folder, remove_drafts, replace_folder, write_bytes, write_text
+from medvid.locks import hold
 
 PRIVATE = 0o700
 """Permissions of a run folder."""
@@ -165,24 +164,8 @@ class RunFolder:
             LockedError: another process works in this folder.
             ResourceError: the folder is not writable.
         """
-        with writing(self.lock_file):
-            file = self.lock_file.open("a+", encoding="utf-8", errors="replace")
-        with file:
-            file.seek(0)
-            before = file.read()
-            try:
-                # A record lock: loader workers, which outlive a killed run by seconds, would inherit flock.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                raise LockedError(
-                    f"{self.path} is in use by {before.strip() or 'another process'}",
-                    hint="wait for it, or stop it",
-                ) from None
-            _rewrite(file, f"process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S}")
-            try:
-                yield
-            finally:
-                _rewrite(file, before)
+        with hold(self.lock_file, self.path):
+            yield
 
 
 @contextmanager
@@ -259,9 +242,3 @@ def _read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             yield line + b"\n", record
         else:
             logging.getLogger("medvid").warning("%s:%d is damaged and left out", path, number)
-
-
-def _rewrite(file: TextIO, text: str) -> None:
-    file.truncate(0)
-    file.write(text)
-    file.flush()

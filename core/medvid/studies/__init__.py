@@ -1,0 +1,1 @@
+"""Studies: several runs of one task that are read together."""
