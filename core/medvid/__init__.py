@@ -6,9 +6,9 @@ From Python: ``medvid.run("unetr_btcv", {"train.steps": 100})`` and ``medvid.loa
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from medvid.runs.api import Run, load_run, resume, run
+    from medvid.runs.api import Run, extend, load_run, resume, run
 
-__all__ = ["Run", "load_run", "resume", "run"]
+__all__ = ["Run", "extend", "load_run", "resume", "run"]
 
 
 def __getattr__(name: str) -> object:

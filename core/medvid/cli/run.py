@@ -20,10 +20,18 @@ def run(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue the run in this folder.")
     ] = None,
+    extend: Annotated[
+        Path | None,
+        typer.Option(
+            "--extend",
+            metavar="RUN",
+            help="Go on from a finished run with more steps, --set train.steps=N, in a new run folder.",
+        ),
+    ] = None,
 ) -> None:
-    """Check, build, train, evaluate and report a task; or continue a stopped run."""
-    if (task is None) == (resume is None):
-        raise ConfigError("give either a task or --resume RUN", hint="platform run unetr_btcv")
+    """Check, build, train, evaluate and report a task; or continue a stopped run, or a finished one with more steps."""
+    if sum(given is not None for given in (task, resume, extend)) != 1:
+        raise ConfigError("give a task, or --resume RUN, or --extend RUN", hint="platform run unetr_btcv")
     if resume and (overrides or demo):
         raise ConfigError(
             "--set and --demo cannot be combined with --resume: a resumed run must equal the uninterrupted one",
@@ -33,6 +41,12 @@ def run(
         from medvid.runs import api
 
         api.resume(resume, plugins=plugins_file(context))
+    elif extend:
+        if demo:
+            raise ConfigError("--demo cannot be combined with --extend: the data are those of the run")
+        from medvid.runs import api
+
+        api.extend(extend, overrides or (), plugins=plugins_file(context))
     elif task:
         _run(task, plugins_file(context), overrides or (), demo=demo)
 

@@ -29,6 +29,7 @@ class RunInfo:
         environment: versions, git commit and machine, as written to environment.json.
         datasets: per split, its name, the number of cases and a digest of their content.
         unverified: those of the distributions that are editable: no hash tells which code of theirs was run.
+        extends: name of the run that this one goes on from with more steps; empty for any other.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RunInfo:
     environment: Mapping[str, Any]
     datasets: Mapping[str, Mapping[str, Any]]
     unverified: tuple[str, ...] = ()
+    extends: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from medvid.config.early import check_run
 from medvid.config.evaluation import VoxelEvaluationOptions
-from medvid.config.load import load_task
+from medvid.config.load import load_task, with_absolute_paths
 from medvid.config.recipes import find_task
 from medvid.config.task import Task
 from medvid.errors import DataError
@@ -20,9 +20,10 @@ from medvid.plugin.host import Host, make_host
 from medvid.runs.chosen import Trained
 from medvid.runs.ensemble import Member
 from medvid.runs.evaluate import RunEvaluation, options_of_folder
-from medvid.runs.execute import resume_run, run_task
+from medvid.runs.execute import extend_run, resume_run, run_task
+from medvid.runs.extending import check_extension
 from medvid.runs.folder import RunFolder
-from medvid.runs.origin import check_unchanged, check_version, read_origin
+from medvid.runs.origin import Origin, check_unchanged, check_version, read_origin
 from medvid.runs.postprocessing import with_chosen_steps
 from medvid.runs.predict import RunPrediction
 from medvid.runs.pseudonyms import check_key, pseudonyms_of
@@ -62,13 +63,41 @@ def resume(folder: str | Path, *, plugins: Path | None = None) -> "Run":
         MedvidError: what stopped it.
     """
     run = load_run(folder, plugins=plugins)
-    task, origin = run.task(), read_origin(run.folder)
+    return Run(resume_run(run.folder, run.task(), run.host, _origin_of(run.folder)), run.host)
+
+
+def extend(
+    folder: str | Path, overrides: Mapping[str, object] | Sequence[str], *, plugins: Path | None = None
+) -> "Run":
+    """Go on from the full state of a finished run, over more steps, in a new run folder.
+
+    Args:
+        folder: of the finished run.
+        overrides: ``{"train.steps": 200}``; what else may be changed is in `medvid.runs.extending.MAY_CHANGE`.
+        plugins: as for `run`.
+
+    Raises:
+        MedvidError: what stopped it.
+    """
+    parent = load_run(folder, plugins=plugins)
+    began, task = parent.task(), with_absolute_paths(parent.task(overrides))
+    check_extension(parent.folder, began, task)
+    return Run(extend_run(parent.folder, task, parent.host, _origin_of(parent.folder)), parent.host)
+
+
+def _origin_of(folder: RunFolder) -> Origin:
+    """What a run began with.
+
+    Raises:
+        DataError: that was not kept, or was lost or damaged.
+    """
+    origin = read_origin(folder)
     if origin is None:
         raise DataError(
-            f"{run.folder.origin} is missing, so the run does not know which data it began with",
-            hint=f"restore it, or start a new run: platform run {run.folder.resolved}",
+            f"{folder.origin} is missing, so the run does not know which data it began with",
+            hint=f"restore it, or start a new run: platform run {folder.resolved}",
         )
-    return Run(resume_run(run.folder, task, run.host, origin), run.host)
+    return origin
 
 
 def load_run(folder: str | Path, *, plugins: Path | None = None) -> "Run":

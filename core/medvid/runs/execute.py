@@ -29,6 +29,7 @@ from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.environment import check_plugins
+from medvid.runs.extending import check_goes_on, copy_state, describe_parent, rate_note
 from medvid.runs.failures import failures_reported_by_first
 from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
 from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
@@ -69,8 +70,7 @@ def run_task(checked: CheckedTask, original: str) -> RunFolder:
         for note in checked.notes:
             logger.info(note)
         session = launch_session(checked, pseudonyms)
-        label = f"{task.backbone.name}-s{task.seed}" + ("-demo" if task.demo else "")
-        folder = from_first(RunFolder.propose(task.output, task.name, label))
+        folder = _propose_folder(task)
         _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
     return folder
 
@@ -93,12 +93,45 @@ def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> Run
         check_key(pseudonyms, origin.pseudonyms)
         session = launch_session(check_again(task, host), pseudonyms)
         with folder.lock() if session.fabric.is_global_zero else nullcontext():
-            cases = {split: origin.cases(split) for split in dict.fromkeys(("train", task.evaluation.split))}
-            if note := membership_note(session.dataset, origin, cases):
-                logger.warning(note)
-            session.dataset.fix_splits(cases)
-            _Execution(session, folder, cases, origin).run(log)
+            _Execution(session, folder, _fix_cases(session, origin), origin).run(log)
     return folder
+
+
+def extend_run(parent: RunFolder, task: Task, host: Host, origin: Origin) -> RunFolder:
+    """Go on from the full state of a finished run, over more steps, in a new run folder.
+
+    Where the rate of a step does not depend on the number of all steps, that ends as a run of all of them does.
+
+    Args:
+        parent: the finished run; it is not changed.
+        task: of the longer run, see `medvid.runs.extending.check_extension`.
+        host: the plugins.
+        origin: what the finished run began with.
+
+    Raises:
+        MedvidError: what stopped the run; the folder, if there is one, says how far it came.
+    """
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
+        check_key(pseudonyms, origin.pseudonyms)
+        session = launch_session(check_again(task, host), pseudonyms)
+        folder = _propose_folder(task)
+        cases = _fix_cases(session, origin)
+        _Execution(session, folder, cases, origin, parent).run(log, parent.original.read_text(encoding="utf-8"))
+    return folder
+
+
+def _propose_folder(task: Task) -> RunFolder:
+    label = f"{task.backbone.name}-s{task.seed}" + ("-demo" if task.demo else "")
+    return from_first(RunFolder.propose(task.output, task.name, label))
+
+
+def _fix_cases(session: Session, origin: Origin) -> dict[str, tuple[str, ...]]:
+    """Let a data set have the cases that a run began with, however its folder would be split now."""
+    cases = {split: origin.cases(split) for split in dict.fromkeys(("train", session.task.evaluation.split))}
+    if note := membership_note(session.dataset, origin, cases):
+        logger.warning(note)
+    session.dataset.fix_splits(cases)
+    return cases
 
 
 class _Execution:
@@ -108,7 +141,8 @@ class _Execution:
         session: the task with its devices, data set and model.
         folder: of the run; not made yet for a new one, locked for one that is resumed.
         cases: ids of the training and evaluated cases, by split.
-        origin: what a resumed run began with; None for a new one.
+        origin: what a resumed run, or the extended one, began with; None for one that starts at step 0.
+        parent: the run that a new one extends.
     """
 
     def __init__(
@@ -117,13 +151,18 @@ class _Execution:
         folder: RunFolder,
         cases: Mapping[str, tuple[str, ...]],
         origin: Origin | None = None,
+        parent: RunFolder | None = None,
     ) -> None:
         self.session, self.folder, self.cases = session, folder, cases
         self.task, self.fabric = session.task, session.fabric
-        self.origin, self.is_new = origin, origin is None
-        self.checkpoint = None if self.is_new else newest_intact(folder.checkpoints)
+        self.origin, self.parent, self.is_new = origin, parent, origin is None or parent is not None
+        self.state = parent or folder  # has what the training continues with
+        self.checkpoint = newest_intact(self.state.checkpoints) if origin else None
+        if parent and origin and self.checkpoint:
+            self.origin = replace(origin, extends=describe_parent(parent, self.checkpoint))
         self.stop = StopRequest(folder.path, self.task.train.steps, is_new=self.is_new)
-        self.report = Report(session, folder, describe_run(session, folder, self.checkpoint))
+        extended = str(self.origin.extends.get("run", "")) if self.origin else ""
+        self.report = Report(session, folder, describe_run(session, folder, self.checkpoint, extended))
         self.notes: list[str] = []
         self.weights: Tensor | None = None  # of the training cases, for balanced drawing
 
@@ -164,19 +203,19 @@ class _Execution:
     def _prepare(self) -> None:
         """Prepare the data, and make sure that a resumed run sees the data it began with."""
         dataset = self.session.dataset
-        read_json(self.folder.unreadable(self.fabric.global_rank))  # training continues with it: is it damaged?
+        read_json(self.state.unreadable(self.fabric.global_rank))  # training continues with it: is it damaged?
         if self.fabric.is_global_zero:
             both = tuple(dict.fromkeys(case for cases in self.cases.values() for case in cases))
             if self.origin:
                 check_plugins(self.origin.plugins, self.report.info.plugins)
             dataset.prepare(both, self.report.progress("prepare"))
             check_truth(dataset, self.cases[self.task.evaluation.split])
-            if self.is_new:
+            if self.origin is None:
                 description = dataset.describe(self.cases["train"])
                 key = self.session.pseudonyms.check_value if self.session.pseudonyms else ""
                 splits = known_splits(dataset, self.cases)
                 self.origin = Origin({}, self.report.info.plugins, splits, description, key)
-            elif self.origin:
+            else:
                 known = {case: known for split in self.cases for case, known in self.origin.splits[split].items()}
                 check_cases(dataset, known, "start a new run on the new data: platform run TASK.yaml")
             self.report.prepared(
@@ -211,11 +250,14 @@ class _Execution:
         trainer = Trainer(self.fabric, model, task.train, task.seed, axes, checked.host.build, changes)
         if self.checkpoint:
             trainer.restore(self.checkpoint, is_verified=True)
-            logger.info("continuing from %s", self.checkpoint.name)
+            logger.info("continuing from %s%s", self.checkpoint.name, f" of {self.parent.path}" if self.parent else "")
             if self.fabric.device.type == "cuda" and not task.train.deterministic:
                 logger.warning("train.deterministic is false: results may differ from an uninterrupted run")
             monitor = self.session.evaluator.scorer.monitor
-            if note := replace_lost_best(self.folder, trainer.progress, task.evaluation, monitor):
+            if self.parent and self.origin:
+                logger.info(rate_note(task.train, self.origin.task["train"]["steps"], trainer.progress.step))
+                check_goes_on(self.parent, trainer)
+            if note := replace_lost_best(self.state, trainer.progress, task.evaluation, monitor):
                 logger.warning(note)
                 self.notes.append(note)
         return trainer
@@ -232,10 +274,13 @@ class _Execution:
         if self.fabric.is_global_zero:
             if self.is_new and self.origin:
                 self.folder.create(original, dump_task(self.task))
+                if self.parent and self.checkpoint:
+                    copy_state(self.parent, self.checkpoint, trainer.progress.best_step, self.folder)
+                # Last, as nothing can be resumed without it.
                 replace(self.origin, task=read_task(self.folder.resolved), precision=precision_of(self.fabric)).write(
                     self.folder.origin
                 )
-            else:
+            if self.parent or not self.is_new:
                 remove_drafts(self.folder.path)
                 tidy_checkpoints(self.folder.checkpoints)
                 info = self.report.info

@@ -54,6 +54,7 @@ class Origin:
         description: of the training cases, see `Dataset.describe`.
         pseudonyms: check value of the key of the cases' pseudonyms; empty if cases have their ids.
         precision: the one in use, which `train.precision: auto` leaves open; empty for a run made before this was kept.
+        extends: the run and the state of it that this one went on from; empty for one that began at step 0.
     """
 
     task: Mapping[str, Any]
@@ -62,6 +63,7 @@ class Origin:
     description: Mapping[str, Any] = field(default_factory=dict)
     pseudonyms: str = ""
     precision: str = ""
+    extends: Mapping[str, Any] = field(default_factory=dict)
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -96,8 +98,10 @@ def read_origin(folder: RunFolder) -> Origin | None:
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    kept_since = {name: content[name] for name in ("description", "pseudonyms", "precision") if name in content}
-    return Origin(content["task"], content["plugins"], splits, **kept_since)
+    kept_since = ("description", "pseudonyms", "precision", "extends")
+    return Origin(
+        content["task"], content["plugins"], splits, **{name: content[name] for name in kept_since if name in content}
+    )
 
 
 def read_task(path: Path) -> dict[str, Any]:

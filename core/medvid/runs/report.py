@@ -18,8 +18,8 @@ from medvid.training.checkpoint import best_step, checkpoint_path, checkpoint_st
 from medvid.training.device import describe_device
 
 
-def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -> RunInfo:
-    """What observers are told of a run at its start, or when it continues from a checkpoint."""
+def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None, extends: str = "") -> RunInfo:
+    """What observers are told of a run at its start, or when it continues from a checkpoint, perhaps of another run."""
     task = session.task
     used = session.checked.host.used_by(session.checked.components)
     plugins = {plugin.distribution: plugin.version for plugin in used}
@@ -41,6 +41,7 @@ def describe_run(session: Session, folder: RunFolder, checkpoint: Path | None) -
         environment=environment,
         datasets={},
         unverified=unverified,
+        extends=extends,
     )
 
 

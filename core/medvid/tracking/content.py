@@ -89,6 +89,7 @@ def tags(run: RunInfo) -> dict[str, str]:
         "seed": run.seed,
         "device": run.device,
         "medvid.version": version("medvid"),
+        "medvid.extends": run.extends,
         **{f"plugin.{name}": installed for name, installed in run.plugins.items()},
         "plugins.unverified": ", ".join(run.unverified),
         **{f"mlflow.source.git.{name}": value for name, value in git.items()},
