@@ -11,8 +11,9 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from medvid.config.task import TrainOptions
-from medvid.devices.cluster import FIRST, find_devices
+from medvid.devices.cluster import find_devices
 from medvid.errors import DistributedError, ResourceError
+from medvid.started import FIRST
 from medvid.training.device import make_fabric
 from medvid.training.optimizers.options import SGDOptions
 

@@ -226,7 +226,8 @@ def test_a_run_folder_is_for_its_owner_only(mask: int) -> None:
     folder = RunFolder.propose(Path("runs"), "t", "x")
     before = os.umask(mask)
     try:
-        folder.create("a: 1", "a: 1")
+        with folder.creating("a: 1", "a: 1"):
+            pass
     finally:
         os.umask(before)
     assert folder.path.stat().st_mode & 0o777 == PRIVATE == 0o700

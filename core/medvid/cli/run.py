@@ -28,6 +28,14 @@ def run(
             help="Go on from a finished run with more steps, --set train.steps=N, in a new run folder.",
         ),
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder",
+            metavar="RUN",
+            help="Run in this folder: start there, or continue what is there; nothing is done if it is finished.",
+        ),
+    ] = None,
 ) -> None:
     """Check, build, train, evaluate and report a task; or continue a stopped run, or a finished one with more steps."""
     if sum(given is not None for given in (task, resume, extend)) != 1:
@@ -37,6 +45,8 @@ def run(
             "--set and --demo cannot be combined with --resume: a resumed run must equal the uninterrupted one",
             hint="start a new run to change options: platform run TASK.yaml --set ...",
         )
+    if folder and not task:
+        raise ConfigError("--folder is for a task: it cannot be combined with --resume or --extend")
     if resume:
         from medvid.runs import api
 
@@ -48,21 +58,28 @@ def run(
 
         api.extend(extend, overrides or (), plugins=plugins_file(context))
     elif task:
-        _run(task, plugins_file(context), overrides or (), demo=demo)
+        _run(task, plugins_file(context), overrides or (), folder, demo=demo)
 
 
-def _run(given: str, plugins: Path | None, overrides: "Sequence[str]", *, demo: bool) -> None:
+def _run(name: str, plugins: Path | None, overrides: "Sequence[str]", folder: Path | None, *, demo: bool) -> None:
     """As `medvid.run`, but torch is imported only for a task that can be run."""
     from medvid.config.early import check_run
     from medvid.config.load import load_task
     from medvid.config.recipes import find_task
     from medvid.plugin.host import make_host
+    from medvid.runs.given_folder import GivenFolder, finished_note
     from medvid.runs.pseudonyms import pseudonyms_of
+    from medvid.started import is_one_of_several
 
-    host, path = make_host(plugins), find_task(given)
+    host, path = make_host(plugins), find_task(name)
     task = load_task(path, host, overrides=overrides, demo=demo)
+    given = GivenFolder.of(folder, task, host) if folder else None
+    task = given.asked if given else task
     with pseudonyms_of(task):
         checked = check_run(task, host)
+    if given and not is_one_of_several() and given.state(checked.task) == "finished":
+        typer.echo(finished_note(given.folder))
+        return
     from medvid.runs.execute import run_task
 
-    run_task(checked, path.read_text())
+    run_task(checked, path.read_text(), given)

@@ -11,7 +11,6 @@ from medvid.config.evaluation import VoxelEvaluationOptions
 from medvid.config.load import load_task, with_absolute_paths
 from medvid.config.recipes import find_task
 from medvid.config.task import Task
-from medvid.errors import DataError
 from medvid.evaluation.evaluator import Prediction
 from medvid.evaluation.inference.ensemble import Averaged
 from medvid.files import read_json
@@ -23,7 +22,8 @@ from medvid.runs.evaluate import RunEvaluation, options_of_folder
 from medvid.runs.execute import extend_run, resume_run, run_task
 from medvid.runs.extending import check_extension
 from medvid.runs.folder import RunFolder
-from medvid.runs.origin import Origin, check_unchanged, check_version, read_origin
+from medvid.runs.given_folder import GivenFolder
+from medvid.runs.origin import check_unchanged, check_version, read_origin
 from medvid.runs.postprocessing import with_chosen_steps
 from medvid.runs.predict import RunPrediction
 from medvid.runs.pseudonyms import check_key, pseudonyms_of
@@ -36,6 +36,7 @@ def run(
     overrides: Mapping[str, object] | Sequence[str] = (),
     *,
     demo: bool = False,
+    folder: str | Path | None = None,
     plugins: Path | None = None,
 ) -> "Run":
     """Run a task: check, build, train, evaluate, report.
@@ -44,6 +45,8 @@ def run(
         task: path of the task file, or the name of a recipe, see `platform tasks`.
         overrides: values by dotted key, ``{"train.steps": 100}``, or as text, ``["train.steps=100"]``.
         demo: run on the demo data of the task instead of its data set.
+        folder: the run folder; a run of this task that is there goes on, and is left as it is if it is finished.
+            Default: a new one below the task's `output`.
         plugins: the allow-list to use; default: as the command line looks it up.
 
     Raises:
@@ -51,9 +54,11 @@ def run(
     """
     host, path = make_host(plugins), find_task(task)
     resolved = load_task(path, host, overrides=overrides, demo=demo)
-    with pseudonyms_of(resolved):
-        checked = check_run(resolved, host)
-    return Run(run_task(checked, path.read_text()), host)
+    given = GivenFolder.of(Path(folder), resolved, host) if folder else None
+    asked = given.asked if given else resolved
+    with pseudonyms_of(asked):
+        checked = check_run(asked, host)
+    return Run(run_task(checked, path.read_text(), given), host)
 
 
 def resume(folder: str | Path, *, plugins: Path | None = None) -> "Run":
@@ -63,7 +68,8 @@ def resume(folder: str | Path, *, plugins: Path | None = None) -> "Run":
         MedvidError: what stopped it.
     """
     run = load_run(folder, plugins=plugins)
-    return Run(resume_run(run.folder, run.task(), run.host, _origin_of(run.folder)), run.host)
+    resume_run(run.folder, run.task(), run.host)
+    return run
 
 
 def extend(
@@ -82,22 +88,7 @@ def extend(
     parent = load_run(folder, plugins=plugins)
     began, task = parent.task(), with_absolute_paths(parent.task(overrides))
     check_extension(parent.folder, began, task)
-    return Run(extend_run(parent.folder, task, parent.host, _origin_of(parent.folder)), parent.host)
-
-
-def _origin_of(folder: RunFolder) -> Origin:
-    """What a run began with.
-
-    Raises:
-        DataError: that was not kept, or was lost or damaged.
-    """
-    origin = read_origin(folder)
-    if origin is None:
-        raise DataError(
-            f"{folder.origin} is missing, so the run does not know which data it began with",
-            hint=f"restore it, or start a new run: platform run {folder.resolved}",
-        )
-    return origin
+    return Run(extend_run(parent.folder, task, parent.host), parent.host)
 
 
 def load_run(folder: str | Path, *, plugins: Path | None = None) -> "Run":

@@ -16,8 +16,9 @@ from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.chosen import Chosen, Trained, external_cases, own_cases
 from medvid.runs.closing import close_evaluation
+from medvid.runs.differences import changed_options
 from medvid.runs.folder import DAY, PRIVATE, RunFolder
-from medvid.runs.origin import Origin, changed_options
+from medvid.runs.origin import Origin
 from medvid.runs.pseudonyms import Pseudonyms
 from medvid.runs.session import Session, launch_session
 from medvid.runs.weights import load_trained

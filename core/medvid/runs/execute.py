@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from logging.handlers import MemoryHandler
 
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from medvid.config.checked import CheckedTask
@@ -30,11 +31,20 @@ from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.environment import check_plugins
 from medvid.runs.extending import check_goes_on, copy_state, describe_parent, rate_note
-from medvid.runs.failures import failures_reported_by_first
+from medvid.runs.failures import decided_by_first, failures_reported_by_first
 from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
-from medvid.runs.origin import Origin, check_cases, known_splits, membership_note, read_task, trained_note
+from medvid.runs.given_folder import GivenFolder, finished_note
+from medvid.runs.origin import (
+    Origin,
+    check_cases,
+    known_splits,
+    membership_note,
+    origin_to_continue,
+    read_task,
+    trained_note,
+)
 from medvid.runs.postprocessing import choose_postprocessing, is_to_choose, score_candidates
-from medvid.runs.pseudonyms import check_key, pseudonyms_of
+from medvid.runs.pseudonyms import Pseudonyms, check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
 from medvid.runs.session import Session, launch_session
@@ -47,6 +57,7 @@ from medvid.training.checkpoint import (
     tidy_checkpoints,
 )
 from medvid.training.footprint import log_memory
+from medvid.training.launch import launch
 from medvid.training.loop import Trainer
 from medvid.training.progress import early_note
 from medvid.training.replicas import leave_out_unused, missing_gradients_named
@@ -55,49 +66,70 @@ from medvid.training.stopping import StopRequest
 logger = logging.getLogger("medvid")
 
 
-def run_task(checked: CheckedTask, original: str) -> RunFolder:
+def run_task(checked: CheckedTask, original: str, given: GivenFolder | None = None) -> RunFolder:
     """Run a task in a new run folder, which is made when everything up to the first step has passed.
 
     Args:
         checked: the task, see `medvid.config.early.check_run`.
         original: text of the task file.
+        given: a folder for it, with what to do if there is one already; default: one with a new name.
 
     Raises:
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
     task = checked.task
     with pseudonyms_of(task) as pseudonyms, keep_log() as log:
+        fabric = launch(task.train)
+        state = decided_by_first(fabric, lambda: given.state(task)) if given else "absent"
+        if given and state == "finished":
+            logger.info(finished_note(given.folder))
+            return given.folder
+        if given and state == "unfinished":
+            _continue(given.folder, given.task_to_continue(), checked.host, pseudonyms, log, fabric)
+            return given.folder
         for note in checked.notes:
             logger.info(note)
-        session = launch_session(checked, pseudonyms)
-        folder = _propose_folder(task)
+        session = launch_session(checked, pseudonyms, fabric)
+        folder = given.folder if given else _propose_folder(task)
         _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
     return folder
 
 
-def resume_run(folder: RunFolder, task: Task, host: Host, origin: Origin) -> RunFolder:
+def resume_run(folder: RunFolder, task: Task, host: Host) -> None:
     """Continue a run from its newest intact checkpoint, to the same result as if it had never stopped.
 
     What is refused leaves the folder as it was, byte for byte.
 
     Args:
         folder: of the run.
-        task: as the run began with it, see `medvid.runs.origin.check_unchanged`.
+        task: as the run began with it, but its data may lie elsewhere.
         host: the plugins.
-        origin: what the run began with.
 
     Raises:
         MedvidError: what stopped the run.
     """
     with pseudonyms_of(task) as pseudonyms, keep_log() as log:
-        check_key(pseudonyms, origin.pseudonyms)
-        session = launch_session(check_again(task, host), pseudonyms)
-        with folder.lock() if session.fabric.is_global_zero else nullcontext():
-            _Execution(session, folder, _fix_cases(session, origin), origin).run(log)
-    return folder
+        _continue(folder, task, host, pseudonyms, log)
 
 
-def extend_run(parent: RunFolder, task: Task, host: Host, origin: Origin) -> RunFolder:
+def _continue(
+    folder: RunFolder,
+    task: Task,
+    host: Host,
+    pseudonyms: Pseudonyms | None,
+    log: MemoryHandler,
+    fabric: Fabric | None = None,
+) -> None:
+    """As `resume_run`, perhaps with processes that were started before."""
+    origin = origin_to_continue(folder)
+    check_key(pseudonyms, origin.pseudonyms)
+    session = launch_session(check_again(task, host), pseudonyms, fabric)
+    with ExitStack() as kept:
+        decided_by_first(session.fabric, lambda: kept.enter_context(folder.lock()))
+        _Execution(session, folder, _fix_cases(session, origin), origin).run(log)
+
+
+def extend_run(parent: RunFolder, task: Task, host: Host) -> RunFolder:
     """Go on from the full state of a finished run, over more steps, in a new run folder.
 
     Where the rate of a step does not depend on the number of all steps, that ends as a run of all of them does.
@@ -106,11 +138,11 @@ def extend_run(parent: RunFolder, task: Task, host: Host, origin: Origin) -> Run
         parent: the finished run; it is not changed.
         task: of the longer run, see `medvid.runs.extending.check_extension`.
         host: the plugins.
-        origin: what the finished run began with.
 
     Raises:
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
+    origin = origin_to_continue(parent)
     with pseudonyms_of(task) as pseudonyms, keep_log() as log:
         check_key(pseudonyms, origin.pseudonyms)
         session = launch_session(check_again(task, host), pseudonyms)
@@ -273,13 +305,11 @@ class _Execution:
         """Make the run's folder, or change that of a resumed one for the first time."""
         if self.fabric.is_global_zero:
             if self.is_new and self.origin:
-                self.folder.create(original, dump_task(self.task))
-                if self.parent and self.checkpoint:
-                    copy_state(self.parent, self.checkpoint, trainer.progress.best_step, self.folder)
-                # Last, as nothing can be resumed without it.
-                replace(self.origin, task=read_task(self.folder.resolved), precision=precision_of(self.fabric)).write(
-                    self.folder.origin
-                )
+                with self.folder.creating(original, dump_task(self.task)) as made:
+                    if self.parent and self.checkpoint:
+                        copy_state(self.parent, self.checkpoint, trainer.progress.best_step, made)
+                    began = replace(self.origin, task=read_task(made.resolved), precision=precision_of(self.fabric))
+                    began.write(made.origin)
             if self.parent or not self.is_new:
                 remove_drafts(self.folder.path)
                 tidy_checkpoints(self.folder.checkpoints)

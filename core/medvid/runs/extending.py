@@ -8,8 +8,8 @@ from typing import Any
 from medvid.config.task import Constant, MultiStep, Task, TrainOptions
 from medvid.errors import CheckpointError, ConfigError
 from medvid.files import make_folder, read_json, replace_folder
+from medvid.runs.differences import MAY_DIFFER, flat
 from medvid.runs.folder import RunFolder
-from medvid.runs.origin import MAY_DIFFER, flat
 from medvid.sentences import listed
 from medvid.training.checkpoint import MANIFEST, checkpoint_path, checkpoint_step, checkpoints, is_intact
 from medvid.training.loop import Trainer

@@ -2,18 +2,21 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
 
-from medvid.devices.waiting import leave_group
+from medvid.devices.waiting import from_first, leave_group
 from medvid.errors import DistributedError, Interrupted, MedvidError
 from medvid.files import make_folder, read_json, write_json
 from medvid.runs.folder import RunFolder
 from medvid.signals import StopSignal
+
+Value = TypeVar("Value")
 
 NOTE_TIMEOUT = 2.0
 """Seconds in which a process that failed has written why; one that was killed never does."""
@@ -48,6 +51,27 @@ def failures_reported_by_first(fabric: Fabric, folder: RunFolder) -> Iterator[No
         if isinstance(error, MedvidError) or not _is_lost_connection(error):
             raise
         raise _error_of_others(folder, fabric.world_size) from error
+
+
+def decided_by_first(fabric: Fabric, decide: Callable[[], Value]) -> Value:
+    """What the first process decides, in all of them: what each would find on its disk by itself may differ.
+
+    Raises:
+        Exception: as `decide`, in the first process. The others end with its exit code, and say nothing.
+    """
+    decided: list[Value] = []
+    refusal: Exception | None = None
+    if fabric.is_global_zero:
+        try:
+            decided.append(decide())
+        except Exception as error:
+            refusal = error
+    code = from_first(getattr(refusal, "exit_code", 1) if refusal else 0)
+    if refusal:
+        raise refusal
+    if code:
+        raise SystemExit(code)
+    return from_first(decided)[0]
 
 
 def _is_lost_connection(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from logging.handlers import MemoryHandler
@@ -47,23 +47,36 @@ class RunFolder:
         """A folder ``<output>/<task>/<label>-<date>-<time>-<4 hex digits>``, which does not exist yet."""
         return cls((output / task / f"{label}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}").absolute())
 
-    def create(self, original: str, resolved: str) -> None:
+    @contextmanager
+    def creating(self, original: str, resolved: str) -> Iterator["RunFolder"]:
         """Make the folder together with the task files; for its owner only, since it will hold slices of patients.
 
         Args:
             original: text of the task file as the user wrote it.
             resolved: the task with every option.
 
+        Yields:
+            The folder under another name, to put more into: it gets its own, with all that is in it, after the block.
+
         Raises:
             ResourceError: the disk is full or not writable.
+            LockedError: another process has made a run there meanwhile.
         """
         make_folder(self.path.parent)
         remove_drafts(self.path.parent, DAY)
-        with replace_folder(self.path, PRIVATE) as draft:
-            draft.chmod(PRIVATE)  # independent of the umask
-            write_text(draft / self.original.name, original, 0o600)  # it can name cases
-            write_text(draft / self.resolved.name, resolved, 0o600)
-            (draft / self.lock_file.name).touch()
+        with suppress(OSError):
+            self.path.rmdir()  # an empty one, which the user has made
+        try:
+            with replace_folder(self.path, PRIVATE) as draft:
+                draft.chmod(PRIVATE)  # independent of the umask
+                write_text(draft / self.original.name, original, 0o600)  # it can name cases
+                write_text(draft / self.resolved.name, resolved, 0o600)
+                (draft / self.lock_file.name).touch()
+                yield RunFolder(draft)
+        except FileExistsError:
+            raise LockedError(
+                f"another process has made {self.path} meanwhile", hint="it may be the same run: wait for it"
+            ) from None
 
     @classmethod
     def find(cls, path: Path) -> "RunFolder":

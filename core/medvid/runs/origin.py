@@ -6,7 +6,7 @@ So a run remembers its cases by name and content, and any difference is refused 
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -16,16 +16,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from medvid.config.task import Task
 from medvid.data.dataset import Dataset
 from medvid.errors import ConfigError, DataError
 from medvid.files import read_json, write_json
+from medvid.runs.differences import MAY_DIFFER, differences, flat
 from medvid.runs.folder import RunFolder
 from medvid.sentences import listed
-
-MAY_DIFFER = ("output", "dataset.root", "dataset.cache", "train.workers", "train.load_timeout")
-"""Options on which no number of a run depends: its data are known by their content, wherever they lie."""
-
 
 _THREADS = 8  # they wait for the disk or the network
 
@@ -104,6 +100,23 @@ def read_origin(folder: RunFolder) -> Origin | None:
     )
 
 
+def origin_to_continue(folder: RunFolder) -> Origin:
+    """The state at the start of a run that is to be continued with it.
+
+    Raises:
+        ConfigError: the run's task was changed meanwhile.
+        DataError: it was not kept, or was damaged.
+    """
+    origin = read_origin(folder)
+    if origin is None:
+        raise DataError(
+            f"{folder.origin} is missing, so the run does not know which data it began with",
+            hint=f"restore it, or start a new run: platform run {folder.resolved}",
+        )
+    check_unchanged(folder, origin)
+    return origin
+
+
 def read_task(path: Path) -> dict[str, Any]:
     """The content of a resolved.yaml as plain JSON values.
 
@@ -143,24 +156,13 @@ def check_unchanged(folder: RunFolder, origin: Origin) -> list[str]:
         ConfigError: anything else was changed; with keys and both values.
     """
     began, now = (dict(flat(content)) for content in (origin.task, read_task(folder.resolved)))
-    changed = {
-        key: _both(key, began, now) for key in [*began, *(now.keys() - began.keys())] if _differ(key, began, now)
-    }
+    changed = differences(began, now)
     if refused := [line for key, line in changed.items() if key not in MAY_DIFFER]:
         raise ConfigError(
             f"{folder.resolved} was changed after the run started: {'; '.join(refused)}",
             hint=f"change it back, or start a new run with it: platform run {folder.resolved}",
         )
     return list(changed.values())
-
-
-def flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Options by dotted key."""
-    for key, value in options.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def known_cases(dataset: Dataset, cases: Iterable[str]) -> dict[str, Known]:
@@ -241,28 +243,5 @@ def trained_note(cases: Mapping[str, Known], origin: Origin) -> str:
     )
 
 
-def _differ(key: str, began: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return key not in began or key not in now or began[key] != now[key]
-
-
-def _both(key: str, began: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    then, today = (json.dumps(values[key]) if key in values else "not there" for values in (began, now))
-    return f"{key} is {today}, was {then}"
-
-
 def _checksum(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def changed_options(trained: Task, evaluated: Task) -> dict[str, object]:
-    """The options in which an evaluation differs from its run, by dotted key; of the training only precision."""
-    before, after = _comparable(trained), _comparable(evaluated)
-    return {key: after.get(key) for key in after | before if before.get(key) != after.get(key)}
-
-
-def _comparable(task: Task) -> dict[str, object]:
-    """Options by dotted key; of the protocol, which may be another one, the name and what is not its default."""
-    protocol = task.evaluation.protocol.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
-    named = {"train.precision": task.train.precision, "evaluation.protocol": task.evaluation.protocol.name}
-    options = task.model_dump(mode="json", exclude={"train": True, "evaluation": {"protocol"}})
-    return named | dict(flat(options)) | dict(flat(protocol, "evaluation.protocol."))

@@ -25,10 +25,10 @@ from medvid.evaluation.predict import predict_cases
 from medvid.evaluation.report import file_name
 from medvid.files import make_folder, remove_drafts, write_json, writing
 from medvid.plugin.host import Host
+from medvid.runs.differences import changed_options
 from medvid.runs.ensemble import Member, load_members
 from medvid.runs.environment import describe_environment
 from medvid.runs.folder import DAY, RunFolder
-from medvid.runs.origin import changed_options
 from medvid.runs.predictions import Predictions
 from medvid.runs.pseudonyms import Pseudonyms
 from medvid.runs.session import Session, launch_session

@@ -61,12 +61,13 @@ class Session:
         return self.pseudonyms.errors() if self.pseudonyms else nullcontext()
 
 
-def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None) -> Session:
+def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None, fabric: Fabric | None = None) -> Session:
     """Start the processes of the task's devices, and build data set, model and evaluator in each.
 
     Args:
         checked: the task.
         pseudonyms: to name cases by.
+        fabric: of the processes, where they were started before.
 
     Raises:
         ResourceError: a device is missing.
@@ -74,7 +75,7 @@ def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None) -
         ConfigError: the loss needs whole batches, and there are several devices.
     """
     task = checked.task
-    fabric = launch(task.train)
+    fabric = fabric or launch(task.train)
     check_split(task, checked.target_info, fabric.world_size)
     dataset: Dataset = checked.host.build(task.dataset)
     dataset.transforms = build_transforms(task.dataset, checked.host, "case")

@@ -17,10 +17,10 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 import __main__
 from medvid.config.task import TrainOptions
-from medvid.devices.cluster import FIRST
 from medvid.devices.waiting import leave_group, wait_for_all
 from medvid.errors import DistributedError, Interrupted
 from medvid.signals import STOP_SIGNALS, StopSignal
+from medvid.started import FIRST
 from medvid.training.device import make_fabric
 
 Process = subprocess.Popen[bytes]
