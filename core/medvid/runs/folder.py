@@ -13,7 +13,7 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, LockedError
 from medvid.files import json_text, make_folder, remove_drafts, replace_folder, write_bytes, write_text
 from medvid.locks import hold
 
