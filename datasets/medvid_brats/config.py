@@ -20,7 +20,7 @@ REGIONS = {"WT": (1, 2, 3), "TC": (1, 3), "ET": (3,)}
 """Whole tumour, tumour core and enhancing tumour."""
 _PAINTED = (2, 1, 3)
 
-_FOREIGN = ("folder_layout", "datalist", "fold", "ignore_description")
+_FOREIGN = ("folder_layout", "datalist", "ignore_description")
 
 
 class BratsOptions(VolumeDatasetOptions):
@@ -66,7 +66,7 @@ class BratsOptions(VolumeDatasetOptions):
     def _fits(self) -> "BratsOptions":
         fields = type(self).model_fields
         if given := [name for name in _FOREIGN if getattr(self, name) != fields[name].default]:
-            raise ValueError(f"BraTS has neither lists nor folds: leave out {' and '.join(given)}")
+            raise ValueError(f"BraTS has no lists: leave out {' and '.join(given)}")
         if len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities has one twice: {', '.join(self.modalities)}")
         if self.resection_cavity and self.enhancing_id == UNTIL_2022.enhancing:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from medvid.data.groups import Groups
 from medvid.data.listing import check_usable, find_files
-from medvid.data.splits import Splits, check_known
-from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
+from medvid.data.splits import Splits
+from medvid.data.tables.index import AnsweredCase, hold_out_patients, patients_of
 from medvid.data.volumes.case import VolumeCase
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.index import Index
@@ -28,12 +29,9 @@ class Brats(VolumeDataset):
         """Hold out a share of the patients, with all their times."""
         return hold_out_patients(self._owned, cases, self.options.validation_fraction, self.options.split_seed)
 
-    def choose_splits(self) -> Splits:
-        """As in the base class, but a patient who is trained on at one time and held out at another is refused."""
-        splits = super().choose_splits()
-        check_known(splits, tuple(self._owned))
-        check_patients(self._owned, splits)
-        return splits
+    def groups(self) -> Groups:
+        """The patients."""
+        return patients_of(self._owned)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
         """The cases in folders, or of single modalities, by BraTS's names; without any, as in the base class."""

@@ -16,7 +16,7 @@ from medvid.data.dataset import Progress
 from medvid.data.grid import Grid
 from medvid.data.listing import by_name, check_usable, find_files, name_left_out
 from medvid.data.problems import say_together
-from medvid.data.splits import Splits, cases_of_split, check_known, check_splits, choose_splits
+from medvid.data.splits import Splits, check_known, check_splits, choose_splits
 from medvid.data.volumes.formats.nifti import write_labels, write_probabilities
 from medvid.data.volumes.formats.nifti_space import Space
 from medvid.digests import digest_of_files, digest_of_rows
@@ -124,9 +124,25 @@ class Preprocessed:
         self._options = options
         self._content: dict[str, str] = {}
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        """Names of the volumes of a split."""
-        return cases_of_split(self._splits, split, self._options.root)
+    def declared(self) -> Splits:
+        """The volumes by folder, which is the authors' split."""
+        if self._options.fold is not None:
+            raise DataError(
+                "the authors' files of Synapse cannot be divided into folds: training volumes are slices, not scored",
+                hint="use the volumes as they come from BTCV, or leave out dataset.fold",
+            )
+        folders = {"train": tuple(self._slices), "test": tuple(self._volumes)}
+        return {name: ids for name, ids in folders.items() if ids}
+
+    def divide(self) -> Splits:
+        """The task's split of the volumes, else that of the folders."""
+        asked, declared = self._options.split, self.declared()
+        splits = choose_splits(asked, declared, dict)
+        check_known({"train": splits.get("train", ())}, declared.get("train", ()))
+        check_known({name: ids for name, ids in splits.items() if name != "train"}, declared.get("test", ()))
+        everything = tuple(dict.fromkeys(case for ids in declared.values() for case in ids))
+        check_splits(splits, asked, everything, everything)
+        return splits
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Read and check the files of these volumes."""
@@ -153,7 +169,7 @@ class Preprocessed:
         """The volumes, each of which comes with its labels."""
         return tuple(self._volumes)
 
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+    def fix_splits(self, splits: Splits) -> None:
         """Nothing to do: no method depends on another case's split."""
 
     def slices(self, case: str) -> tuple[str, ...]:
@@ -202,17 +218,6 @@ class Preprocessed:
         if low < -_SLACK or high > 1 + _SLACK:
             return digest_of_files(files), ("its values exceed [0, 1], the authors' scale; they are used unchanged",)
         return digest_of_files(files), ()
-
-    @cached_property
-    def _splits(self) -> Splits:
-        """The task's split of the volumes, else by folder, which is the authors'."""
-        asked, folders = self._options.split, {"train": tuple(self._slices), "test": tuple(self._volumes)}
-        splits = choose_splits(asked, {name: ids for name, ids in folders.items() if ids}, dict)
-        check_known({"train": splits.get("train", ())}, folders["train"])
-        check_known({name: ids for name, ids in splits.items() if name != "train"}, folders["test"])
-        everything = tuple(dict.fromkeys((*folders["train"], *folders["test"])))
-        check_splits(splits, asked, everything, everything)
-        return splits
 
     @property
     def _slices(self) -> Mapping[str, Sequence[Path]]:

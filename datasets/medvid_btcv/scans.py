@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from medvid.data.grid import Grid
-from medvid.data.splits import Splits, choose_splits
+from medvid.data.splits import Splits, check_splits, choose_splits
 from medvid.data.volumes import reading
 from medvid.data.volumes.affines import closest_ras
 from medvid.data.volumes.case import VolumeCase
@@ -20,6 +21,7 @@ from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, unknown_units
+from medvid.errors import DataError
 from medvid.plugin.specs import Axes, BuildAll
 from medvid_btcv.config import LABELS, SYNAPSE_LABELS, ScanOptions, SynapseOptions
 from medvid_btcv.published import TRANSUNET, published_split
@@ -154,11 +156,19 @@ class Scans(VolumeDataset):
         """New volumes for prediction."""
         return (ScanCase(scan, self._size) for scan in self.open(paths))
 
-    def choose_splits(self) -> Splits:
-        """The task's split, else the authors': a datalist that comes with BTCV divides it in another way."""
+    def declared(self) -> Splits:
+        """The volumes with labels, by the authors' split if all are there: a datalist of BTCV has another one."""
         if "validation" in self.index.splits:
             log.warning("the lists in %s are ignored: the split is the task's, else the authors'", self.options.root)
-        return choose_splits(self.options.split, {}, lambda: self.default_split(self.index.labelled))
+        with suppress(DataError):
+            return self.default_split(self.index.labelled)
+        return {"train": self.index.labelled}
+
+    def divide(self) -> Splits:
+        """The task's split, else the authors'."""
+        splits = choose_splits(self.options.split, {}, lambda: self.default_split(self.index.labelled))
+        check_splits(splits, self.options.split, tuple(self.index.cases), set(self.labelled()))
+        return splits
 
     def survey(self, trained: Sequence[Extent]) -> list[str]:
         """Notes on voxel sizes and units; slices are resized at any voxel size, and there are no patches."""

@@ -1,6 +1,6 @@
 """Synapse: a model is trained on slices and scored on volumes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress, SegmentationCase
+from medvid.data.splits import Splits
 from medvid.data.transform import apply
 from medvid.errors import DataError
 from medvid.plugin.specs import BuildAll
@@ -21,7 +22,13 @@ from medvid_btcv.zoom import zoom_image, zoom_labels
 class Source(Protocol):
     """The source of slices and volumes; cases are volumes."""
 
-    def cases(self, split: str) -> tuple[str, ...]: ...
+    def declared(self) -> Splits:
+        """As `Dataset.declared`, of volumes."""
+        ...
+
+    def divide(self) -> Splits:
+        """As `Dataset.divide`, of volumes."""
+        ...
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None: ...
 
@@ -33,7 +40,7 @@ class Source(Protocol):
 
     def labelled(self) -> tuple[str, ...]: ...
 
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None: ...
+    def fix_splits(self, splits: Splits) -> None: ...
 
     def slices(self, case: str) -> tuple[str, ...]:
         """Names of its slices: ``<case>_slice<number>``."""
@@ -68,13 +75,21 @@ class Synapse(Dataset):
         super().__init__(options)
         self._source: Source = Preprocessed(options) if options.is_preprocessed else Scans(options, build_all)
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        volumes = self._source.cases(split)
-        if split != "train":
-            return volumes
-        return tuple(name for volume in volumes for name in self._source.slices(volume))
+    def declared(self) -> Splits:
+        return self._source.declared()
+
+    def divide(self) -> Splits:
+        """The task's split of the volumes, else the authors'."""
+        return self._source.divide()
+
+    @property
+    def splits(self) -> Splits:
+        """The slices of the training volumes, and the volumes of other splits."""
+        slices = (name for volume in self.division.get("train", ()) for name in self._source.slices(volume))
+        return {**self.division, "train": tuple(slices)}
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
+        self._source.fix_splits(self.division)
         self._source.prepare(_volumes(cases), progress)
 
     def check(
@@ -104,8 +119,8 @@ class Synapse(Dataset):
         """The volumes that can be scored."""
         return self._source.labelled()
 
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
-        self._source.fix_splits({split: _volumes(cases) for split, cases in splits.items()})
+    def fix_splits(self, splits: Splits) -> None:
+        super().fix_splits({split: _volumes(cases) for split, cases in splits.items()})
 
     def draw(self, case: str, seed: int) -> Batch:
         image, label = self._source.slice(case)

@@ -12,7 +12,7 @@ from medvid.plugin.info import TargetInfo
 LABELS = ("background", "right_ventricle", "myocardium", "left_ventricle")
 """The labels of ACDC's files, by id. Others, such as M&Ms', count the other way round."""
 
-_FOREIGN = ("folder_layout", "datalist", "fold", "ignore_description")
+_FOREIGN = ("folder_layout", "datalist", "ignore_description")
 
 
 class ACDCOptions(VolumeDatasetOptions):
@@ -34,7 +34,7 @@ class ACDCOptions(VolumeDatasetOptions):
     def _one_layout(self) -> "ACDCOptions":
         fields = type(self).model_fields
         if given := [name for name in _FOREIGN if getattr(self, name) != fields[name].default]:
-            raise ValueError(f"ACDC has one layout, with neither lists nor folds: leave out {' and '.join(given)}")
+            raise ValueError(f"ACDC has one layout, without lists: leave out {' and '.join(given)}")
         return self
 
     def label_names(self) -> tuple[str, ...]:

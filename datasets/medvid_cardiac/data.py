@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from medvid.data.splits import Splits, check_known
-from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
+from medvid.data.groups import Groups
+from medvid.data.splits import Splits
+from medvid.data.tables.index import AnsweredCase, hold_out_patients, patients_of
 from medvid.data.volumes.case import VolumeCase
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.index import Index
@@ -22,12 +23,9 @@ class ACDC(VolumeDataset):
         """Hold out a share of the patients of each diagnosis, both phases of each."""
         return hold_out_patients(self._owned, cases, self.options.validation_fraction, self.options.split_seed)
 
-    def choose_splits(self) -> Splits:
-        """As in the base class, but a patient with one phase trained on and the other held out is refused."""
-        splits = super().choose_splits()
-        check_known(splits, tuple(self._owned))
-        check_patients(self._owned, splits)
-        return splits
+    def groups(self) -> Groups:
+        """The patients."""
+        return patients_of(self._owned)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
         """As in the base class; of a patient's folder, the single frames."""

@@ -17,7 +17,7 @@ Quality = Literal["Good", "Medium", "Poor"]
 VIEWS: tuple[View, ...] = ("2CH", "4CH")
 PHASES: tuple[Phase, ...] = ("ED", "ES")
 
-_FOREIGN = ("folder_layout", "datalist", "fold", "ignore_description")
+_FOREIGN = ("folder_layout", "datalist", "ignore_description")
 
 
 class CAMUSOptions(VolumeDatasetOptions):
@@ -57,7 +57,7 @@ class CAMUSOptions(VolumeDatasetOptions):
     def _one_layout(self) -> "CAMUSOptions":
         fields = type(self).model_fields
         if given := [name for name in _FOREIGN if getattr(self, name) != fields[name].default]:
-            raise ValueError(f"CAMUS has one layout, with neither datalists nor folds: leave out {' and '.join(given)}")
+            raise ValueError(f"CAMUS has one layout, without datalists: leave out {' and '.join(given)}")
         return self
 
     def label_names(self) -> tuple[str, ...]:

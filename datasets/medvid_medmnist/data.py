@@ -13,6 +13,7 @@ from medvid.data.batch import Batch
 from medvid.data.dataset import Progress
 from medvid.data.images.files import read_image, scale
 from medvid.data.labelled import LabelledDataset
+from medvid.data.splits import Splits
 from medvid.data.targets import Answer
 from medvid.data.transform import apply
 from medvid.digests import digest_of
@@ -26,10 +27,11 @@ class MedMNIST(LabelledDataset):
 
     options: MedMNISTOptions
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        if split not in PARTS:
-            raise DataError(f"MedMNIST has no split {split!r}; it has {', '.join(PARTS)}")
-        return tuple(f"{split}/{place:06d}" for place in range(len(self._archive.array(split, "labels"))))
+    def declared(self) -> Splits:
+        return {
+            part: tuple(f"{part}/{place:06d}" for place in range(len(self._archive.array(part, "labels"))))
+            for part in PARTS
+        }
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Unpack the file into the cache, and check its arrays as a whole."""
@@ -61,9 +63,6 @@ class MedMNIST(LabelledDataset):
     def fingerprint(self, case: str) -> str:
         split, place = self._place(case)
         return digest_of(np.ascontiguousarray(self._archive.array(split, "images")[place]).tobytes())
-
-    def labelled(self) -> tuple[str, ...]:
-        return super().labelled()
 
     def draw(self, case: str, seed: int) -> Batch:
         read = self.open_case(case)

@@ -11,10 +11,11 @@ import torch
 from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.framed import draw_window
+from medvid.data.groups import Groups
 from medvid.data.listing import find_files, name_left_out
 from medvid.data.problems import open_all
-from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits
-from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
+from medvid.data.splits import Splits, check_copies, check_splits, choose_splits
+from medvid.data.tables.index import AnsweredCase, hold_out_patients, patients_of
 from medvid.data.targets import frame_target
 from medvid.data.transform import apply
 from medvid.data.volumes.formats.choice import enabled_formats, shipped_formats
@@ -47,7 +48,6 @@ class RSNAHemorrhage(Dataset):
     def __init__(self, options: RSNAHemorrhageOptions, build_all: BuildAll | None = None) -> None:
         super().__init__(options)
         self.formats = enabled_formats(build_all) if build_all else shipped_formats()
-        self._fixed: Splits | None = None
 
     @cached_property
     def labels(self) -> Mapping[str, Labels]:
@@ -89,30 +89,26 @@ class RSNAHemorrhage(Dataset):
             log.warning("%d series have no labels and are left out", len(self.series) - len(index))
         return index
 
-    @cached_property
-    def _splits(self) -> Splits:
+    def declared(self) -> Splits:
+        return {"train": tuple(self._index)}
+
+    def divide(self) -> Splits:
+        """The task's split, else a share of the patients is held out."""
         options, index = self.options, self._index
 
-        def divide() -> Splits:
+        def hold_out() -> Splits:
             return hold_out_patients(index, tuple(index), options.validation_fraction, options.split_seed)
 
-        splits = choose_splits(options.split, {}, divide)
+        splits = choose_splits(options.split, {}, hold_out)
         check_splits(splits, options.split, tuple(index), set(index))
-        check_patients(index, splits)
         return splits
 
-    @property
-    def splits(self) -> Splits:
-        return self._splits if self._fixed is None else self._fixed
-
-    def cases(self, split: str) -> tuple[str, ...]:
-        return cases_of_split(self.splits, split, self.options.root)
+    def groups(self) -> Groups:
+        """The patients."""
+        return patients_of(self._index)
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(self._index)
-
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
-        self._fixed = dict(splits)
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Read the middle slice of each series, so that most of what is wrong is found before training."""

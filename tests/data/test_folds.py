@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvid.data.folds import folds_of, groups_by
+from medvid.data.folds import folds_of
+from medvid.data.groups import groups_by
 from medvid.errors import DataError
 
 

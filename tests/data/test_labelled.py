@@ -26,8 +26,8 @@ class Arrays(LabelledDataset):
         super().__init__(options)
         self._cases = cases
 
-    def cases(self, split: str) -> tuple[str, ...]:  # noqa: ARG002
-        return tuple(self._cases)
+    def declared(self) -> dict[str, tuple[str, ...]]:
+        return {"train": tuple(self._cases)}
 
     def read(self, case: str) -> tuple[np.ndarray, int]:
         return self._cases[case]

@@ -22,8 +22,8 @@ OPTIONS = ToyOptions(axes="image", where="case", what="class", channels=1, size=
 class OneSplit(ToyDataset):
     """Nothing is trained on."""
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        return () if split == "train" else super().cases(split)
+    def declared(self) -> Splits:
+        return {**super().declared(), "train": ()}
 
 
 def test_the_cases_of_a_run_by_split() -> None:

@@ -180,8 +180,8 @@ def test_a_frame_twice_and_files_that_belong_to_nothing(root: Path) -> None:
 
 
 def test_options_of_other_layouts_are_refused(published: Path) -> None:
-    with pytest.raises(ValidationError, match="leave out folder_layout and fold"):
-        options(published, folder_layout="nnunet", fold=0)
+    with pytest.raises(ValidationError, match="leave out folder_layout and datalist"):
+        options(published, folder_layout="nnunet", datalist="dataset.json")
 
 
 def test_a_patients_folder_is_predicted_frame_by_frame(published: Path) -> None:

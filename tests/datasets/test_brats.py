@@ -196,8 +196,8 @@ def test_other_folders_are_refused(published: Path, root: Path, tmp_path: Path) 
     shutil.copytree(published / "2021/training", root / "earlier")
     with pytest.raises(DataError, match="cases of two layouts, whose ids differ: BraTS"):
         opened(root).cases("train")
-    with pytest.raises(ValidationError, match="leave out fold"):
-        opened(root, fold=0)
+    with pytest.raises(ValidationError, match="leave out datalist"):
+        opened(root, datalist="dataset.json")
 
 
 def test_a_case_twice_is_refused(root: Path) -> None:

@@ -141,8 +141,8 @@ def test_other_folders_are_refused(root: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"has no folders patient0001, patient0002"):
         opened(tmp_path / "empty").cases("train")
-    with pytest.raises(ValidationError, match="leave out fold"):
-        opened(root, fold=0)
+    with pytest.raises(ValidationError, match="leave out datalist"):
+        opened(root, datalist="dataset.json")
     image = root / "database_nifti/patient0001/patient0001_2CH_ED.nii.gz"
     nib.save(nib.load(image), image.with_suffix(""))
     with pytest.raises(DataError, match="images with the same name"):

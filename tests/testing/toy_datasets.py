@@ -12,6 +12,7 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case
+from medvid.data.splits import Splits
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo
 from medvid.testing import ToyCase, ToyDataset, ToyOptions
@@ -23,10 +24,10 @@ def generate(folder: Path, options: object) -> None:  # noqa: ARG001 (every gene
 
 
 class Good(ToyDataset):
-    def cases(self, split: str) -> tuple[str, ...]:
+    def declared(self) -> Splits:
         if not (self.options.root / "index").is_file():
             raise DataError(f"{self.options.root} holds no index")
-        return super().cases(split)
+        return super().declared()
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         for path in paths:
@@ -45,8 +46,8 @@ class Contradicts(Good):
 class Overlaps(Good):
     """Evaluates on what it trains on."""
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        return (*super().cases(split), "shared")
+    def declared(self) -> Splits:
+        return {split: (*cases, "shared") for split, cases in super().declared().items()}
 
 
 class Flat(Good):

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress
+from medvid.data.splits import Splits
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.head import Head
 from medvid.models.model import Model
 from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.testing import ToyOptions
 
 
 class TinyBackbone(Backbone):
@@ -48,15 +50,15 @@ class TinyHead(Head):
 class NoisyImages(Dataset):
     """Images drawn from the sample's seed; a case named "bad" turns NaN from the second epoch on."""
 
+    options = ToyOptions(axes="image", where="voxel", channels=1, size=(8, 8), labels=("background", "bright"))
     input_info = InputInfo("image", 1, (8, 8))
     target_info = TargetInfo("voxel", "class", ("background", "bright"))
 
     def __init__(self, cases: Sequence[str]) -> None:
         self._cases = tuple(cases)
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        assert split == "train"
-        return self._cases
+    def declared(self) -> Splits:
+        return {"train": self._cases}
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         progress(len(cases), len(cases))

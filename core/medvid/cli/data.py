@@ -91,16 +91,15 @@ def splits(
     """
     from medvid.config.load import load_task
     from medvid.config.recipes import find_task
-    from medvid.data.folds import folds_of, groups_by
-    from medvid.data.volumes.lists import SPLITS_FILE
+    from medvid.data.fold_files import SPLITS_FILE
+    from medvid.data.folds import folds_of
+    from medvid.data.groups import groups_by
     from medvid.files import write_text
     from medvid.plugin.host import make_host
 
     host = make_host(plugins_file(context))
     options = load_task(find_task(task), host, overrides=overrides or ())
     dataset = _open_dataset(options, host)
-    if "fold" not in type(dataset.options).model_fields:
-        raise ConfigError(f"data set {dataset.options.name!r} has no option fold: it would not read these folds")
     path = output or dataset.options.root / SPLITS_FILE
     if path.exists():
         raise ConfigError(f"{path} exists", hint="move it away, or write another file: -o FILE")

@@ -14,7 +14,7 @@ from medvid.config.demo import DemoOverlay, demo_folder
 from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
 from medvid.config.explain import validate
 from medvid.config.layers import Layers, Override, read_overrides
-from medvid.config.options import BackboneOptions
+from medvid.config.options import BackboneOptions, DatasetOptions, FoldOptions
 from medvid.config.renamed import named_anew
 from medvid.config.task import AppliedDemo, Task
 from medvid.config.yaml import KeyPath, Problem, parse_file
@@ -197,7 +197,7 @@ def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:
     root = demo_folder(dataset, generate) if fresh else dataset.root.expanduser()
     changes = {
         "output": task.output.expanduser(),
-        "dataset": dataset.model_copy(update={"root": root, "cache": dataset.cache.expanduser()}),
+        "dataset": _placed(dataset, Path.expanduser).model_copy(update={"root": root}),
         "backbone": _with_weights_at(task.backbone, Path.expanduser),
         "demo": AppliedDemo(applied=True, generate=generate) if task.demo else None,
     }
@@ -206,13 +206,20 @@ def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:
 
 def with_absolute_paths(task: Task) -> Task:
     """The same task wherever it is loaded: as it is kept in a run folder, which may be used from anywhere."""
-    dataset = task.dataset
     changes = {
         "output": task.output.absolute(),
-        "dataset": dataset.model_copy(update={"root": dataset.root.absolute(), "cache": dataset.cache.absolute()}),
+        "dataset": _placed(task.dataset, Path.absolute),
         "backbone": _with_weights_at(task.backbone, Path.absolute),
     }
     return task.model_copy(update=changes)
+
+
+def _placed(dataset: DatasetOptions, place: Callable[[Path], Path]) -> DatasetOptions:
+    """The same options with other paths."""
+    changes: dict[str, Any] = {"root": place(dataset.root), "cache": place(dataset.cache)}
+    if isinstance(dataset.fold, FoldOptions):
+        changes["fold"] = dataset.fold.model_copy(update={"file": place(dataset.fold.file)})
+    return dataset.model_copy(update=changes)
 
 
 def _with_weights_at(backbone: BackboneOptions, place: Callable[[Path], Path]) -> BackboneOptions:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from medvid.files import default_cache
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -121,6 +121,16 @@ class HeadOptions(ComponentOptions):
         return False
 
 
+class FoldOptions(Options):
+    """A fold of a cross-validation."""
+
+    file: Path
+    """The folds, as nnU-Net's splits_final.json has them: `[{"train": [ids], "val": [ids]}, ...]`; see `platform data
+    splits`."""
+    index: NonNegativeInt
+    """Which of them is held out, from 0."""
+
+
 class DatasetOptions(ComponentOptions):
     """Base of a data set's options. Two methods say what a model for it has to take and to predict."""
 
@@ -132,6 +142,20 @@ class DatasetOptions(ComponentOptions):
     """What to do if `root` does not exist: stop, or run on the task's demo data."""
     cache: Path = Field(default_factory=default_cache)
     """Folder of prepared cases, see `platform cache`; default: medvid in XDG_CACHE_HOME or ~/.cache."""
+    fold: NonNegativeInt | FoldOptions | None = None
+    """Hold out this fold for validation and train on the others: {file: splits.json, index: 0}. A number alone is one
+    of splits_final.json in `root`, or of the folds in its list of cases."""
+
+    @model_validator(mode="after")
+    def _one_division(self) -> Self:
+        if self.fold is None:
+            return self
+        if getattr(self, "split", None) is not None:
+            raise ValueError("fold and split both say which cases are held out: leave one of them out")
+        field, share = type(self).model_fields.get("validation_fraction"), getattr(self, "validation_fraction", None)
+        if field and share != field.default:
+            raise ValueError(f"fold says which cases are held out, so validation_fraction, {share}, has to be left out")
+        return self
 
     def input_info(self) -> InputInfo:
         """Axes, channels and size of a training batch. Can read small index files of the data set.

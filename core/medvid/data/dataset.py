@@ -3,7 +3,6 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,9 +14,12 @@ from torch import Tensor
 
 from medvid.config.options import DatasetOptions
 from medvid.data.batch import Batch
+from medvid.data.fold_choice import settle
 from medvid.data.grid import Grid
+from medvid.data.groups import Groups
 from medvid.data.placement import Placement
 from medvid.data.problems import say_together
+from medvid.data.splits import Splits, cases_of_split
 from medvid.data.transform import Transform
 from medvid.errors import DataError, MedvidError
 from medvid.parallel import map_in_processes
@@ -161,21 +163,53 @@ class Dataset(ABC):
         return self.options.target_info()
 
     @abstractmethod
-    def cases(self, split: str) -> tuple[str, ...]:
-        """Ids of the cases of ``"train"``, ``"validation"`` or ``"test"``, in a fixed order.
+    def declared(self) -> Splits:
+        """Ids of all cases, in a fixed order, whether or not their files exist.
 
-        Raises:
-            medvid.errors.DataError: the split does not exist, or files are missing (all of them are listed).
-        """
-
-    @property
-    def splits(self) -> Mapping[str, tuple[str, ...]]:
-        """Ids of the cases of every split, whether or not their files exist.
+        They are in the split ``"train"``, ``"validation"`` or ``"test"`` that lists, folders or the publication have
+        them in; in ``"train"`` where none is said.
 
         Raises:
             medvid.errors.DataError: the data set cannot be indexed.
         """
-        return _find_splits(self)
+
+    def divide(self) -> Splits:
+        """The cases of each split where the task asks for no fold; default: as declared.
+
+        Raises:
+            medvid.errors.DataError: the splits that the task or the folder asks for cannot be used.
+        """
+        return self.declared()
+
+    def groups(self) -> Groups:
+        """Whose each case is, such as its patient, who is never on both sides of a split; default: not known."""
+        return {}
+
+    def own_fold(self, index: int) -> Splits | None:  # noqa: ARG002 (for subclasses)
+        """The training and validation cases of a fold in the data set's own list of cases; default: it has none."""
+        return None
+
+    @cached_property
+    def division(self) -> Splits:
+        """Ids of the cases of every split: as `dataset.fold` has them, if it is set, else `divide`.
+
+        Raises:
+            medvid.errors.DataError: they cannot be used, or a group is on both sides.
+        """
+        return settle(self.options, self.declared, self.divide, self.groups, self.labelled, self.own_fold)
+
+    @property
+    def splits(self) -> Splits:
+        """Ids of what is drawn from or evaluated, by split; default: the cases of `division`."""
+        return self.division
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Ids of one of the `splits`.
+
+        Raises:
+            medvid.errors.DataError: the split does not exist, or files are missing (all of them are listed).
+        """
+        return cases_of_split(self.splits, split, self.options.root)
 
     def check(
         self,
@@ -276,18 +310,16 @@ class Dataset(ABC):
         return ""
 
     def labelled(self) -> tuple[str, ...]:
-        """Ids of all cases that have labels, in any split; default: the cases of all splits.
+        """Ids of all cases that have labels, in any split; default: all that are declared.
 
         Raises:
             medvid.errors.DataError: the data set cannot be indexed.
         """
-        return tuple(dict.fromkeys(case for cases in self.splits.values() for case in cases))
+        return tuple(dict.fromkeys(case for cases in self.declared().values() for case in cases))
 
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:  # noqa: B027 (for subclasses)
-        """Use the splits that a run remembers, whatever options and folder say now.
-
-        Default: does nothing, for data sets in which no method depends on any other case.
-        """
+    def fix_splits(self, splits: Splits) -> None:
+        """Use the splits that a run remembers, whatever options and folder say now."""
+        self.division = dict(splits)
 
     @abstractmethod
     def draw(self, case: str, seed: int) -> Batch:
@@ -329,14 +361,6 @@ def _find_problem(dataset: Dataset, deep: bool, case: str) -> _Finding:
         if scarce := as_resource_error(error):
             raise scarce from error
         return _Finding(DataError(f"case {case}: {type(error).__name__}: {error}"))
-
-
-def _find_splits(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    splits = {}
-    for split in SPLITS:
-        with suppress(DataError):
-            splits[split] = tuple(dataset.cases(split))
-    return splits or {"train": tuple(dataset.cases("train"))}
 
 
 def _one_thread() -> None:

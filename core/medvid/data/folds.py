@@ -1,15 +1,11 @@
 """Folds of a cross-validation, as nnU-Net's splits_final.json has them."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medvid.data.fold_files import Fold
 from medvid.errors import DataError
-from medvid.sentences import listed
-
-Fold = Mapping[str, list[str]]
-"""Ids of the cases, ``train`` and ``val``."""
 
 SEED = 12345
 """nnU-Net's."""
@@ -47,26 +43,6 @@ def folds_of(cases: Sequence[str], count: int = 5, groups: Mapping[str, str] | N
         }
         for held in held_out
     ]
-
-
-def groups_by(cases: Sequence[str], pattern: str) -> dict[str, str]:
-    r"""The group of each case: what a pattern finds in its name, or what is in the pattern's first parentheses.
-
-    Args:
-        cases: ids.
-        pattern: a regular expression, such as ``patient\d+``.
-
-    Raises:
-        DataError: it is not one, or finds nothing in a name.
-    """
-    try:
-        finder = re.compile(pattern)
-    except re.error as error:
-        raise DataError(f"{pattern!r} is not a regular expression: {error}") from error
-    found = {case: finder.search(case) for case in cases}
-    if without := [case for case, match in found.items() if match is None]:
-        raise DataError(f"{pattern!r} finds no group in {len(without)} of {len(cases)} names: {listed(without)}")
-    return {case: match[1 if finder.groups else 0] or "" for case, match in found.items() if match}
 
 
 def random_split(cases: Sequence[str], fold: int) -> Fold:

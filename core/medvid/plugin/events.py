@@ -27,7 +27,8 @@ class RunInfo:
         device: what it runs on, e.g. ``"2 x NVIDIA A100, bf16"``.
         plugins: version per distribution that the run uses, by a component or by an observer.
         environment: versions, git commit and machine, as written to environment.json.
-        datasets: per split, its name, the number of cases and a digest of their content.
+        datasets: per split, its name, the number of cases and a digest of their content; of the file of folds, if
+            there is one, its index and digest.
         unverified: those of the distributions that are editable: no hash tells which code of theirs was run.
         extends: name of the run that this one goes on from with more steps; empty for any other.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 from medvid.config.task import Task
 
-MAY_DIFFER = ("output", "dataset.root", "dataset.cache", "train.workers", "train.load_timeout")
+MAY_DIFFER = ("output", "dataset.root", "dataset.cache", "dataset.fold.file", "train.workers", "train.load_timeout")
 """Options on which no number of a run depends: its data are known by their content, wherever they lie."""
 
 

@@ -13,6 +13,7 @@ from medvid.config.checked import CheckedTask
 from medvid.config.early import check_again
 from medvid.config.load import dump_task
 from medvid.config.task import Task
+from medvid.data.fold_choice import record_of_fold
 from medvid.data.loading.balance import draw_weights, effect, read_targets
 from medvid.data.loading.batches import training_batches
 from medvid.data.loading.transfer import on_device
@@ -37,6 +38,7 @@ from medvid.runs.given_folder import GivenFolder, finished_note
 from medvid.runs.origin import (
     Origin,
     check_cases,
+    fold_note,
     known_splits,
     membership_note,
     origin_to_continue,
@@ -160,8 +162,9 @@ def _propose_folder(task: Task) -> RunFolder:
 def _fix_cases(session: Session, origin: Origin) -> dict[str, tuple[str, ...]]:
     """Let a data set have the cases that a run began with, however its folder would be split now."""
     cases = {split: origin.cases(split) for split in dict.fromkeys(("train", session.task.evaluation.split))}
-    if note := membership_note(session.dataset, origin, cases):
-        logger.warning(note)
+    for note in (membership_note(session.dataset, origin, cases), fold_note(session.task.dataset, origin)):
+        if note:
+            logger.warning(note)
     session.dataset.fix_splits(cases)
     return cases
 
@@ -246,13 +249,15 @@ class _Execution:
                 description = dataset.describe(self.cases["train"])
                 key = self.session.pseudonyms.check_value if self.session.pseudonyms else ""
                 splits = known_splits(dataset, self.cases)
-                self.origin = Origin({}, self.report.info.plugins, splits, description, key)
+                record = record_of_fold(self.task.dataset)
+                self.origin = Origin({}, self.report.info.plugins, splits, description, key, fold=record)
             else:
                 known = {case: known for split in self.cases for case, known in self.origin.splits[split].items()}
                 check_cases(dataset, known, "start a new run on the new data: platform run TASK.yaml")
+            named = {"name": self.task.dataset.name} | ({"fold": self.origin.fold} if self.origin.fold else {})
             self.report.prepared(
                 {
-                    split: {"name": self.task.dataset.name, "cases": len(cases), "digest": dataset.digest(cases)}
+                    split: {**named, "cases": len(cases), "digest": dataset.digest(cases)}
                     for split, cases in self.cases.items()
                 }
             )

@@ -16,7 +16,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from medvid.config.options import DatasetOptions
 from medvid.data.dataset import Dataset
+from medvid.data.fold_choice import fold_file, record_of_fold
 from medvid.errors import ConfigError, DataError
 from medvid.files import read_json, write_json
 from medvid.runs.differences import MAY_DIFFER, differences, flat
@@ -51,6 +53,7 @@ class Origin:
         pseudonyms: check value of the key of the cases' pseudonyms; empty if cases have their ids.
         precision: the one in use, which `train.precision: auto` leaves open; empty for a run made before this was kept.
         extends: the run and the state of it that this one went on from; empty for one that began at step 0.
+        fold: index and digest of the file of `dataset.fold`; empty where there is none.
     """
 
     task: Mapping[str, Any]
@@ -60,6 +63,7 @@ class Origin:
     pseudonyms: str = ""
     precision: str = ""
     extends: Mapping[str, Any] = field(default_factory=dict)
+    fold: Mapping[str, Any] = field(default_factory=dict)
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -94,7 +98,7 @@ def read_origin(folder: RunFolder) -> Origin | None:
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    kept_since = ("description", "pseudonyms", "precision", "extends")
+    kept_since = ("description", "pseudonyms", "precision", "extends", "fold")
     return Origin(
         content["task"], content["plugins"], splits, **{name: content[name] for name in kept_since if name in content}
     )
@@ -204,6 +208,16 @@ def check_cases(dataset: Dataset, known: Mapping[str, Known], hint: str) -> None
             f"now: {listed(changed)}",
             hint=hint,
         )
+
+
+def fold_note(options: DatasetOptions, origin: Origin) -> str:
+    """A note if the file of `dataset.fold` is not what it was at the start of the run; empty if it is, or was none."""
+    try:
+        if not origin.fold or record_of_fold(options) == origin.fold:
+            return ""
+    except DataError as error:
+        return f"{error}; the run's own split is used"
+    return f"{fold_file(options)} changed since the run started; the run's own split is used"
 
 
 def membership_note(dataset: Dataset, origin: Origin, splits: Iterable[str]) -> str:

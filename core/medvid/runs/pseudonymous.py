@@ -13,6 +13,7 @@ from torch import Tensor
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress, sources_of
+from medvid.data.splits import Splits
 from medvid.errors import DataError
 from medvid.evaluation.report import file_name
 from medvid.files import DRAFT, make_folder
@@ -50,14 +51,23 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             return self.inner.target_info
 
+    def declared(self) -> Splits:
+        with self._pseudonyms.errors():
+            return self._named_splits(self.inner.declared())
+
+    @cached_property
+    def division(self) -> Splits:
+        with self._pseudonyms.errors():
+            return self._named_splits(self.inner.division)
+
+    @property
+    def splits(self) -> Splits:
+        with self._pseudonyms.errors():
+            return self._named_splits(self.inner.splits)
+
     def cases(self, split: str) -> tuple[str, ...]:
         with self._pseudonyms.errors():
             return self._named(self.inner.cases(split))
-
-    @property
-    def splits(self) -> Mapping[str, tuple[str, ...]]:
-        with self._pseudonyms.errors():
-            return {split: self._named(cases) for split, cases in self.inner.splits.items()}
 
     def check(
         self,
@@ -105,7 +115,7 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             return self._named(self.inner.labelled())
 
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
+    def fix_splits(self, splits: Splits) -> None:
         with self._pseudonyms.errors():
             self.inner.fix_splits({split: self._ids(cases) for split, cases in splits.items()})
 
@@ -122,6 +132,9 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             for case in self.inner.open(paths):
                 yield PseudonymousCase(case, self._pseudonyms.add_case(case.id, sources_of(case)), self._pseudonyms)
+
+    def _named_splits(self, splits: Splits) -> Splits:
+        return {split: self._named(cases) for split, cases in splits.items()}
 
     def _named(self, cases: Sequence[str]) -> tuple[str, ...]:
         return tuple(map(self._pseudonyms.add_case, cases))

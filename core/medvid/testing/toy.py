@@ -16,8 +16,8 @@ from medvid.data.dataset import Case, Dataset, Progress
 from medvid.data.framed import FramedCase, draw_window
 from medvid.data.grid import Grid
 from medvid.data.labelled import LabelledCase
+from medvid.data.splits import Splits
 from medvid.digests import digest_of
-from medvid.errors import DataError
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.specs import Axes, What, Where
 from medvid.seeding import derive_seed
@@ -73,10 +73,8 @@ class ToyDataset(Dataset):
 
     options: ToyOptions
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        if split not in SPLITS:
-            raise DataError(f"the toy data set has no split {split!r}; it has {', '.join(SPLITS)}")
-        return SPLITS[split]
+    def declared(self) -> Splits:
+        return SPLITS
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         progress(len(cases), len(cases))

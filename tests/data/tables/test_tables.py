@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medvid.config.examples import read_options
-from medvid.data.tables.index import AnsweredCase, check_patients, hold_out_patients
+from medvid.data.groups import check_groups
+from medvid.data.tables.index import AnsweredCase, hold_out_patients, patients_of
 from medvid.data.tables.options import AnsweredOptions
 from medvid.errors import ConfigError, DataError
 from medvid.plugin.host import make_host
@@ -154,7 +155,7 @@ def test_patients_are_held_out_whole(owners: list[int], fraction: float, seed: i
     if len(set(owners)) < 2:
         return
     splits = hold_out_patients(cases, tuple(cases), fraction, seed)
-    check_patients(cases, splits)
+    check_groups(patients_of(cases), splits)
     assert sorted(splits["train"] + splits["validation"], key=int) == list(cases)
 
 

@@ -477,47 +477,18 @@ def folds(root: Path, *numbers: object) -> Path:
 
 
 def test_folds_of_a_list(tmp_path: Path) -> None:
-    folds(tmp_path, 0, 1, "1", 2, None)
-    assert find_cases(tmp_path).folds == (0, 1, 2)
-    index = find_cases(tmp_path, fold=1)
-    assert index.splits == {"train": ("0", "3", "4"), "validation": ("1", "2")}
-    assert index.folds == ()
-    with pytest.raises(DataError, match=r"dataset\.json has the folds 0, 1, 2, not 3"):
-        find_cases(tmp_path, fold=3)
+    index = find_cases(folds(tmp_path, 0, 1, "1", 2, None))
+    assert index.fold_numbers == "0, 1, 2"
+    assert index.fold(1) == {"train": ("0", "3", "4"), "validation": ("1", "2")}
+    with pytest.raises(DataError, match=r"the list of cases has the folds 0, 1, 2, not 3"):
+        index.fold(3)
 
 
-def test_folds_of_nnunet(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"{kind}/{n}.nii" for kind in ("img", "label") for n in range(4)))
-    (tmp_path / "splits_final.json").write_text(
-        json.dumps([{"train": ["1", "2"], "val": ["0"]}, {"train": ["0"], "val": ["1", "2"]}])
-    )
-    assert find_cases(tmp_path).notes == ("splits_final.json is not used; dataset.fold chooses one of its folds",)
-    index = find_cases(tmp_path, fold=1)
-    assert (index.splits, index.notes) == ({"train": ("0",), "validation": ("1", "2")}, ())
-    with pytest.raises(DataError, match="has the folds 0 to 1, not 2"):
-        find_cases(tmp_path, fold=2)
-    folds(tmp_path, 0, 1, 1, 1)
-    with pytest.raises(DataError, match=r"splits_final\.json in .* have different cases in fold 1"):
-        find_cases(tmp_path, fold=1)
-
-
-@pytest.mark.parametrize("content", ["{}", "[1]", '[{"train": ["a"]}]', '[{"train": [1], "val": []}]'])
-def test_unusable_folds(tmp_path: Path, content: str) -> None:
-    touch(tmp_path, "img/a.nii", "label/a.nii")
-    with pytest.raises(DataError, match=r"has neither splits_final\.json nor a list with folds"):
-        find_cases(tmp_path, fold=0)
-    (tmp_path / "splits_final.json").write_text(content)
-    with pytest.raises(DataError, match="has to hold a list of"):
-        find_cases(tmp_path, fold=0)
-
-
-def test_a_fold_and_a_validation_list_contradict_each_other(tmp_path: Path) -> None:
+def test_folds_beside_a_list_of_validation_cases_do_not_count(tmp_path: Path) -> None:
     folds(tmp_path, 0, 1)
     content = json.loads((tmp_path / "dataset.json").read_text())
     write_json(tmp_path, "dataset.json", {"training": content["training"][:1], "validation": content["training"][1:]})
-    assert find_cases(tmp_path).folds == ()
-    with pytest.raises(DataError, match=r"lists validation cases, so dataset\.fold cannot be used"):
-        find_cases(tmp_path, fold=0)
+    assert find_cases(tmp_path).fold(0) is None
 
 
 NAMES = ("img/img1.nii.gz", "label/label1.nii.gz", "img/img2.nii.gz", "label/label2.nii.gz")

@@ -28,7 +28,7 @@ from medvid.data.images.index import ImageFiles, ImageIndex, find_images, find_p
 from medvid.data.images.options import Colour, ImageDatasetOptions, Size2D
 from medvid.data.images.scale import TrainingSizes
 from medvid.data.problems import raise_together
-from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits, hold_out
+from medvid.data.splits import Splits, check_copies, check_splits, choose_splits, hold_out
 from medvid.data.transform import apply, drawing_from, initial_size
 from medvid.digests import digest_of, digest_of_rows
 from medvid.errors import DataError
@@ -83,12 +83,15 @@ class ImageDataset(Dataset):
         """
         return hold_out(cases, self.options.validation_fraction, self.options.split_seed)
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        return cases_of_split(self._splits, split, self.options.root)
+    def declared(self) -> Splits:
+        return self._index.splits or {"train": tuple(self._index.cases)}
 
-    @property
-    def splits(self) -> Mapping[str, tuple[str, ...]]:
-        return self._splits
+    def divide(self) -> Splits:
+        """The task's split, else the folders', else `default_split`."""
+        declared, cases = self._index.splits, tuple(self._index.cases)
+        splits = choose_splits(self.options.split, declared, lambda: {} if declared else self.default_split(cases))
+        check_splits(splits, self.options.split, cases, set(self.labelled()))
+        return splits
 
     def check(
         self,
@@ -105,7 +108,7 @@ class ImageDataset(Dataset):
         content, errors = self._read(cases, progress, usable_cores())
         raise_together(list(errors.values()))
         self._content |= content
-        _warn(check_copies(self._splits, {case: content.pixels for case, content in self._content.items()}))
+        _warn(check_copies(self.division, {case: content.pixels for case, content in self._content.items()}))
 
     def describe(self, cases: Sequence[str]) -> dict[str, Any]:
         """Sizes of the images, bits of their pixels, and colours of the masks' palette indices."""
@@ -130,9 +133,6 @@ class ImageDataset(Dataset):
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self._index.cases.values() if case.masks)
-
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
-        self._splits = dict(splits)
 
     def draw(self, case: str, seed: int) -> Batch:
         opened = self._case(case, None)
@@ -173,13 +173,6 @@ class ImageDataset(Dataset):
         except DataError:
             return None
         return TrainingSizes.of([size for size, _ in heads.values()]) if heads else None
-
-    @cached_property
-    def _splits(self) -> Splits:
-        declared, cases = self._index.splits, tuple(self._index.cases)
-        splits = choose_splits(self.options.split, declared, lambda: {} if declared else self.default_split(cases))
-        check_splits(splits, self.options.split, cases, set(self.labelled()))
-        return splits
 
     def _read(
         self, cases: Sequence[str], progress: Progress, workers: int, seconds: float | None = None

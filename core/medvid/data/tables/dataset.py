@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress, ViewedCase
+from medvid.data.groups import Groups
 from medvid.data.problems import open_all
-from medvid.data.splits import Splits, cases_of_split, check_copies
+from medvid.data.splits import Splits, check_copies
 from medvid.data.tables.index import AnsweredCase, AnswerIndex
 from medvid.data.tables.options import AnsweredOptions
 from medvid.data.targets import case_target, unknown_target
@@ -34,7 +35,6 @@ class AnsweredDataset(Dataset):
 
     def __init__(self, options: AnsweredOptions) -> None:
         super().__init__(options)
-        self._fixed: Splits | None = None
         self._hashes: dict[str, str] = {}
 
     @abstractmethod
@@ -63,22 +63,19 @@ class AnsweredDataset(Dataset):
             log.warning(note)
         return index
 
-    @cached_property
-    def _splits(self) -> Splits:
-        return self.options.splits_of(self.index)
+    def declared(self) -> Splits:
+        return self.index.declared
 
-    @property
-    def splits(self) -> Mapping[str, tuple[str, ...]]:
-        return self._splits if self._fixed is None else self._fixed
+    def divide(self) -> Splits:
+        """As the options say, patients whole, see `medvid.data.tables.options`."""
+        return self.options.divide(self.index)
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        return cases_of_split(self.splits, split, self.options.root)
+    def groups(self) -> Groups:
+        """The patients."""
+        return self.index.patients
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(self.index.cases)
-
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
-        self._fixed = dict(splits)
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Read all of them once, so that what is wrong is found before training."""

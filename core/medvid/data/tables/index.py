@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medvid.data.groups import Groups
 from medvid.data.splits import Splits, hold_out
 from medvid.errors import DataError
 from medvid.sentences import listed
@@ -47,6 +48,21 @@ class AnswerIndex:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def declared(self) -> Splits:
+        """The splits that the table or folders name; without any, all cases are to train on."""
+        return self.splits or {"train": tuple(self.cases)}
+
+    @property
+    def patients(self) -> Groups:
+        """The patient of each case of whom one is known."""
+        return patients_of(self.cases)
+
+
+def patients_of(cases: Mapping[str, AnsweredCase]) -> dict[str, str]:
+    """The patient of each case of whom one is known."""
+    return {name: case.patient for name, case in cases.items() if case.patient}
+
 
 def with_patients(cases: Sequence[AnsweredCase], pattern: str | None) -> dict[str, AnsweredCase]:
     """Cases by id, with the patients that a pattern finds in their ids.
@@ -64,30 +80,6 @@ def with_patients(cases: Sequence[AnsweredCase], pattern: str | None) -> dict[st
         )
     named = {name: match[1 if match.re.groups else 0] for name, match in found.items() if match}
     return {case.id: AnsweredCase(case.id, case.path, case.answer, named[case.id]) for case in cases}
-
-
-def check_patients(cases: Mapping[str, AnsweredCase], splits: Splits) -> None:
-    """Refuse patients of whom some cases are trained on and others held out.
-
-    Raises:
-        DataError: naming them, with their cases.
-    """
-    train = splits.get("train", ())
-    own = set(train)
-    held_out = [case for name, ids in splits.items() if name != "train" for case in ids if case not in own]
-    trained: dict[str, str] = {}
-    for case in train:
-        trained.setdefault(cases[case].patient, case)
-    both = {
-        patient: f"{patient} ({trained[patient]}, {case})"
-        for case in held_out
-        if (patient := cases[case].patient) and patient in trained
-    }
-    if both:
-        raise DataError(
-            f"patients of whom some cases are trained on and others held out: {listed([*both.values()])}",
-            hint="move all cases of a patient to one side, or leave the splits out: then patients are held out whole",
-        )
 
 
 def hold_out_patients(cases: Mapping[str, AnsweredCase], ids: Sequence[str], fraction: float, seed: int) -> Splits:

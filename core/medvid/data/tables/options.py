@@ -11,11 +11,12 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, fiel
 
 from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import DatasetOptions, Options
+from medvid.data.fold_choice import settle
 from medvid.data.splits import SplitOptions, Splits, check_splits, choose_splits
 from medvid.data.tables.cells import Uncertain
 from medvid.data.tables.columns import CLASSES, Table, read_table
 from medvid.data.tables.folders import folder_names, index_folders
-from medvid.data.tables.index import Answer, AnswerIndex, check_patients, hold_out_patients, with_patients
+from medvid.data.tables.index import Answer, AnswerIndex, hold_out_patients, with_patients
 from medvid.data.tables.lists import Layout, class_names, index_table, read_classes, read_findings, read_values
 from medvid.errors import DataError
 from medvid.plugin.info import UNKNOWN, TargetInfo
@@ -164,10 +165,20 @@ class AnsweredOptions(DatasetOptions):
         return AnswerIndex(cases, index.splits, classes, index.notes)
 
     def splits_of(self, index: AnswerIndex) -> Splits:
-        """The cases of each split, patients whole.
+        """The cases of each split, as the data set has them.
 
         Raises:
             DataError: splits that cannot be, or that share a patient.
+        """
+        return settle(
+            self, lambda: index.declared, lambda: self.divide(index), lambda: index.patients, lambda: index.cases
+        )
+
+    def divide(self, index: AnswerIndex) -> Splits:
+        """The cases of each split, of those that are held out by patient, where the task asks for no fold.
+
+        Raises:
+            DataError: splits that cannot be.
         """
         cases, declared = index.cases, index.splits
         left = declared.get("train", () if declared else tuple(cases))
@@ -179,7 +190,6 @@ class AnsweredOptions(DatasetOptions):
 
         splits = choose_splits(self.split, declared, divide)
         check_splits(splits, self.split, tuple(cases), set(cases))
-        check_patients(cases, splits)
         return splits
 
     @property

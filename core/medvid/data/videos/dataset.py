@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -71,9 +70,11 @@ class VideoDataset(Dataset):
             log.warning(note)
         return index
 
-    @cached_property
-    def splits(self) -> Splits:
-        """Ids of the clips of each split, whether or not their files exist."""
+    def declared(self) -> Splits:
+        return self.index.splits or {"train": tuple(self.index.clips)}
+
+    def divide(self) -> Splits:
+        """As lists or folders say, else `default_split`."""
         return choose_splits(None, self.index.splits, self._divide)
 
     def cases(self, split: str) -> tuple[str, ...]:
@@ -148,9 +149,11 @@ class VideoDataset(Dataset):
 
     def labelled(self) -> tuple[str, ...]:
         """Ids of the clips that have a label; without missing files, if these are to be left out."""
-        drop = self.options.missing == "drop"
-        named = (self.cases(split) if drop else self.splits[split] for split in self.splits)
-        return tuple(case for case in dict.fromkeys(chain.from_iterable(named)) if self.clip(case).label is not None)
+        labelled = tuple(case for case in super().labelled() if self.clip(case).label is not None)
+        if self.options.missing != "drop":
+            return labelled
+        self._measure([case for case in labelled if case not in self._sizes], _ignore)
+        return tuple(case for case in labelled if self._sizes[case])
 
     def draw(self, case: str, seed: int) -> Batch:
         clip, options = self.clip(case), self.options

@@ -14,7 +14,9 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress
-from medvid.data.splits import Splits, cases_of_split, check_copies, check_splits, choose_splits
+from medvid.data.fold_files import SPLITS_FILE
+from medvid.data.groups import Groups
+from medvid.data.splits import Splits, check_copies, check_splits, choose_splits
 from medvid.data.targets import target_dtype
 from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
@@ -64,12 +66,23 @@ class VolumeDataset(Dataset):
     def hide_patients(self) -> None:
         self.formats = self.formats.without_patients()
 
-    def cases(self, split: str) -> tuple[str, ...]:
-        return cases_of_split(self._splits, split, self.options.root)
+    def declared(self) -> Splits:
+        return self.index.splits
 
-    @property
-    def splits(self) -> Mapping[str, tuple[str, ...]]:
-        return self._splits
+    def divide(self) -> Splits:
+        """The task's split, else the folder's, else the data set's own, see `medvid.data.splits.choose_splits`."""
+        splits = choose_splits(self.options.split, self.declared(), self._divide)
+        check_splits(splits, self.options.split, tuple(self.index.cases), set(self.labelled()))
+        if (self.options.root / SPLITS_FILE).is_file():
+            log.warning("%s is not used; dataset.fold chooses one of its folds", SPLITS_FILE)
+        return splits
+
+    def groups(self) -> Groups:
+        """The patients, where the index knows them."""
+        return {case.id: case.patient for case in self.index.cases.values() if case.patient}
+
+    def own_fold(self, index: int) -> Splits | None:
+        return self.index.fold(index)
 
     def check(
         self,
@@ -101,14 +114,14 @@ class VolumeDataset(Dataset):
         with ThreadPoolExecutor(usable_cores() + 4) as pool:  # hashing releases the interpreter's lock
             found = pool.map(partial(fingerprint, formats=self.formats), files)
             self._content.update(zip(cases, found, strict=True))
-        check_copies(self._splits, {case: content.image for case, content in self._content.items()})
+        check_copies(self.division, {case: content.image for case, content in self._content.items()})
         _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
-        _warn(check_copies(self._splits, self._cache.equal_images({case: self._content[case] for case in cases})))
+        _warn(check_copies(self.division, self._cache.equal_images({case: self._content[case] for case in cases})))
         trained = [(self.files(case), self._fingerprint(case)) for case in self._trained_on(cases)]
         _warn(self.survey([Extent.of(self._cache.read(*case)) for case in trained]))
 
     def _trained_on(self, cases: Sequence[str]) -> list[str]:
-        trained = set(self._splits.get("train", ()))
+        trained = set(self.division.get("train", ()))
         return [case for case in cases if case in trained]
 
     def _foresee(self, case: str) -> Extent:
@@ -144,9 +157,6 @@ class VolumeDataset(Dataset):
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self.index.cases.values() if case.label is not None)
-
-    def fix_splits(self, splits: Mapping[str, tuple[str, ...]]) -> None:
-        self._splits = dict(splits)
 
     def draw(self, case: str, seed: int) -> Batch:
         prepared = self.prepared(case)
@@ -194,22 +204,10 @@ class VolumeDataset(Dataset):
         else:
             _warn(options.check_description(found))
         channels = self.input_info.channels
-        index = find_cases(
-            options.root, options.folder_layout, options.datalist, channels, options.fold, formats=self.formats
-        )
+        index = find_cases(options.root, options.folder_layout, options.datalist, channels, formats=self.formats)
         index = with_drawn(index, found.drawn, self.preparation.scheme, options.root)
         _warn(index.notes)
         return index
-
-    @cached_property
-    def _splits(self) -> Splits:
-        splits = self.choose_splits()
-        check_splits(splits, self.options.split, tuple(self.index.cases), set(self.labelled()))
-        return splits
-
-    def choose_splits(self) -> Splits:
-        """The task's split, else the folder's, else the data set's own, see `medvid.data.splits.choose_splits`."""
-        return choose_splits(self.options.split, self.index.splits, self._divide)
 
     def _divide(self) -> Splits:
         """Hold out cases for validation where the folder does not say which."""
@@ -218,7 +216,7 @@ class VolumeDataset(Dataset):
             return self.default_split(declared["train"])
         if "validation" not in declared:
             raise DataError(
-                f"the list in {self.options.root} gives its cases the folds {', '.join(map(str, self.index.folds))}, "
+                f"the list in {self.options.root} gives its cases the folds {self.index.fold_numbers}, "
                 "but the task does not say which of them is held out",
                 hint="choose one: dataset.fold: 0",
             )

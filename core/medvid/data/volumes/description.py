@@ -1,12 +1,11 @@
 """What a data set's dataset.json says about labels and channels."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from medvid.data.json_files import read_json
 from medvid.data.volumes.labels import LabelScheme, read_scheme, same_label
 from medvid.errors import DataError
 from medvid.sentences import listed
@@ -100,26 +99,6 @@ def are_alike(one: LabelScheme, other: LabelScheme) -> bool:
     return first == second
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a duplicate key is an error, since one of its values would be lost.
-
-    Raises:
-        DataError: the file cannot be read, or holds something else.
-    """
-    content = read_json_value(path)
-    if not isinstance(content, dict):
-        raise DataError(f"{path} has to hold a JSON object")
-    return content
-
-
-def read_json_value(path: Path) -> Any:
-    """Read a JSON file of any content; raises as `read_json`."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from error
-
-
 def _read(root: Path, name: str) -> Description:
     content = read_json(root / name)
     path = root / name
@@ -186,11 +165,3 @@ def _check_agree(root: Path, one: Description, other: Description) -> None:
         raise DataError(
             f"{one.source} and {other.source} in {root} have {one.channels} and {other.channels} channels", hint=hint
         )
-
-
-def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        raise ValueError(f"duplicate key {next(key for key in counts if counts[key] > 1)!r}")
-    return content

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from medvid.data.json_files import read_json
 from medvid.data.listing import (
     OTHER_MASKS,
     by_name,
@@ -20,19 +21,10 @@ from medvid.data.listing import (
     name_left_out,
     told_apart,
 )
-from medvid.data.volumes.description import read_json
 from medvid.data.volumes.files import CaseFiles, channel_of
 from medvid.data.volumes.folders import Naming, group_channels, label_folders, read_folders
 from medvid.data.volumes.formats.choice import Formats
-from medvid.data.volumes.lists import (
-    DATALISTS,
-    SPLITS_FILE,
-    find_list,
-    lists_cases,
-    read_list,
-    read_splits_file,
-    split_by_fold,
-)
+from medvid.data.volumes.lists import DATALISTS, find_list, lists_cases, read_list
 from medvid.errors import DataError
 from medvid.sentences import listed
 
@@ -48,14 +40,14 @@ class Index:
         cases: every case by its id, in a fixed order.
         splits: the ids of each split that the folder itself declares; ``train`` alone is yet to be divided.
         notes: what is left out or unusual, for the log.
-        folds: the folds of a list's cases, if it is still open which of them is held out.
+        folds: of a list's cases, by id, if it is still open which of them are held out.
     """
 
     layout: FolderLayout
     cases: Mapping[str, CaseFiles]
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    folds: tuple[int, ...] = ()
+    folds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def labelled(self) -> tuple[str, ...]:
@@ -63,13 +55,34 @@ class Index:
         test = set(self.splits.get("test", ()))
         return tuple(case.id for case in self.cases.values() if case.label is not None and case.id not in test)
 
+    @property
+    def fold_numbers(self) -> str:
+        """The folds that cases have, in words."""
+        return ", ".join(map(str, sorted(set(self.folds.values()))))
+
+    def fold(self, number: int) -> Mapping[str, tuple[str, ...]] | None:
+        """The training cases with and without a fold, by the list; None where it has no folds.
+
+        Raises:
+            DataError: no case has this fold.
+        """
+        if not self.folds:
+            return None
+        train = self.splits.get("train", ())
+        held_out = tuple(case for case in train if self.folds.get(case) == number)
+        if not held_out:
+            raise DataError(
+                f"the list of cases has the folds {self.fold_numbers}, not {number}",
+                hint="set dataset.fold to one of them",
+            )
+        return {"train": tuple(case for case in train if self.folds.get(case) != number), "validation": held_out}
+
 
 def find_cases(
     root: Path,
     layout: FolderLayout = "auto",
     datalist: str | None = None,
     channels: int = 1,
-    fold: int | None = None,
     *,
     formats: Formats,
 ) -> Index:
@@ -89,7 +102,6 @@ def find_cases(
         layout: one of these, or auto.
         datalist: name of the JSON file below `root`.
         channels: number of channels; one file each in the nnunet layout.
-        fold: the training cases of this fold, in the list or in splits_final.json, are held out for validation.
         formats: the enabled ones; all files that are named like one of them are volumes.
 
     Raises:
@@ -104,11 +116,11 @@ def find_cases(
             hint="set dataset.datalist or dataset.folder_layout",
         )
     if path:
-        index = _from_list(root, path, fold, formats)
+        index = _from_list(root, path, formats)
     else:
-        index = _from_folders(root, layout if layout in {"nnunet", "pairs"} else None, channels, fold, formats)
+        index = _from_folders(root, layout if layout in {"nnunet", "pairs"} else None, channels, formats)
     _check_files(root, index, formats)
-    return replace(index, notes=(*index.notes, *_account(root, index, path, fold, formats)))
+    return replace(index, notes=(*index.notes, *_account(root, index, path, formats)))
 
 
 def find_volumes(paths: Sequence[Path], channels: int = 1, layout: FolderLayout = "auto", *, formats: Formats) -> Index:
@@ -142,46 +154,20 @@ def find_volumes(paths: Sequence[Path], channels: int = 1, layout: FolderLayout 
     )
 
 
-def _from_list(root: Path, path: Path, fold: int | None, formats: Formats) -> Index:
+def _from_list(root: Path, path: Path, formats: Formats) -> Index:
     cases = read_list(root, path, formats)
-    splits = dict(cases.splits)
-    if fold is not None:
-        sources = [split_by_fold(cases, fold)] if cases.folds else []
-        splits |= _held_out_by_fold(root, fold, sources)
-    folds = tuple(sorted(set(cases.folds.values()))) if "validation" not in splits else ()
-    return Index("datalist", cases.cases, splits, cases.notes, folds)
+    train = cases.splits.get("train", ()) if "validation" not in cases.splits else ()
+    folds = {case: cases.folds[case] for case in train if case in cases.folds}
+    return Index("datalist", cases.cases, cases.splits, cases.notes, folds)
 
 
-def _from_folders(root: Path, naming: Naming | None, channels: int, fold: int | None, formats: Formats) -> Index:
+def _from_folders(root: Path, naming: Naming | None, channels: int, formats: Formats) -> Index:
     folders = read_folders(root, channels, formats, naming)
     all_cases = [case for cases in folders.splits.values() for case in cases]
     by_name(((case.id, case.images[0]) for case in all_cases), "images", "rename one of them")
     splits = {split: tuple(case.id for case in cases) for split, cases in folders.splits.items()}
     _check_number(root, len(splits["train"]))
-    if fold is not None:
-        if "validation" in splits:
-            raise DataError(
-                f"{root} has a folder of validation images, so dataset.fold cannot be used", hint="leave it out"
-            )
-        splits |= _held_out_by_fold(root, fold, [])
     return Index(folders.naming, {case.id: case for case in all_cases}, splits, folders.notes)
-
-
-def _held_out_by_fold(
-    root: Path, fold: int, sources: Sequence[Mapping[str, tuple[str, ...]]]
-) -> Mapping[str, tuple[str, ...]]:
-    """The splits of a fold in a list and in splits_final.json, which have to agree."""
-    splits = read_splits_file(root, fold)
-    found = [*sources, *([splits] if splits else [])]
-    if not found:
-        raise DataError(
-            f"dataset.fold is {fold}, but {root} has neither {SPLITS_FILE} nor a list with folds", hint="leave it out"
-        )
-    if any(
-        {name: set(ids) for name, ids in other.items()} != {n: set(i) for n, i in found[0].items()} for other in found
-    ):
-        raise DataError(f"the list of cases and {SPLITS_FILE} in {root} have different cases in fold {fold}")
-    return found[0]
 
 
 def _check_number(root: Path, count: int) -> None:
@@ -207,7 +193,7 @@ def _check_files(root: Path, index: Index, formats: Formats) -> None:
     check_usable(root, [path for path in files if not formats.is_folder(path) and not formats.has_structures(path)])
 
 
-def _account(root: Path, index: Index, path: Path | None, fold: int | None, formats: Formats) -> Iterable[str]:
+def _account(root: Path, index: Index, path: Path | None, formats: Formats) -> Iterable[str]:
     """Notes on everything in the folder that is not used."""
     paths = [path for case in index.cases.values() for path in (*case.images, case.label) if path is not None]
     used = [file for path in paths for file in formats.parts_of(path)]
@@ -217,8 +203,6 @@ def _account(root: Path, index: Index, path: Path | None, fold: int | None, form
     ]
     if others:
         yield f"the lists of cases in {listed(others)} are not used"
-    if fold is None and (root / SPLITS_FILE).is_file():
-        yield f"{SPLITS_FILE} is not used; dataset.fold chooses one of its folds"
     labels: dict[object, list[str]] = {}
     for case in index.cases.values():
         if case.label is not None:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
+from medvid.data.json_files import read_json
 from medvid.data.listing import by_name, find_spelled, name_key
-from medvid.data.volumes.description import read_json, read_json_value
 from medvid.data.volumes.files import CaseFiles, check_distinct
 from medvid.data.volumes.folders import find_labels, unlabelled_validation
 from medvid.data.volumes.formats.choice import Formats
@@ -15,7 +14,6 @@ from medvid.errors import DataError
 from medvid.sentences import listed, shown_name
 
 DATALISTS = ("dataset_0.json", "dataset.json")
-SPLITS_FILE = "splits_final.json"
 
 _LISTS = {
     "training": "train",
@@ -127,46 +125,6 @@ def read_list(root: Path, path: Path, formats: Formats) -> CaseList:
         {case: entry.fold for case, entry in zip(named, entries, strict=True) if entry.fold is not None},
         tuple(notes),
     )
-
-
-def read_splits_file(root: Path, fold: int) -> dict[str, tuple[str, ...]] | None:
-    """The train and validation cases of a fold in nnU-Net's splits_final.json; None where there is no such file.
-
-    Raises:
-        DataError: it cannot be read, or has no such fold.
-    """
-    path = root / SPLITS_FILE
-    if not path.is_file():
-        return None
-    folds = read_json_value(path)
-    if not isinstance(folds, list) or not all(_is_fold(each) for each in folds):
-        raise DataError(f"{path} has to hold a list of {{train: [...], val: [...]}}")
-    if fold >= len(folds):
-        raise DataError(
-            f"{path} has the folds 0 to {len(folds) - 1}, not {fold}", hint="set dataset.fold to one of them"
-        )
-    return {
-        split: tuple(normalize("NFC", case) for case in folds[fold][key])
-        for split, key in (("train", "train"), ("validation", "val"))
-    }
-
-
-def split_by_fold(cases: CaseList, fold: int) -> dict[str, tuple[str, ...]]:
-    """Hold out the training cases of a fold.
-
-    Raises:
-        DataError: no case has this fold, or the list names validation cases itself.
-    """
-    if "validation" in cases.splits:
-        raise DataError(
-            f"{cases.path} lists validation cases, so dataset.fold cannot be used", hint="leave out dataset.fold"
-        )
-    train = cases.splits.get("train", ())
-    held_out = tuple(case for case in train if cases.folds.get(case) == fold)
-    if not held_out:
-        there = ", ".join(map(str, sorted({cases.folds[case] for case in train if case in cases.folds})))
-        raise DataError(f"{cases.path} has the folds {there}, not {fold}", hint="set dataset.fold to one of them")
-    return {"train": tuple(case for case in train if cases.folds.get(case) != fold), "validation": held_out}
 
 
 def lists_cases(path: Path) -> bool:
@@ -326,10 +284,3 @@ def _forget(path: Path, cases: dict[str, CaseFiles], splits: dict[str, list[str]
 
 def _holds_entries(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(entry, dict) and entry.get("image") for entry in value)
-
-
-def _is_fold(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(value.get(key), list) and all(isinstance(case, str) for case in value[key])
-        for key in ("train", "val")
-    )

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -85,9 +84,6 @@ class VolumeDatasetOptions(DatasetOptions):
     Also: platform predict --format."""
     datalist: str | None = None
     """The datalist's file name below `root`, if it is not one of these."""
-    fold: NonNegativeInt | None = None
-    """Hold out this fold for validation and train on the others, by the cases' `fold` in the datalist or by nnU-Net's
-    splits_final.json in `root`."""
     ignore_description: bool = False
     """Use the task's labels and channels even if dataset.json has others; otherwise a difference stops the run."""
     spacing: Spacing | None = None
@@ -134,12 +130,6 @@ class VolumeDatasetOptions(DatasetOptions):
             )
         if self.resampling != "linear" and self.spacing is None:
             raise ValueError("resampling says how volumes come to spacing, but spacing is not set")
-        return self
-
-    @model_validator(mode="after")
-    def _one_split(self) -> "VolumeDatasetOptions":
-        if self.fold is not None and self.split is not None:
-            raise ValueError("fold and split both say which cases are held out: leave one of them out")
         return self
 
     def check_description(self, found: Description) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medvid.data.volumes.description import read_json
+from medvid.data.json_files import read_json
 from medvid.planning.volumes.facts import CaseFacts
 
 _FILES = ("dataset.json", "dataset_0.json")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from medvid.data.dataset import Progress
+from medvid.data.fold_files import SPLITS_FILE
 from medvid.data.folds import folds_of
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.labels import LabelScheme
-from medvid.data.volumes.lists import SPLITS_FILE
 from medvid.errors import ConfigError, DataError
 from medvid.planning.draft import Draft
 from medvid.planning.nnunet.plans import plan
