@@ -55,7 +55,7 @@ def _volumes(label: Masks) -> dict[str, float]:
 
 
 HAUSDORFF = Surface(
-    Figure("hd", "HD", 2, "HD is the largest distance of a surface voxel to the other surface"),
+    Figure("hd", "HD", 2, "HD is the largest distance of a surface voxel to the other surface", better="lower"),
     hausdorff,
     is_length=True,
 )

@@ -14,12 +14,14 @@ AUC = Figure(
     3,
     "auc is MedMNIST's: of two classes that of the last one, else the mean of the AUROCs of all classes against the "
     "rest, or of all labels; not defined where one of them is not",
+    better="higher",
 )
 ACC = Figure(
     "acc",
     "ACC",
     3,
     "acc is MedMNIST's: the share of right answers; of two classes, and of labels (mean over them), above 0.5",
+    better="higher",
 )
 
 

@@ -20,7 +20,7 @@ def rsna_protocol(options: RSNAProtocolOptions, target_info: TargetInfo) -> View
     A log loss is better the lower it is, and of two checkpoints it favours the less confident one.
     """
     weights = [options.weights.get(name, 1.0) for name in target_info.names]
-    figure = Figure("weighted_log_loss", "w. log loss", 4, _definition(target_info.names, weights))
+    figure = Figure("weighted_log_loss", "w. log loss", 4, _definition(target_info.names, weights), better="lower")
     figures = CaseFigures((figure,), partial(weighted_log_loss, weights=weights), monitor="auroc")
     return ViewProtocol("spread", "probabilities", target_info.what, figures)
 

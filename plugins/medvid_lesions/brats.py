@@ -62,12 +62,15 @@ def brats_protocol(options: BratsProtocolOptions, target_info: TargetInfo) -> La
             MaskFigures(
                 by_lesion,
                 (
-                    Figure("lesion_dice", "lesion-wise Dice", definition=definition),
+                    Figure("lesion_dice", "lesion-wise Dice", definition=definition, better="higher"),
                     Figure("lesions_found", "found", 1),
-                    Figure("lesions_missed", "missed", 1),
-                    Figure("lesions_false", "false", 1),
+                    Figure("lesions_missed", "missed", 1, better="lower"),
+                    Figure("lesions_false", "false", 1, better="lower"),
                 ),
-                (Figure("hd95", "HD95", 2, HD95_DEFINITION), Figure("lesion_hd95", "lesion-wise HD95", 2)),
+                (
+                    Figure("hd95", "HD95", 2, HD95_DEFINITION, better="lower"),
+                    Figure("lesion_hd95", "lesion-wise HD95", 2, better="lower"),
+                ),
             ),
         ),
         regions=options.regions if target_info.what == "class" else {},

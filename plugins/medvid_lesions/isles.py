@@ -28,9 +28,9 @@ def _figures(label: Masks) -> dict[str, float]:
 FIGURES = MaskFigures(
     _figures,
     (
-        Figure("volume_difference_ml", "volume difference (ml)", 2),
-        Figure("lesion_count_difference", "count difference", 1),
-        Figure("lesion_f1", "lesion F1", definition=F1_DEFINITION),
+        Figure("volume_difference_ml", "volume difference (ml)", 2, better="lower"),
+        Figure("lesion_count_difference", "count difference", 1, better="lower"),
+        Figure("lesion_f1", "lesion F1", definition=F1_DEFINITION, better="higher"),
     ),
 )
 

@@ -35,7 +35,7 @@ def medt_protocol(options: MedTProtocolOptions, target_info: TargetInfo) -> Labe
     return LabelMapProtocol(
         grid="prepared",
         decide=thresholded,
-        overlap=(Overlap(DICE.figure, dice), Overlap(Figure("iou", "IoU"), iou)),
+        overlap=(Overlap(DICE.figure, dice), Overlap(Figure("iou", "IoU", better="higher"), iou)),
         empty=dict.fromkeys(get_args(State), "Dice 1, IoU 1"),
         definition="scored at the size the model is fed; a pixel is foreground if its foreground logit is 0.5 or more, "
         "and an image without a correct foreground pixel has Dice 1 and IoU 1 (protocol medt); Dice is called F1 there",

@@ -37,7 +37,7 @@ def transunet_protocol(options: ProtocolOptions, target_info: TargetInfo) -> Lab
         grid="native",
         restore=NearestLabels,
         overlap=(Overlap(DICE.figure, dice),),
-        surfaces=(Surface(Figure("hd95", "HD95", 2, HD95_DEFINITION), hd95, is_length=True),),
+        surfaces=(Surface(Figure("hd95", "HD95", 2, HD95_DEFINITION, better="lower"), hd95, is_length=True),),
         in_voxels=True,
         empty={"absent": "Dice 0, HD95 0", "missed": "Dice 0, HD95 0", "false positive": "Dice 1, HD95 0"},
         definition="label maps of the model's size are enlarged by nearest neighbour to the grid of the files and "

@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
+    "compare": "Compare runs on the same cases: differences, intervals, tests.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",
     "plan": "Look at a data set, and write a task that suits it.",

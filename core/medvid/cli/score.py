@@ -137,6 +137,7 @@ def score(
             "protocol": options.name,
             "options": options.model_dump(mode="json", exclude={"name"}),
             "metrics": summary.metrics,
+            "better": summary.better,
             "notes": notes,
         },
     )

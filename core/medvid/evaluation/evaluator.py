@@ -1,7 +1,7 @@
 """An evaluator is an inference, which belongs to where a model predicts, times a scorer, which belongs to what."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from medvid.data.dataset import Case
+from medvid.evaluation.metrics.figure import Better
 from medvid.plugin.events import Table
 
 
@@ -20,11 +21,13 @@ class Summary:
         metrics: headline figures by name; ``metrics[Scorer.monitor]`` chooses the best checkpoint.
         table: the figures for people.
         notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
+        better: which way figures are better, by what their metrics' names begin with.
     """
 
     metrics: Mapping[str, float]
     table: Table = ()
     notes: tuple[str, ...] = ()
+    better: Mapping[str, Better] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

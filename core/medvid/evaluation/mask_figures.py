@@ -103,13 +103,13 @@ VOLUME = MaskFigures(
     (
         Figure("volume_error_ml", "volume error (ml)", 2, volume.ERROR_DEFINITION),
         Figure("relative_volume_error", "rel. volume error"),
-        Figure("volumetric_similarity", "vol. similarity", definition=volume.SIMILARITY_DEFINITION),
+        Figure("volumetric_similarity", "vol. similarity", definition=volume.SIMILARITY_DEFINITION, better="higher"),
     ),
 )
 LESIONS = MaskFigures(
     _lesions,
     (
-        Figure("lesion_f1", "lesion F1", definition=lesions.F1_DEFINITION),
+        Figure("lesion_f1", "lesion F1", definition=lesions.F1_DEFINITION, better="higher"),
         Figure("lesions_true", "lesions true", 1),
         Figure("lesions_predicted", "predicted", 1),
     ),
@@ -117,14 +117,16 @@ LESIONS = MaskFigures(
 INSTANCES = MaskFigures(
     _instances,
     (
-        Figure("pq", "PQ", definition=f"{instances.PQ_DEFINITION}; objects are connected components"),
-        Figure("sq", "SQ"),
-        Figure("rq", "RQ"),
-        Figure("aji", "AJI", definition=instances.AJI_DEFINITION),
-        Figure("instance_ap", "instance AP", definition=instances.AP_DEFINITION),
+        Figure("pq", "PQ", definition=f"{instances.PQ_DEFINITION}; objects are connected components", better="higher"),
+        Figure("sq", "SQ", better="higher"),
+        Figure("rq", "RQ", better="higher"),
+        Figure("aji", "AJI", definition=instances.AJI_DEFINITION, better="higher"),
+        Figure("instance_ap", "instance AP", definition=instances.AP_DEFINITION, better="higher"),
     ),
 )
-CENTRE_LINE = MaskFigures(_centre_line, (Figure("cldice", "clDice", definition=centre_line.CLDICE_DEFINITION),))
+CENTRE_LINE = MaskFigures(
+    _centre_line, (Figure("cldice", "clDice", definition=centre_line.CLDICE_DEFINITION, better="higher"),)
+)
 
 
 def by_surfels(tolerance: float) -> MaskFigures:
@@ -141,6 +143,6 @@ def by_surfels(tolerance: float) -> MaskFigures:
     dice = f"{surfels.SURFACE_DICE_DEFINITION}; the tolerance is {tolerance:g} {{unit}}"
     return MaskFigures(
         of,
-        (Figure("surface_dice_surfels", "surfel Dice", definition=dice),),
-        (Figure("hd95_surfels", "surfel HD95", 2, surfels.HD95_DEFINITION),),
+        (Figure("surface_dice_surfels", "surfel Dice", definition=dice, better="higher"),),
+        (Figure("hd95_surfels", "surfel HD95", 2, surfels.HD95_DEFINITION, better="lower"),),
     )

@@ -22,7 +22,7 @@ from medvid.evaluation.evaluator import Summary
 from medvid.evaluation.mask_pairs import MaskPair
 from medvid.evaluation.mask_palettes import MaskPalettes
 from medvid.evaluation.metrics.aggregate import headline, mean, per_label, state_notes, undefined_notes, unknown_notes
-from medvid.evaluation.metrics.figure import Figure, definitions, occurring
+from medvid.evaluation.metrics.figure import Figure, definitions, directions, occurring
 from medvid.evaluation.metrics.label_table import label_table
 from medvid.evaluation.protocols import LabelMapProtocol
 from medvid.plugin.events import Table
@@ -130,7 +130,9 @@ class MaskScores:
             *undefined_notes(figures),
             *unknown_notes(rows),
         ]
-        return Summary(metrics=figures, table=label_table(summaries, shown), notes=tuple(notes))
+        return Summary(
+            metrics=figures, table=label_table(summaries, shown), notes=tuple(notes), better=directions(shown)
+        )
 
     def _image_options(self, ignore: int | None = None) -> ImageDatasetOptions:
         values = self.mask_values or ("binary" if len(self.labels) == 2 else "indexed")

@@ -272,8 +272,8 @@ def _state(voxels_true: int, voxels_predicted: int) -> State:
     return "false positive" if voxels_predicted else "absent"
 
 
-DICE = Overlap(Figure("dice", "Dice"), masks.dice)
-HD95 = Surface(Figure("hd95", "HD95", 2, masks.HD95_DEFINITION), masks.hd95, is_length=True)
+DICE = Overlap(Figure("dice", "Dice", better="higher"), masks.dice)
+HD95 = Surface(Figure("hd95", "HD95", 2, masks.HD95_DEFINITION, better="lower"), masks.hd95, is_length=True)
 UNDEFINED: Mapping[State, str] = {
     "missed": "Dice 0, HD95 undefined",
     "false positive": "Dice 0, HD95 undefined",
@@ -285,13 +285,17 @@ def surface_dice(tolerance: float) -> Surface:
     """The surface Dice at a tolerance in mm, or in pixels where files have no physical size."""
     definition = f"{masks.SURFACE_DICE_DEFINITION}; the tolerance is {tolerance:g} {{unit}}"
     return Surface(
-        Figure("surface_dice", "surface Dice", definition=definition),
+        Figure("surface_dice", "surface Dice", definition=definition, better="higher"),
         partial(masks.surface_dice, tolerance=tolerance),
     )
 
 
-ASSD = Surface(Figure("assd", "ASSD", 2, surface_means.ASSD_DEFINITION), surface_means.assd, is_length=True)
-MASD = Surface(Figure("masd", "MASD", 2, surface_means.MASD_DEFINITION), surface_means.masd, is_length=True)
+ASSD = Surface(
+    Figure("assd", "ASSD", 2, surface_means.ASSD_DEFINITION, better="lower"), surface_means.assd, is_length=True
+)
+MASD = Surface(
+    Figure("masd", "MASD", 2, surface_means.MASD_DEFINITION, better="lower"), surface_means.masd, is_length=True
+)
 
 
 def medvid_protocol(options: MedvidProtocolOptions, target_info: TargetInfo) -> Protocol:

@@ -1,7 +1,7 @@
 """The information that lifecycle hooks get about a run: plain, frozen values that keep nothing alive on a device."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,8 @@ class Evaluation:
         table: the figures for people.
         figures: picture files that were written.
         notes: sentences a reader has to know, e.g. how many empty cases were left out of which mean.
+        better: higher, lower or empty where neither is, by what the metrics' names begin with; of a closing evaluation.
+        monitor: the metric that chooses the best weights; of a closing evaluation.
     """
 
     split: str
@@ -72,6 +74,8 @@ class Evaluation:
     table: Table = ()
     figures: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    better: Mapping[str, str] = field(default_factory=dict)
+    monitor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

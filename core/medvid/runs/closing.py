@@ -59,4 +59,6 @@ def close_evaluation(
         table=summary.table,
         figures=tuple(figures),
         notes=(*summary.notes, *undefined_notes(summary.metrics)),
+        better=summary.better,
+        monitor=session.evaluator.scorer.monitor,
     )

@@ -116,6 +116,8 @@ class RunEvaluation:
                 "changes": told,
                 "data": "external" if self.data else "demo" if task.demo else "real",
                 "metrics": evaluation.metrics,
+                "better": evaluation.better,
+                "monitor": evaluation.monitor,
                 "notes": evaluation.notes,
             }
             write_json(draft / "summary.json", summary)

@@ -103,8 +103,15 @@ class Report:
     def finished(self, evaluation: Evaluation, trained: int) -> None:
         """The run is done, after so many steps."""
         result = self._result("finished", evaluation.metrics)
-        early = trained < self._task.train.steps
-        self._summarise(result, step=evaluation.step, trained=trained, stopped_early=early, notes=evaluation.notes)
+        self._summarise(
+            result,
+            step=evaluation.step,
+            trained=trained,
+            stopped_early=trained < self._task.train.steps,
+            notes=evaluation.notes,
+            better=evaluation.better,
+            monitor=evaluation.monitor,
+        )
         self._notify("medvid_run_finished", result=result)
 
     def failed(self, error: BaseException, *, has_begun: bool) -> None:

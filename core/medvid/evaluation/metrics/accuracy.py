@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from medvid.evaluation.metrics.aggregate import mean
+from medvid.evaluation.metrics.figure import Better
 from medvid.plugin.events import Table
 from medvid.plugin.info import UNKNOWN
 
 SHOWN_CLASSES = 30
 """Classes up to which each has a metric of its own and a line in the table; of more, the lowest have a line."""
+
+BETTER: Mapping[str, Better] = {"top1": "higher", "top5": "higher", "mean_class": "higher"}
+"""Which way the headline figures are better."""
 
 
 @dataclass(frozen=True, slots=True)

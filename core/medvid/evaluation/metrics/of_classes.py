@@ -25,20 +25,52 @@ TOP = 5
 """The k of the top-k accuracy, of targets of more classes."""
 
 _ALL = (
-    Figure("accuracy", "accuracy", 3, "accuracy is the share of the cases that were given their class"),
-    Figure("balanced_accuracy", "bal. acc.", 3, "balanced accuracy is the mean sensitivity of the classes with cases"),
-    Figure("kappa", "kappa", 3, "kappa is Cohen's: agreement beyond chance, not defined where chance alone agrees"),
-    Figure("mcc", "MCC", 3, "MCC is the correlation of truth and answer, not defined where either is one class only"),
-    Figure("log_loss", "log loss", 3, "log loss is the mean of -ln p of the true class"),
+    Figure(
+        "accuracy", "accuracy", 3, "accuracy is the share of the cases that were given their class", better="higher"
+    ),
+    Figure(
+        "balanced_accuracy",
+        "bal. acc.",
+        3,
+        "balanced accuracy is the mean sensitivity of the classes with cases",
+        better="higher",
+    ),
+    Figure(
+        "kappa",
+        "kappa",
+        3,
+        "kappa is Cohen's: agreement beyond chance, not defined where chance alone agrees",
+        better="higher",
+    ),
+    Figure(
+        "mcc",
+        "MCC",
+        3,
+        "MCC is the correlation of truth and answer, not defined where either is one class only",
+        better="higher",
+    ),
+    Figure("log_loss", "log loss", 3, "log loss is the mean of -ln p of the true class", better="lower"),
 )
 _ORDERED = (
-    Figure("kappa_linear", "kappa lin.", 3, "linear kappa weighs a mistake by its distance in grades"),
-    Figure("kappa_quadratic", "kappa quad.", 3, "quadratic kappa weighs a mistake by its squared distance in grades"),
+    Figure("kappa_linear", "kappa lin.", 3, "linear kappa weighs a mistake by its distance in grades", better="higher"),
+    Figure(
+        "kappa_quadratic",
+        "kappa quad.",
+        3,
+        "quadratic kappa weighs a mistake by its squared distance in grades",
+        better="higher",
+    ),
 )
-_TOP = (Figure("top5", "top-5", 3, "top-5 is the share of the cases whose class is among the five likeliest"),)
+_TOP = (
+    Figure(
+        "top5", "top-5", 3, "top-5 is the share of the cases whose class is among the five likeliest", better="higher"
+    ),
+)
 _MANY = (
-    Figure("brier", "Brier", 3, "Brier score is the mean of the sum over classes of (p - y)^2, 0 to 2"),
-    Figure("ece", "ECE", 3, "ECE is of the likeliest class's probability, with 15 equal right-closed bins"),
+    Figure("brier", "Brier", 3, "Brier score is the mean of the sum over classes of (p - y)^2, 0 to 2", better="lower"),
+    Figure(
+        "ece", "ECE", 3, "ECE is of the likeliest class's probability, with 15 equal right-closed bins", better="lower"
+    ),
 )
 
 

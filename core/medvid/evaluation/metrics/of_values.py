@@ -1,6 +1,7 @@
 """All figures of cases that have one or several numbers each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,16 +18,28 @@ from medvid.evaluation.metrics.target_figures import (
 )
 
 _WITH_UNIT = (
-    Figure("mae", "MAE", 3, "MAE is the mean of |prediction - truth|"),
-    Figure("rmse", "RMSE", 3, "RMSE is the root of the mean of (prediction - truth)^2"),
+    Figure("mae", "MAE", 3, "MAE is the mean of |prediction - truth|", better="lower"),
+    Figure("rmse", "RMSE", 3, "RMSE is the root of the mean of (prediction - truth)^2", better="lower"),
     Figure("bias", "bias", 3, "bias is the mean of prediction - truth"),
     Figure("limit_low", "lower limit", 3, "limits of agreement (Bland-Altman) are bias -+ 1.96 standard deviations"),
     Figure("limit_high", "upper limit"),
 )
 _WITHOUT_UNIT = (
-    Figure("r2", "R2", 3, "R2 is 1 - SS_res / SS_tot, not defined for one case or a constant truth"),
-    Figure("pearson", "Pearson", 3, "Pearson's correlation is not defined where truth or prediction is constant"),
-    Figure("icc", "ICC(2,1)", 3, "ICC(2,1) is the absolute agreement of truth and prediction as two raters"),
+    Figure("r2", "R2", 3, "R2 is 1 - SS_res / SS_tot, not defined for one case or a constant truth", better="higher"),
+    Figure(
+        "pearson",
+        "Pearson",
+        3,
+        "Pearson's correlation is not defined where truth or prediction is constant",
+        better="higher",
+    ),
+    Figure(
+        "icc",
+        "ICC(2,1)",
+        3,
+        "ICC(2,1) is the absolute agreement of truth and prediction as two raters",
+        better="higher",
+    ),
 )
 
 
@@ -108,4 +121,4 @@ def _of_one(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
 
 def _in_unit(figure: Figure, unit: str) -> Figure:
     heading = f"{figure.heading} ({unit})" if unit else figure.heading
-    return Figure(figure.column, heading, figure.digits, figure.definition, unit)
+    return replace(figure, heading=heading, unit=unit)

@@ -17,34 +17,52 @@ RANKED = (
         3,
         "AUROC is the probability that a positive case scores above a negative one, ties counting half; not defined "
         "without either",
+        better="higher",
     ),
     Figure(
         "average_precision",
         "AP",
         3,
         "AP sums precision over the steps of recall, without interpolation; not defined without a positive case",
+        better="higher",
     ),
     Figure(
         f"sensitivity_at_specificity_{OPERATING_POINT:.2f}",
         f"sens. at spec. {OPERATING_POINT:.2f}",
         3,
         f"sensitivity at specificity {OPERATING_POINT:.2f} is the highest of a threshold that has at least that",
+        better="higher",
     ),
     Figure(
         f"specificity_at_sensitivity_{OPERATING_POINT:.2f}",
         f"spec. at sens. {OPERATING_POINT:.2f}",
         3,
         f"specificity at sensitivity {OPERATING_POINT:.2f} is the highest of a threshold that has at least that",
+        better="higher",
     ),
 )
 DECIDED = (
-    Figure("f1", "F1", 3, "F1 is 2 TP / (2 TP + FP + FN), 0 where it is predicted but absent, else not defined there"),
-    Figure("sensitivity", "sens.", 3, "sensitivity is the share of the positive cases that were found"),
-    Figure("specificity", "spec.", 3, "specificity is the share of the negative cases that were not"),
+    Figure(
+        "f1",
+        "F1",
+        3,
+        "F1 is 2 TP / (2 TP + FP + FN), 0 where it is predicted but absent, else not defined there",
+        better="higher",
+    ),
+    Figure(
+        "sensitivity", "sens.", 3, "sensitivity is the share of the positive cases that were found", better="higher"
+    ),
+    Figure("specificity", "spec.", 3, "specificity is the share of the negative cases that were not", better="higher"),
 )
 CALIBRATED = (
-    Figure("brier", "Brier", 3, "Brier score is the mean of (p - y)^2 of the positive's probability, 0 to 1"),
-    Figure("ece", "ECE", 3, "ECE is of the positive's probability, with 15 equal right-closed bins"),
+    Figure(
+        "brier",
+        "Brier",
+        3,
+        "Brier score is the mean of (p - y)^2 of the positive's probability, 0 to 1",
+        better="lower",
+    ),
+    Figure("ece", "ECE", 3, "ECE is of the positive's probability, with 15 equal right-closed bins", better="lower"),
 )
 
 

@@ -11,12 +11,30 @@ from medvid.evaluation.metrics.aggregate import mean
 from medvid.evaluation.metrics.figure import Figure
 
 FIGURES = (
-    Figure("mae", "MAE", 3, "MAE is the mean of |prediction - truth| over the voxels of a case, in the value's unit"),
-    Figure("rmse", "RMSE", 3, "RMSE is the root of the mean of (prediction - truth)^2 over the voxels of a case"),
+    Figure(
+        "mae",
+        "MAE",
+        3,
+        "MAE is the mean of |prediction - truth| over the voxels of a case, in the value's unit",
+        better="lower",
+    ),
+    Figure(
+        "rmse",
+        "RMSE",
+        3,
+        "RMSE is the root of the mean of (prediction - truth)^2 over the voxels of a case",
+        better="lower",
+    ),
     Figure("bias", "bias", 3, "bias is the mean of prediction - truth over the voxels of a case"),
-    Figure("max_error", "max error", 3, "max error is the largest |prediction - truth| of a case"),
+    Figure("max_error", "max error", 3, "max error is the largest |prediction - truth| of a case", better="lower"),
 )
-R2 = Figure("r2", "R2", 3, "R2 is 1 - SS_res / SS_tot over the voxels of all cases together, not defined for constants")
+R2 = Figure(
+    "r2",
+    "R2",
+    3,
+    "R2 is 1 - SS_res / SS_tot over the voxels of all cases together, not defined for constants",
+    better="higher",
+)
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -15,6 +15,7 @@ from medvid.errors import DataError
 from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.views import InferredViews
 from medvid.evaluation.metrics.accuracy import (
+    BETTER,
     SHOWN_CLASSES,
     accuracies,
     class_rows,
@@ -24,6 +25,7 @@ from medvid.evaluation.metrics.accuracy import (
     tie_notes,
     unknown_notes,
 )
+from medvid.evaluation.metrics.figure import directions
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.report import file_name, write_cases
 from medvid.evaluation.scoring.class_probabilities import (
@@ -33,7 +35,13 @@ from medvid.evaluation.scoring.class_probabilities import (
     figures_of_rows,
     probability_columns,
 )
-from medvid.evaluation.scoring.closing import patient_column, protocol_figures, resampling_of, write_figures
+from medvid.evaluation.scoring.closing import (
+    own_directions,
+    patient_column,
+    protocol_figures,
+    resampling_of,
+    write_figures,
+)
 from medvid.evaluation.scoring.views import view_note
 from medvid.plugin.info import UNKNOWN, TargetInfo
 
@@ -135,6 +143,7 @@ class ClassScorer:
             metrics={**own, **accuracies(known, classes, len(self.names)), **others},
             table=class_table(classes, self.counted),
             notes=(*notes, *unknown, *(found.notes if found else ())),
+            better={**directions(found.figures if found else ()), **own_directions(self.protocol), **BETTER},
         )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from medvid.config.evaluation import AnswerEvaluationOptions
 from medvid.data.dataset import Case
-from medvid.evaluation.metrics.figure import definitions
+from medvid.evaluation.metrics.figure import Better, definitions, directions
 from medvid.evaluation.metrics.groups import GROUPS
 from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
 from medvid.evaluation.patients import PATIENT
@@ -61,3 +61,8 @@ def protocol_figures(
     if protocol.figures is None:
         return {}, []
     return protocol.figures.of(*arrays()), definitions(protocol.figures.figures)
+
+
+def own_directions(protocol: ViewProtocol) -> dict[str, Better]:
+    """Which way the figures are better that a protocol has besides medvid's."""
+    return directions(protocol.figures.figures) if protocol.figures else {}

@@ -15,10 +15,17 @@ from medvid.data.targets import is_known
 from medvid.errors import DataError
 from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.views import InferredViews
+from medvid.evaluation.metrics.figure import directions
 from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.report import file_name, write_cases
-from medvid.evaluation.scoring.closing import patient_column, protocol_figures, resampling_of, write_figures
+from medvid.evaluation.scoring.closing import (
+    own_directions,
+    patient_column,
+    protocol_figures,
+    resampling_of,
+    write_figures,
+)
 from medvid.evaluation.scoring.entry_table import figure_rows, figure_table
 from medvid.evaluation.scoring.views import view_note
 from medvid.plugin.info import TargetInfo
@@ -120,6 +127,7 @@ class EntryScorer(ABC):
             metrics={**own, **found.values, **by_name},
             table=figure_table(found, self.names, self.shown),
             notes=(self.manner, *said, *found.notes),
+            better={**directions(found.figures), **own_directions(self.protocol)},
         )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:

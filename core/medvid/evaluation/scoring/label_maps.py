@@ -14,7 +14,7 @@ from medvid.data.output import PICTURES, PROBABILITIES
 from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.windows import InferredVoxels
 from medvid.evaluation.metrics.aggregate import headline, per_label, state_notes, unknown_notes
-from medvid.evaluation.metrics.figure import definitions, occurring
+from medvid.evaluation.metrics.figure import definitions, directions, occurring
 from medvid.evaluation.metrics.groups import group_metrics, group_notes
 from medvid.evaluation.metrics.label_table import label_table
 from medvid.evaluation.patients import patient_metrics, patient_notes, patient_rows
@@ -96,7 +96,7 @@ class LabelMapScorer:
             *state_notes(summaries, self._protocol.empty),
             *unknown_notes(rows),
         )
-        return Summary(metrics=metrics, table=label_table(summaries, figures), notes=notes)
+        return Summary(metrics, label_table(summaries, figures), notes, directions(figures))
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         """Draw as many cases as the options ask for, spread evenly from the lowest to the highest mean Dice.

@@ -11,7 +11,7 @@ from medvid.config.evaluation import VoxelEvaluationOptions
 from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.windows import InferredVoxels
 from medvid.evaluation.metrics.aggregate import mean
-from medvid.evaluation.metrics.figure import definitions
+from medvid.evaluation.metrics.figure import definitions, directions
 from medvid.evaluation.metrics.value_maps import FIGURES, R2, left_out, row_of, summarise
 from medvid.evaluation.protocols import LabelMapProtocol
 from medvid.evaluation.report import file_name
@@ -64,7 +64,7 @@ class ValueMapScorer:
         """As `medvid.evaluation.metrics.value_maps.summarise`."""
         metrics = summarise(rows, self._info.names, self._info.units)
         notes = (self._definition, "means are over cases", *definitions((*FIGURES, R2)), *left_out(rows))
-        return Summary(metrics=metrics, table=self._table(rows, metrics), notes=notes)
+        return Summary(metrics, self._table(rows, metrics), notes, directions((*FIGURES, R2)))
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         """Draw as many cases as the options ask for, spread evenly from the lowest to the highest MAE."""
