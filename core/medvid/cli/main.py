@@ -20,6 +20,7 @@ from medvid.scarcity import as_resource_error
 
 COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
+    "slurm": "Submit a run to SLURM, or print its job script.",
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "compare": "Compare runs on the same cases: differences, intervals, tests.",
