@@ -139,6 +139,11 @@ class RSNAHemorrhage(Dataset):
         except OSError as error:
             raise DataError(f"case {case}: {path} cannot be read: {error.strerror}") from error
 
+    @property
+    def transforms_last(self) -> bool:
+        """Yes."""
+        return True
+
     def draw(self, case: str, seed: int) -> Batch:
         generator = torch.Generator().manual_seed(seed)
         drawn = draw_window(self.open_case(case), self.options.size[2], self.target_info, generator)

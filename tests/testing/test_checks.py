@@ -57,6 +57,7 @@ DATASETS = {
     "draws ": ("Strange", "labels outside of 0 to 2"),
     "seeds": ("Gambles", "global random states"),
     "seeds ": ("Repeats", "nothing is random"),
+    "deferred": ("Finishes", "follow on the device, it trains on something else"),
     "workers": ("Divides", "loader process draws something else"),
     "pickles": ("Clings", "cannot pickle"),
     "digests": ("Forgets", "same digest"),

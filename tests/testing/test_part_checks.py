@@ -33,6 +33,8 @@ BROKEN = {
         "input": ("Spoiling", "it changes the batch that it is given"),
         "shapes": ("Inventive", "labels that there were not"),
         "pickles": ("Clinging", "pickle"),
+        "device": ("Asking", "on images that are on the meta device it fails"),
+        "device ": ("Lingering", "gets tensors of cpu and meta"),
     },
     "Optimizer": {
         "step": ("Idle", "leaves a parameter of shape [4] as it was"),

@@ -13,6 +13,7 @@ import torch
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case
 from medvid.data.splits import Splits
+from medvid.data.transform import apply
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo
 from medvid.testing import ToyCase, ToyDataset, ToyOptions
@@ -78,6 +79,16 @@ class Repeats(Good):
 
     def draw(self, case: str, seed: int) -> Batch:  # noqa: ARG002 (likewise)
         return super().draw(case, 0)
+
+
+class Finishes(Good):
+    """Goes on after its transforms, which it denies."""
+
+    transforms_last = True
+
+    def draw(self, case: str, seed: int) -> Batch:
+        changed = apply(self.transforms, super().draw(case, seed), torch.Generator().manual_seed(seed))
+        return replace(changed, input=2 * changed.input)
 
 
 class Divides(Good):

@@ -147,6 +147,20 @@ class ClingingTransform(GoodTransform):
         self.scale = lambda value: value
 
 
+class AskingTransform(GoodTransform):
+    on_device = True
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        return super().__call__(batch, generator) if batch.input.mean() > 0 else batch
+
+
+class LingeringTransform(GoodTransform):
+    on_device = True
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        return replace(batch, input=batch.input + torch.rand(batch.input.shape[-1], generator=generator))
+
+
 class ToyOptimizerOptions(OptimizerOptions):
     name: str = "toy"
 

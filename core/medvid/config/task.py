@@ -141,6 +141,10 @@ class TrainOptions(Options):
     differ in their last bits from those of an uncompiled training."""
     workers: NonNegativeInt = 2
     """Processes that load data; results do not depend on it."""
+    transforms_on: Literal["auto", "loader", "device"] = "auto"
+    """Where the random changes of examples are computed: by what loads them, or on the model's device, one batch ahead,
+    with the same random numbers. auto: on CUDA GPUs all that can be, else by the loader. What can be is the end of the
+    list, from where on all transforms are of geometry or intensities, and not of colours."""
     load_timeout: PositiveInt = 600
     """Seconds allowed for a batch, before the case that a process hangs in is named and the run ends."""
     max_unreadable: Fraction = 0.01

@@ -1,6 +1,6 @@
 """Draws and batches: what a data set hands to the training loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,6 +70,19 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """Changes that some successive examples of a batch still await, to be made on their device.
+
+    Args:
+        examples: how many.
+        changes: in their order; each gets these examples alone, as a batch.
+    """
+
+    examples: int
+    changes: "tuple[Change, ...]"
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Training examples, of one case or of several.
 
@@ -81,6 +94,7 @@ class Batch:
         mask: (N, *S) bool, outside of which the input was 0 before the transforms, by the data set's own mask or else
             in all channels; while they are applied, if one asks for it.
         size: *S that a transform is to cut the examples down to, about their middle; None: they are that size.
+        pending: changes to make on the device, of all examples or of none, see `medvid.data.transforms.deferred`.
     """
 
     input: Tensor
@@ -89,20 +103,54 @@ class Batch:
     pixels: Pixels | None = None
     mask: Tensor | None = None
     size: tuple[int, ...] | None = None
+    pending: tuple[Pending, ...] = ()
+
+    def then(self, change: "Change") -> "Batch":
+        """The batch changed: at once, or, where changes are pending, after those."""
+        if not self.pending:
+            return change(self)
+        return replace(self, pending=tuple(replace(each, changes=(*each.changes, change)) for each in self.pending))
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
         """The batch as models and heads take it, on a device; the copy is asynchronous if host memory is pinned.
 
-        The input is float32, class ids are int64.
+        The input is float32, class ids are int64, and changes that were pending are made.
         """
-        values, target = self.input.to(device, non_blocking=True), self.target.to(device, non_blocking=True)
-        if self.pixels:
-            values = self.pixels.normalise(values)
-        return replace(
+        there = replace(
             self,
-            input=values.to(memory_format=memory_format),
+            input=self.input.to(device, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+            mask=None if self.mask is None else self.mask.to(device, non_blocking=True),
+        )
+        there = there._changed() if there.pending else there
+        values, target = there.input, there.target
+        return replace(
+            there,
+            input=(there.pixels.normalise(values) if there.pixels else values).to(memory_format=memory_format),
             target=target.long() if target.dtype in _NARROW else target,
             pixels=None,
+        )
+
+    def _changed(self) -> "Batch":
+        """With the changes made that are pending."""
+        parts, start = [], 0
+        for each in self.pending:
+            part = self._part(slice(start, start + each.examples))
+            for change in each.changes:
+                part = change(part)
+            parts.append(part)
+            start += each.examples
+        return concatenate(parts)
+
+    def _part(self, chosen: slice) -> "Batch":
+        """Some of the examples, with nothing pending."""
+        return Batch(
+            self.input[chosen],
+            self.target[chosen],
+            self.cases[chosen],
+            self.pixels and replace(self.pixels, erased=self.pixels.erased[chosen]),
+            None if self.mask is None else self.mask[chosen],
+            self.size,
         )
 
     def pin_memory(self) -> "Batch":
@@ -112,7 +160,11 @@ class Batch:
             input=self.input.pin_memory(),
             target=self.target.pin_memory(),
             pixels=self.pixels and self.pixels.pin_memory(),
+            mask=None if self.mask is None else self.mask.pin_memory(),
         )
+
+
+Change = Callable[[Batch], Batch]
 
 
 def collate(draws: Sequence[Batch]) -> Batch:
@@ -123,12 +175,23 @@ def collate(draws: Sequence[Batch]) -> Batch:
 
 def concatenate(draws: Sequence[Batch]) -> Batch:
     """Concatenate examples along N."""
+    if len(draws) == 1:
+        return draws[0]
+    masks = [each.mask for each in draws if each.mask is not None]
     return Batch(
         input=torch.cat([each.input for each in draws]),
         target=torch.cat([each.target for each in draws]),
         cases=tuple(case for each in draws for case in each.cases),
         pixels=_concatenate_pixels([each.pixels for each in draws]),
+        mask=torch.cat(masks) if masks else None,
+        size=draws[0].size,
+        pending=tuple(pending for each in draws for pending in each.pending),
     )
+
+
+def with_target_type(batch: Batch, dtype: torch.dtype) -> Batch:
+    """The batch with its target in another type."""
+    return replace(batch, target=batch.target.to(dtype))
 
 
 def _concatenate_pixels(pixels: Sequence[Pixels | None]) -> Pixels | None:

@@ -149,6 +149,14 @@ class Dataset(ABC):
     transforms: Sequence[Transform] = ()
     """Random changes that `draw` applies to its examples, in this order; given by who trains, as the options ask."""
 
+    @property
+    def transforms_last(self) -> bool:
+        """Whether nothing is done to examples after `transforms`, except with `Batch.then`; default: no.
+
+        They can then follow on the device, see `medvid.data.transforms.deferred`.
+        """
+        return False
+
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options
 

@@ -120,6 +120,11 @@ class LabelledDataset(Dataset):
         """All cases: each has a label."""
         return super().labelled()
 
+    @property
+    def transforms_last(self) -> bool:
+        """Yes."""
+        return True
+
     def draw(self, case: str, seed: int) -> Batch:
         read = self.open_case(case)
         target = unknown_target(self.target_info) if read.target is None else read.target

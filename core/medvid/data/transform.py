@@ -17,8 +17,11 @@ class Transform(ABC):
 
     axes: Axes | None = None
     """What *S of the examples stand for; given by who builds it for a data set."""
-    needs_mask: ClassVar[bool] = False
+    needs_mask: bool = False
     """Whether it reads the batch's mask, see `medvid.data.batch.Batch`, which is then made."""
+    on_device: ClassVar[bool] = False
+    """Whether it changes examples on any device as on the CPU: it draws its numbers there, reads no value of a tensor,
+    and makes the tensors that it needs where the examples are."""
 
     def initial_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
         """The size *S of examples that it makes ones of `size` of; default: the same.
@@ -45,14 +48,14 @@ def initial_size(transforms: Sequence[Transform], size: tuple[int, ...]) -> tupl
 
 
 def apply(transforms: Sequence[Transform], batch: Batch, generator: torch.Generator) -> Batch:
-    """Apply transforms in their order, all drawing from one generator."""
+    """Apply transforms in their order, all drawing from one generator; deferred ones are then pending."""
     if not any(transform.needs_mask for transform in transforms):
         batch = replace(batch, mask=None)
     elif batch.mask is None:
         batch = replace(batch, mask=(batch.input != 0).any(1))
     for transform in transforms:
         batch = transform(batch, generator)
-    return replace(batch, mask=None, size=None)
+    return batch if batch.pending else replace(batch, mask=None, size=None)
 
 
 @contextmanager

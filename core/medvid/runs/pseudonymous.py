@@ -119,6 +119,10 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             self.inner.fix_splits({split: self._ids(cases) for split, cases in splits.items()})
 
+    @property
+    def transforms_last(self) -> bool:
+        return self.inner.transforms_last
+
     def draw(self, case: str, seed: int) -> Batch:
         with self._pseudonyms.errors():
             batch = self.inner.draw(self._id(case), seed)

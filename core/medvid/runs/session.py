@@ -11,6 +11,7 @@ from medvid.config.task import Task
 from medvid.data.dataset import Dataset
 from medvid.data.loading.workers import Loading
 from medvid.data.transforms.build import build_transforms
+from medvid.data.transforms.deferred import placed
 from medvid.evaluation.build import build_evaluator
 from medvid.evaluation.cases import EvaluationSetup
 from medvid.evaluation.evaluator import Evaluator
@@ -72,13 +73,15 @@ def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None, f
     Raises:
         ResourceError: a device is missing.
         DistributedError: other processes were started than the task asks for.
-        ConfigError: the loss needs whole batches, and there are several devices.
+        ConfigError: the loss needs whole batches, and there are several devices; or transforms cannot be applied where
+            the task wants them.
     """
     task = checked.task
     fabric = fabric or launch(task.train)
     check_split(task, checked.target_info, fabric.world_size)
     dataset: Dataset = checked.host.build(task.dataset)
     dataset.transforms = build_transforms(task.dataset, checked.host, "case")
+    dataset.transforms = placed(dataset, task.train.transforms_on, fabric.device)
     if pseudonyms:
         pseudonyms.learn_task(task)  # once more, as the demo data may only just have been generated
         dataset = PseudonymousDataset(dataset, pseudonyms)

@@ -10,14 +10,19 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from medvid.data.batch import Batch
+from medvid.data.batch import Batch, collate
 from medvid.data.loading.batches import training_batches
 from medvid.data.loading.workers import Loading
 from medvid.data.targets import target_dtype
+from medvid.data.transform import Transform
+from medvid.data.transforms.deferred import defer
+from medvid.data.transforms.draws import fractions
+from medvid.data.transforms.floats import as_floats
 from medvid.errors import DataError, MedvidError
 from medvid.plugin.info import MOST, UNKNOWN, TargetInfo, described, none_of
 from medvid.testing.check import expect
@@ -93,6 +98,28 @@ def check_seeds(subject: DatasetSubject) -> None:
     expect(any(not _equal(found[0], other) for other in others), "all seeds draw the same: nothing is random")
 
 
+class _Shift(Transform):
+    """Adds a random number."""
+
+    on_device = True
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        batch = as_floats(batch)
+        return replace(batch, input=batch.input + fractions(1, generator)[0])
+
+
+def check_deferred(subject: DatasetSubject) -> None:
+    """Where it says that transforms come last, they may as well follow on the device."""
+    dataset, case = subject.prepared(), subject.splits["train"][0]
+    if not dataset.transforms_last:
+        return
+    drawn = []
+    for transforms in ((_Shift(),), defer([_Shift()])):
+        dataset.transforms = transforms
+        drawn.append(collate([dataset.draw(case, seed) for seed in (5, 6)]))
+    expect(_equal(*drawn), "where its transforms follow on the device, it trains on something else")
+
+
 def check_workers(subject: DatasetSubject) -> None:
     """Loader processes give the same batches as no process."""
     dataset, names = subject.prepared(), subject.splits["train"]
@@ -166,6 +193,7 @@ DATASET_CHECKS = (
     check_infos,
     check_cases,
     check_draws,
+    check_deferred,
     check_seeds,
     check_workers,
     check_pickles,

@@ -4,7 +4,7 @@ Both know shapes, types and memory formats. The meta device goes the whole way, 
 of another device here and there. The fake GPU forgives none, and has autocast; its backward pass would need a driver.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +12,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from medvid.testing.check import expect
 
@@ -47,6 +49,28 @@ def expect_no_wait(where: str) -> Iterator[None]:
     except (RuntimeError, NotImplementedError) as error:
         reason = next(iter(str(error).strip().splitlines()), "")
         expect(False, f"{where} it fails, as a GPU would or would have to wait: {type(error).__name__}: {reason}")
+
+
+class NoMixing(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Raises where an operation gets tensors of the CPU and of the meta device, which forgives it as no GPU does.
+
+    Copies may; and single numbers of the CPU, which travel with the launch of a kernel.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        found = {each.device.type for each in tensors if each.ndim or each.is_meta}
+        if len(found) > 1 and func not in _COPIES:
+            raise RuntimeError(f"{func} gets tensors of {' and '.join(sorted(found))}")
+        return func(*args, **(kwargs or {}))
+
+
+_COPIES = (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default)
 
 
 def _move(module: nn.Module, mode: FakeTensorMode) -> None:

@@ -11,6 +11,7 @@ from medvid.data.batch import Batch
 from medvid.data.transform import Transform
 from medvid.plugin.specs import Axes, TransformSpec
 from medvid.testing.check import Subject, expect
+from medvid.testing.fake_gpu import META, NoMixing, expect_no_wait
 
 SIZE: dict[Axes, tuple[int, ...]] = {"image": (12, 16), "volume": (8, 12, 16), "video": (4, 12, 16)}
 LABELS, SEEDS = 3, range(20)
@@ -69,7 +70,17 @@ def check_pickles(subject: Subject) -> None:
         expect(same, f"on {axes}s a copy gives another result")
 
 
-TRANSFORM_CHECKS = (check_generator, check_change, check_input, check_shapes, check_pickles)
+def check_device(subject: Subject) -> None:
+    """Where it says that it can, it changes examples where they are, and needs no value of them."""
+    for axes, transform in _built(subject):
+        for seed in SEEDS if transform.on_device else ():
+            with expect_no_wait(f"on {axes}s that are on the meta device"), NoMixing():
+                after = _changed(subject, transform, axes, seed, META)
+            devices = {after.input.device, after.target.device}
+            expect(devices == {META}, f"on {axes}s of the meta device the result is on {devices}")
+
+
+TRANSFORM_CHECKS = (check_generator, check_change, check_input, check_shapes, check_pickles, check_device)
 
 
 def _built(subject: Subject) -> Iterator[tuple[Axes, Transform]]:
@@ -87,11 +98,13 @@ def _batch(subject: Subject, axes: Axes) -> Batch:
     return Batch(torch.rand(cases, 3, *size, generator=generator), target, tuple(map(str, range(cases))))
 
 
-def _changed(subject: Subject, transform: Transform, axes: Axes, seed: int) -> Batch:
+def _changed(
+    subject: Subject, transform: Transform, axes: Axes, seed: int, device: torch.device | None = None
+) -> Batch:
     batch = _batch(subject, axes)
     if transform.needs_mask:
         batch = replace(batch, mask=batch.input[:, 0] > 0.5)
-    return transform(batch, torch.Generator().manual_seed(seed))
+    return transform(batch.to(device) if device else batch, torch.Generator().manual_seed(seed))
 
 
 def _equal(one: Batch, other: Batch) -> bool:

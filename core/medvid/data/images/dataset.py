@@ -134,6 +134,12 @@ class ImageDataset(Dataset):
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self._index.cases.values() if case.masks)
 
+    @property
+    def transforms_last(self) -> bool:
+        """Unless crops follow."""
+        crop = self.options.crop
+        return crop is None or initial_size(self.transforms, crop) != crop
+
     def draw(self, case: str, seed: int) -> Batch:
         opened = self._case(case, None)
         generator = torch.Generator().manual_seed(seed)

@@ -9,6 +9,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from medvid.data.batch import Batch
 from medvid.data.transform import Transform, drawing_from
+from medvid.data.transforms.draws import fractions, happens
 from medvid.data.transforms.moving import moved
 from medvid.data.transforms.options import (
     FlipOptions,
@@ -31,6 +32,7 @@ class _Moving(Transform):
 
 
 class _Flip(_Moving):
+    on_device = True
     axis: int
     """Of the example, counted from its end."""
 
@@ -38,7 +40,7 @@ class _Flip(_Moving):
         self.options = options
 
     def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        if torch.rand((), generator=generator) >= self.options.probability:
+        if not happens(self.options.probability, generator):
             return input, maps
         return input.flip(self.axis), [each.flip(self.axis) for each in maps]
 
@@ -62,12 +64,13 @@ class Flip(_Moving):
         options: which axes, and how often.
     """
 
+    on_device = True
+
     def __init__(self, options: FlipOptions) -> None:
         self.options = options
 
     def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        decisions = torch.rand(len(self.options.axes), generator=generator).tolist()
-        drawn = zip(self.options.axes, decisions, strict=True)
+        drawn = zip(self.options.axes, fractions(len(self.options.axes), generator), strict=True)
         dims = ["RAS".index(axis) - 3 for axis, decision in drawn if decision < self.options.probability]
         return input.flip(dims), [each.flip(dims) for each in maps]
 
@@ -79,11 +82,13 @@ class Rotate90(_Moving):
         options: how often.
     """
 
+    on_device = True
+
     def __init__(self, options: Rotate90Options) -> None:
         self.options = options
 
     def move(self, input: Tensor, maps: list[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        decision, place = torch.rand(2, generator=generator).tolist()
+        decision, place = fractions(2, generator)
         if decision >= self.options.probability:
             return input, maps
         axes = input.ndim - 1

@@ -17,6 +17,8 @@ class ScaleIntensity(Transform):
         options: range and probability of the change.
     """
 
+    on_device = True
+
     def __init__(self, options: ScaleIntensityOptions) -> None:
         self.options = options
 
@@ -30,6 +32,8 @@ class ShiftIntensity(Transform):
     Args:
         options: range and probability of the change.
     """
+
+    on_device = True
 
     def __init__(self, options: ShiftIntensityOptions) -> None:
         self.options = options

@@ -17,6 +17,7 @@ class ZeroOutside(Transform):
     """
 
     needs_mask = True
+    on_device = True
 
     def __init__(self, options: ZeroOutsideOptions) -> None:
         self.options = options
@@ -24,9 +25,9 @@ class ZeroOutside(Transform):
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002 (nothing is random)
         if batch.mask is None:
             return batch
-        channels = self.options.channels
-        chosen = torch.ones(batch.input.shape[1]).bool()
-        if channels is not None:
-            chosen = torch.isin(torch.arange(len(chosen)), torch.tensor(channels))
-        outside = ~batch.mask[:, None] & chosen.view(-1, *[1] * (batch.input.ndim - 2))
-        return replace(batch, input=batch.input.masked_fill(outside, 0))
+        channels, outside = self.options.channels, ~batch.mask
+        changed = [
+            values.masked_fill(outside, 0) if channels is None or number in channels else values
+            for number, values in enumerate(batch.input.unbind(1))
+        ]
+        return replace(batch, input=torch.stack(changed, 1))

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from medvid.data.batch import Batch
 from medvid.data.transform import Transform
-from medvid.data.transforms.draws import happens, uniform
+from medvid.data.transforms.draws import happens, normal, uniform
 from medvid.data.transforms.floats import as_floats
 from medvid.data.transforms.margins import slice_axis_of
 from medvid.data.transforms.moving import changed_each, together
@@ -61,6 +61,8 @@ class GaussianNoise(Transform):
         options: how often and how much.
     """
 
+    on_device = True
+
     def __init__(self, options: GaussianNoiseOptions) -> None:
         self.options = options
 
@@ -71,8 +73,7 @@ class GaussianNoise(Transform):
         if not happens(self.options.probability, generator):
             return example
         [sigma] = uniform(self.options.sigma, 1, generator)
-        noise = torch.randn(example.shape, generator=generator, dtype=example.dtype)
-        return torch.add(example, noise, alpha=sigma)
+        return torch.add(example, normal(example.shape, example.device, generator), alpha=sigma)
 
 
 class GaussianBlur(Transform):
@@ -81,6 +82,8 @@ class GaussianBlur(Transform):
     Args:
         options: how often and how much.
     """
+
+    on_device = True
 
     def __init__(self, options: GaussianBlurOptions) -> None:
         self.options = options
@@ -108,6 +111,8 @@ class LowResolution(Transform):
         options: how often and how much.
     """
 
+    on_device = True
+
     def __init__(self, options: LowResolutionOptions) -> None:
         self.options = options
 
@@ -131,8 +136,8 @@ class LowResolution(Transform):
 def _blur_along(channel: Tensor, axis: int, kernel: Tensor) -> Tensor:
     """A sum of shifted copies, each read once: less work than a convolution of several channels that there are not."""
     length, reach = channel.shape[axis], len(kernel) // 2
-    places = torch.arange(-reach, length + reach).abs() % (2 * length - 2)
-    padded = channel.index_select(axis, torch.minimum(places, 2 * length - 2 - places).to(channel.device))
+    places = torch.arange(-reach, length + reach, device=channel.device).abs() % (2 * length - 2)
+    padded = channel.index_select(axis, torch.minimum(places, 2 * length - 2 - places))
     blurred = padded.narrow(axis, reach, length) * kernel[reach]
     for offset, weight in enumerate(kernel.tolist()):
         if offset != reach:

@@ -16,8 +16,8 @@ _TIE = 5e-4
 between voxels that lie at the same distance."""
 _TOUCHED = 1e-4
 """Weight of unknown values from which on an interpolated one is unknown; less is rounding."""
-_SLAB = 1 << 17
-"""Voxels that are resampled at once, few enough for a processor's cache."""
+_SLAB, _LARGE_SLAB = 1 << 17, 1 << 20
+"""Voxels that are resampled at once: few enough for a processor's cache, and enough for a GPU to be busy."""
 
 
 def cut_middle(source: Tensor, size: Sequence[int], fill: float = 0) -> Tensor:
@@ -44,8 +44,7 @@ def resample_linearly(image: Tensor, matrix: Tensor, size: Sequence[int]) -> Ten
     halves = torch.tensor(image.shape[1:]) / 2
     # x comes first in grids, and lengths are from -1 to 1.
     scaled = (matrix / halves[:, None]).flip(0)
-    axes = [torch.arange(length) - (length - 1) / 2 for length in size]
-    grid = _affine(scaled, torch.zeros(len(size)), axes).to(image)
+    grid = _affine(scaled, torch.zeros(len(size)), _axes(size, image.device)).to(image.dtype)
     mode = "bilinear"
     sampled: Tensor = functional.grid_sample(image[None], grid.movedim(0, -1)[None], mode, align_corners=False)
     return sampled[0]
@@ -65,7 +64,9 @@ def resample_values(values: Tensor, matrix: Tensor, size: Sequence[int]) -> Tens
     return (numbers / weight).where(weight > 1 - _TOUCHED, torch.nan)
 
 
-def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside: float = 0) -> Tensor:
+def resample_labels(
+    labels: Tensor, matrix: Tensor, size: Sequence[int], outside: float = 0, *, sparse: bool | None = None
+) -> Tensor:
     """The labels with the largest linearly interpolated indicator.
 
     Most places lie between voxels of one label: what is interpolated are the others.
@@ -76,19 +77,26 @@ def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside
         matrix: (axes, axes), see above.
         size: of the result (N, *size).
         outside: the label around the source.
+        sparse: find the places between several labels first, whose number a GPU would have to wait for, and interpolate
+            only those; default: on CPUs.
     """
     padded = functional.pad(labels, [1, 1] * len(size), value=outside)
     strides = padded.stride()[1:]
     corners = list(product((0, 1), repeat=len(size)))
     steps = [sum(side * stride for side, stride in zip(corner, strides, strict=True)) for corner in corners]
-    maps, mixed_cells = padded.flatten(1), _mixed_cells(padded).flatten(1)
-    axes = [torch.arange(length) - (length - 1) / 2 for length in size]
+    sparse = labels.device.type == "cpu" if sparse is None else sparse
+    maps, mixed_cells = padded.flatten(1), _mixed_cells(padded).flatten(1) if sparse else None
+    first, *others = _axes(size, labels.device)
     middle = (torch.tensor(labels.shape[1:]) - 1) / 2
-    slabs, planes = [], max(1, _SLAB // math.prod(size[1:]))
-    for part in torch.split(axes[0], planes):
-        places = _affine(matrix, middle, [part, *axes[1:]]).flatten(1)
+    slabs, planes = [], max(1, (_SLAB if sparse else _LARGE_SLAB) // math.prod(size[1:]))
+    for part in torch.split(first, planes):
+        places = _affine(matrix, middle, [part, *others]).flatten(1)
         cells = _cells(places, labels.shape[1:])
         at = _flat(cells, strides)
+        if mixed_cells is None:
+            around = torch.stack([maps.index_select(1, at + step) for step in steps], 1)
+            slabs.append(torch.stack([_largest(each, corners, places, cells) for each in around]))
+            continue
         slab = maps.index_select(1, at)
         number, mixed = mixed_cells.index_select(1, at).nonzero(as_tuple=True)
         if len(mixed):
@@ -96,6 +104,11 @@ def resample_labels(labels: Tensor, matrix: Tensor, size: Sequence[int], outside
             slab[number, mixed] = _largest(around, corners, places[:, mixed], cells[:, mixed])
         slabs.append(slab)
     return torch.cat(slabs, 1).view(-1, *size)
+
+
+def _axes(size: Sequence[int], device: torch.device) -> list[Tensor]:
+    """The places of voxels along each axis, from the middle."""
+    return [torch.arange(length, device=device) - (length - 1) / 2 for length in size]
 
 
 def _cells(places: Tensor, shape: Sequence[int]) -> Tensor:
@@ -108,7 +121,7 @@ def _cells(places: Tensor, shape: Sequence[int]) -> Tensor:
 
 def _flat(cells: Tensor, strides: Sequence[int]) -> Tensor:
     """Flat indices of cells (axes, N) in an array with one voxel more before the first."""
-    at = torch.full(cells.shape[1:], sum(strides), dtype=torch.int32)
+    at = torch.full(cells.shape[1:], sum(strides), dtype=torch.int32, device=cells.device)
     for cell, stride in zip(cells, strides, strict=True):
         at.add_(cell.int(), alpha=stride)
     return at

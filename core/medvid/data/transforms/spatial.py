@@ -37,6 +37,8 @@ class Spatial(Transform):
         options: how often and how much.
     """
 
+    on_device = True
+
     def __init__(self, options: SpatialOptions) -> None:
         self.options = options
 

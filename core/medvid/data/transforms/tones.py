@@ -61,6 +61,8 @@ class _OfChannels(Transform):
         options: how often and how much.
     """
 
+    on_device = True
+
     def __init__(self, options: BrightnessOptions | ContrastOptions | GammaOptions) -> None:
         self.options = options
         self.range = options.exponent if isinstance(options, GammaOptions) else options.factor

@@ -155,6 +155,11 @@ class VideoDataset(Dataset):
         self._measure([case for case in labelled if case not in self._sizes], _ignore)
         return tuple(case for case in labelled if self._sizes[case])
 
+    @property
+    def transforms_last(self) -> bool:
+        """Yes."""
+        return True
+
     def draw(self, case: str, seed: int) -> Batch:
         clip, options = self.clip(case), self.options
         if clip.label is None:

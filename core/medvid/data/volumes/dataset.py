@@ -5,14 +5,13 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from medvid.data.batch import Batch
+from medvid.data.batch import Batch, with_target_type
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.fold_files import SPLITS_FILE
 from medvid.data.groups import Groups
@@ -158,6 +157,11 @@ class VolumeDataset(Dataset):
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self.index.cases.values() if case.label is not None)
 
+    @property
+    def transforms_last(self) -> bool:
+        """Yes."""
+        return True
+
     def draw(self, case: str, seed: int) -> Batch:
         prepared = self.prepared(case)
         if prepared.label is None:
@@ -168,7 +172,7 @@ class VolumeDataset(Dataset):
         images, targets, masks = draw_patches(prepared, patch, random, self.preparation.scheme, larger)
         batch = Batch(images, targets, (case,) * len(images), mask=masks, size=patch.size)
         changed = apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
-        return replace(changed, target=changed.target.to(target_dtype(self.target_info)))
+        return changed.then(partial(with_target_type, dtype=target_dtype(self.target_info)))
 
     def open_case(self, case: str) -> VolumeCase:
         files, content = self.files(case), self._fingerprint(case)
