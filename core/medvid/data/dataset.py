@@ -149,11 +149,17 @@ class Dataset(ABC):
     transforms: Sequence[Transform] = ()
     """Random changes that `draw` applies to its examples, in this order; given by who trains, as the options ask."""
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if "draw" in vars(cls) and "transforms_last" not in vars(cls):  # what a parent says is of its own `draw`
+            cls.transforms_last = Dataset.transforms_last  # type: ignore[method-assign]
+
     @property
     def transforms_last(self) -> bool:
         """Whether nothing is done to examples after `transforms`, except with `Batch.then`; default: no.
 
-        They can then follow on the device, see `medvid.data.transforms.deferred`.
+        They can then follow on the device, see `medvid.data.transforms.deferred`. A class with a `draw` of its own has
+        to say so itself.
         """
         return False
 

@@ -74,7 +74,7 @@ def placed(dataset: Dataset, where: str, device: torch.device) -> tuple[Transfor
         return whole
     found = defer(whole) if dataset.transforms_last else whole
     if found != whole:
-        log.info("%d of %d transforms follow on the device", len(whole) - len(found) + 1, len(whole))
+        log.info("%d of %d transforms are applied on the device", len(whole) - len(found) + 1, len(whole))
     elif where == "device":
         why = (
             "no transform at the end of the list can" if dataset.transforms_last else "its examples are finished later"
