@@ -175,8 +175,6 @@ def collate(draws: Sequence[Batch]) -> Batch:
 
 def concatenate(draws: Sequence[Batch]) -> Batch:
     """Concatenate examples along N."""
-    if len(draws) == 1:
-        return draws[0]
     masks = [each.mask for each in draws if each.mask is not None]
     return Batch(
         input=torch.cat([each.input for each in draws]),
