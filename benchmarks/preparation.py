@@ -20,7 +20,8 @@ import torch
 from common import count, print_table, take_turns
 from scipy import ndimage
 
-from medvid.data.volumes.cache import VolumeCache, fingerprint
+from medvid.data.volumes.cache import VolumeCache
+from medvid.data.volumes.content import fingerprint
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.preparation import VolumePreparation

@@ -2,21 +2,21 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 
 from medvid.data.dataset import Progress
+from medvid.data.problems import say_together
 from medvid.data.splits import check_copies
 from medvid.data.tables.dataset import AnsweredDataset
 from medvid.data.tables.index import AnsweredCase
-from medvid.data.volumes.cache import Fingerprint, VolumeCache, fingerprint
+from medvid.data.volumes.cache import VolumeCache
+from medvid.data.volumes.content import Contents, Fingerprint
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import enabled_formats, shipped_formats
 from medvid.data.volumes.index import find_volumes
 from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.preparation import Prepared
-from medvid.machine import usable_cores
 from medvid.plugin.specs import BuildAll
 from medvid_volumes.case import WholeVolume
 from medvid_volumes.config import VolumesOptions
@@ -38,7 +38,7 @@ class Volumes(AnsweredDataset):
     def __init__(self, options: VolumesOptions, build_all: BuildAll | None = None) -> None:
         super().__init__(options)
         self.formats = enabled_formats(build_all, options.format) if build_all else shipped_formats()
-        self._content: dict[str, Fingerprint] = {}
+        self._contents = Contents(options.cache.expanduser(), options.root)
 
     def is_case(self, path: Path) -> bool:
         return self.formats.is_folder(path) if path.is_dir() else self.formats.is_volume(path)
@@ -55,13 +55,16 @@ class Volumes(AnsweredDataset):
         return self.preparation.prepare(CaseFiles(case, (self.answered(case).path,))).notes
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
-        answered = [self.answered(case) for case in cases]
-        with ThreadPoolExecutor(usable_cores() + 4) as pool:  # hashing releases the interpreter's lock
-            content = dict(zip(cases, pool.map(self._fingerprint, answered), strict=True))
+        files = [_files(self.answered(case)) for case in cases]
+        content = self._contents.find(files, self.formats)
         copies = check_copies(self.splits, {case: found.image for case, found in content.items()})
-        files = {CaseFiles(case.id, (case.path,)): content[case.id] for case in answered}
-        for note in (*copies, *self._cache.prepare(files, progress)):
+        entries = self._cache.prepare({file: content[file.id] for file in files}, progress)
+        for note in (*copies, *say_together({case: entry.notes for case, entry in entries.items()})):
             log.warning(note)
+
+    def record(self, cases: Sequence[str], progress: Progress) -> None:
+        """Read all of the files, which a run trusts by their sizes and times."""
+        self._contents.reread([_files(self.answered(case)) for case in cases], self.formats, progress)
 
     def fingerprint(self, case: str) -> str:
         return self._fingerprint(self.answered(case)).image
@@ -95,10 +98,11 @@ class Volumes(AnsweredDataset):
         return VolumeCache(self.options.cache.expanduser(), self.preparation)
 
     def _fingerprint(self, case: AnsweredCase) -> Fingerprint:
-        """Known for prepared cases, and sent to loader workers, so that they need not hash files."""
-        if case.id not in self._content:
-            self._content[case.id] = fingerprint(CaseFiles(case.id, (case.path,)), self.formats)
-        return self._content[case.id]
+        return self._contents.of(_files(case), self.formats)
+
+
+def _files(case: AnsweredCase) -> CaseFiles:
+    return CaseFiles(case.id, (case.path,))
 
 
 def _prepare_aloud(preparation: WholeVolumePreparation, files: CaseFiles) -> Prepared:

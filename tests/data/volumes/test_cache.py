@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from medvid.data.volumes import cache as module
-from medvid.data.volumes.cache import VolumeCache, fingerprint
+from medvid.data.volumes.cache import VolumeCache
+from medvid.data.volumes.content import fingerprint
+from medvid.data.volumes.entry import is_intact
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.data.volumes.index import find_cases
@@ -59,9 +61,11 @@ def folder(tmp_path: Path, write_case) -> Folder:
 def test_entries_hold_what_was_prepared(folder: Folder) -> None:
     assert folder.update() == 0
     direct, cached = SETTINGS.prepare(folder.files[1]), folder.read(1)
-    for name in ("image", "label", "foreground", "background"):
+    for name in ("image", "label"):
         np.testing.assert_array_equal(getattr(cached, name), getattr(direct, name))
         assert getattr(cached, name).dtype == getattr(direct, name).dtype
+    for name in ("foreground", "background"):
+        np.testing.assert_array_equal(getattr(cached, name).packed, getattr(direct, name).packed)
     assert (cached.grid, cached.notes) == (direct.grid, direct.notes)
     assert cached.geometry.as_json() == json.loads(json.dumps(direct.geometry.as_json()))
 
@@ -86,7 +90,7 @@ def test_an_entry_without_structures_has_no_locations_of_them(folder: Folder, wr
 
 def test_entries_are_mapped_not_read(folder: Folder) -> None:
     prepared = folder.read()
-    for array in (prepared.image, prepared.label, prepared.foreground, prepared.background):
+    for array in (prepared.image, prepared.label, prepared.foreground.packed, prepared.background.packed):
         assert isinstance(array, np.memmap)
         assert not array.flags.writeable
 
@@ -156,7 +160,6 @@ def pickle_in(entry: Path) -> None:
     "damage",
     [
         shorten,
-        flip,
         pickle_in,
         lambda entry: (entry / "meta.json").unlink(),
         lambda entry: (entry / "meta.json").write_text('{"files": {}}'),
@@ -209,7 +212,7 @@ def test_a_full_disk_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module.np, "save", fail)
+    monkeypatch.setattr(np, "save", fail)
     with pytest.raises(ResourceError, match=r"cannot write .*cache/volumes/.*: no space left") as caught:
         folder.read()
     assert "platform cache prune" in caught.value.hint
@@ -271,3 +274,38 @@ def test_another_version_of_a_plugin_makes_another_entry(tmp_path: Path, monkeyp
     version_behind.cache_clear()
     for package in ("medvid", "medvid_dicom", "foreign_format"):
         assert version_behind(package) == ""
+
+
+def test_damage_that_leaves_sizes_alone_is_noticed_by_whoever_reads_the_entry_first(folder: Folder) -> None:
+    folder.update()
+    flip(folder.entry())
+    assert folder.update() == 3, "a start does not read what is prepared"
+    np.testing.assert_array_equal(folder.read().label, SETTINGS.prepare(folder.files[0]).label)
+
+
+def test_an_entry_is_compared_with_its_checksums_once_in_a_process(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.update()
+    compared: list[Path] = []
+    monkeypatch.setattr(module, "is_intact", lambda path: bool(compared.append(path)) or is_intact(path))
+    for _ in range(3):
+        folder.read(0)
+    folder.read(1)
+    assert compared == [folder.entry(0), folder.entry(1)]
+
+
+def test_damaged_entries_are_removed_on_request_and_others_are_not(folder: Folder) -> None:
+    folder.update()
+    flip(folder.entry())
+    content = [fingerprint(files, FORMATS) for files in folder.files]
+    assert [folder.cache.remove_damaged(one) for one in content] == [True, False, False]
+    assert [folder.cache.path(one).exists() for one in content] == [False, True, True]
+    assert not folder.cache.remove_damaged(content[0]), "there is none any more"
+
+
+def test_the_voxels_to_draw_from_take_a_quarter_of_a_byte_each(folder: Folder, write_case) -> None:
+    write_case(folder.root, "a", shape=(48, 40, 32))
+    entry = folder.entry()
+    voxels = folder.read().label.size
+    assert sum((entry / f"{name}.npy").stat().st_size for name in ("foreground", "background")) < 0.3 * voxels

@@ -3,10 +3,13 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import pytest
 
+from medvid.data import file_hashes
+from medvid.data.volumes import content
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.data.volumes.index import Index, find_cases
@@ -106,3 +109,63 @@ def test_leaving_out_trained_cases_compares_each_name_a_few_times() -> None:
     trained = {name: Known("same", str(name)) for name in names(MANY)[1:]}
     origin = Origin({}, {}, {"train": trained})
     assert comparisons(lambda: external_cases(Labelled(options), origin, "leave-out", lambda *_: None)) < 5 * MANY
+
+
+_opened: list[str] | None = None
+
+
+def _note_opened(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and _opened is not None:
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_opened)  # which cannot be taken back
+
+
+def opened_by(do: Callable[[], object]) -> set[str]:
+    """Names of the files that are opened meanwhile, whoever opens them."""
+    global _opened  # noqa: PLW0603 (the hook has no other way to know)
+    _opened = []
+    try:
+        do()
+        return {Path(name).name for name in _opened}
+    finally:
+        _opened = None
+
+
+def test_a_second_start_hashes_no_scan_and_opens_no_array(
+    tmp_path: Path, write_case: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at the beginnings of scans, which tell their format."""
+    monkeypatch.setattr(file_hashes, "SETTLED", -(10**6))
+    hashed: list[str] = []
+    for name in ("digest_of_files", "stored_content"):
+        original = getattr(content, name)
+
+        @wraps(original)
+        def noted(paths: list[Path], original: Callable[[list[Path]], str] = original) -> str:
+            hashed.extend(path.name for path in paths)
+            return original(paths)
+
+        monkeypatch.setattr(content, name, noted)
+    for name in "abcd":
+        write_case(tmp_path / "data", name, seed=ord(name))
+
+    def start() -> list[str]:
+        options = NIfTIOptions(
+            root=tmp_path / "data", labels=("background", "cube"), spacing=None, cache=tmp_path / "cache"
+        )
+        dataset = NIfTI(options)
+        cases = [case for split in dataset.splits.values() for case in split]
+        dataset.prepare(cases, lambda *_: None)
+        return [dataset.digest(cases), *map(dataset.fingerprint, cases)]
+
+    began = start()
+    assert sorted(hashed) == sorted(3 * ["a.nii.gz", "b.nii.gz", "c.nii.gz", "d.nii.gz"])
+    hashed.clear()
+    again: list[str] = []
+    assert not {name for name in opened_by(lambda: again.extend(start())) if name.endswith(".npy")}
+    assert (hashed, again) == ([], began)
+    write_case(tmp_path / "data", "b", seed=0)
+    assert start() != began
+    assert set(hashed) == {"b.nii.gz"}

@@ -11,6 +11,7 @@ from medvid.data.volumes.labels import LabelScheme
 from medvid.data.volumes.options import PatchOptions
 from medvid.data.volumes.patches import cut, draw_centres, draw_patches
 from medvid.data.volumes.preparation import Prepared
+from medvid.data.volumes.voxels import VoxelSet
 
 SHAPE = (20, 16, 12)
 
@@ -22,14 +23,13 @@ def case(shape: tuple[int, ...] = SHAPE, labelled: slice = slice(6, 9)) -> Prepa
     label = np.zeros(shape, np.uint8)
     label[labelled, labelled, labelled] = 1
     grid = Grid(shape, (1.0,) * 3, shape, (1.0,) * 3, (0, 1, 2), (1.0,) * 3, (0.0,) * 3)
-    foreground, background = np.flatnonzero(label), np.flatnonzero((image[0] > 0) & (label == 0))
     return Prepared(
         image,
         grid,
         Geometry(image.shape[1:], np.eye(4)),
         label,
-        foreground.astype(np.uint32),
-        background.astype(np.uint32),
+        VoxelSet.where(label > 0),
+        VoxelSet.where((image[0] > 0) & (label == 0)),
     )
 
 
@@ -64,8 +64,8 @@ def test_centres_are_those_of_monais_transform() -> None:
     transform.set_random_state(state=np.random.RandomState(3))
     transform.randomize(
         None,
-        prepared.foreground.astype(np.int64),
-        prepared.background.astype(np.int64),
+        np.asarray(prepared.foreground, np.int64),
+        np.asarray(prepared.background, np.int64),
         torch.from_numpy(prepared.image),
     )
     assert draw_centres(prepared, options, np.random.RandomState(3)) == [tuple(c) for c in transform.centers]
@@ -82,24 +82,24 @@ def test_distribution_of_centres(positive: float, negative: float, share: float)
     assert inside.mean() == pytest.approx(share, abs=0.02)
     assert np.isin(drawn[~inside], prepared.background).all()
     if share == 1:
-        counts = np.bincount(np.searchsorted(prepared.foreground, drawn), minlength=27)
+        counts = np.bincount(np.searchsorted(np.asarray(prepared.foreground), drawn), minlength=27)
         assert ((counts - 6000 / 27) ** 2 / (6000 / 27)).sum() < 60  # chi-squared of 26 degrees, p < 0.001
 
 
 def test_cases_with_one_kind_of_voxel() -> None:
-    none = np.zeros(0, np.uint32)
+    none = VoxelSet.where(np.zeros(0, bool))
     empty = replace(case(), foreground=none)
     assert set(
         np.ravel_multi_index(
             np.array(draw_centres(empty, PatchOptions(size=(1, 1, 1)), np.random.RandomState(0))).T, SHAPE
         )
-    ) <= set(empty.background)
+    ) <= set(np.asarray(empty.background))
     full = replace(case(), background=none)
     assert set(
         np.ravel_multi_index(
             np.array(draw_centres(full, PatchOptions(size=(1, 1, 1)), np.random.RandomState(0))).T, SHAPE
         )
-    ) <= set(full.foreground)
+    ) <= set(np.asarray(full.foreground))
 
 
 def test_small_volumes_are_padded_with_zeros() -> None:
@@ -146,7 +146,7 @@ def test_patches_of_regions_know_what_nobody_annotated() -> None:
 
 
 def test_a_case_of_which_nothing_is_annotated_yields_its_middle() -> None:
-    nothing = np.zeros(0, np.uint32)
+    nothing = VoxelSet.where(np.zeros(0, bool))
     prepared = replace(case(), foreground=nothing, background=nothing)
     assert draw_centres(prepared, PatchOptions(per_case=2), np.random.RandomState(0)) == [(10, 8, 6)] * 2
 

@@ -109,7 +109,7 @@ def test_what_is_outside_of_the_mask_is_told_and_zero(tmp_path: Path, write) -> 
     assert (prepared.image[0][~prepared.mask] != 0).all()
     inside = prepared.image[1][prepared.mask].astype(float)
     np.testing.assert_allclose([inside.mean(), inside.std()], (0, 1), atol=2e-3)
-    assert set(prepared.background) == set(np.flatnonzero(prepared.mask & (prepared.label == 0)))
+    assert set(np.asarray(prepared.background)) == set(np.flatnonzero(prepared.mask & (prepared.label == 0)))
 
 
 def test_without_a_mask_none_is_kept(tmp_path: Path, write) -> None:

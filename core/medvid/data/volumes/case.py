@@ -11,7 +11,7 @@ from torch import Tensor
 from medvid.data.grid import Grid
 from medvid.data.volumes import reading
 from medvid.data.volumes.annotations import read_annotation
-from medvid.data.volumes.cache import Fingerprint, fingerprint
+from medvid.data.volumes.content import Fingerprint, fingerprint
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import LabelMap

@@ -1,10 +1,8 @@
 """A data set of segmented volumes: what the plugins for such data share."""
 
 import logging
-import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -15,14 +13,17 @@ from medvid.data.batch import Batch, with_target_type
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.fold_files import SPLITS_FILE
 from medvid.data.groups import Groups
+from medvid.data.problems import say_together
 from medvid.data.splits import Splits, check_copies, check_splits, choose_splits
 from medvid.data.targets import target_dtype
 from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
-from medvid.data.volumes.cache import PROCESS_BYTES, Fingerprint, VolumeCache, fingerprint, stored_content
+from medvid.data.volumes.cache import PROCESS_BYTES, VolumeCache
 from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.content import Contents, Fingerprint
 from medvid.data.volumes.description import describe
 from medvid.data.volumes.drawn import with_drawn
+from medvid.data.volumes.entry import equal_images
 from medvid.data.volumes.files import CaseFiles
 from medvid.data.volumes.formats.choice import enabled_formats, shipped_formats
 from medvid.data.volumes.index import Index, find_cases, find_volumes
@@ -32,9 +33,10 @@ from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
 from medvid.digests import digest_of_rows
 from medvid.errors import DataError
-from medvid.machine import usable_cores, usable_memory
+from medvid.machine import usable_memory
 from medvid.plugin.specs import BuildAll
 from medvid.seeding import derive_seed
+from medvid.sentences import listed
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class VolumeDataset(Dataset):
     def __init__(self, options: VolumeDatasetOptions, build_all: BuildAll | None = None) -> None:
         super().__init__(options)
         self.formats = enabled_formats(build_all, options.format, options.answers) if build_all else shipped_formats()
-        self._content: dict[str, Fingerprint] = {}
+        self._contents = Contents(options.cache.expanduser(), options.root)
 
     @abstractmethod
     def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -110,14 +112,21 @@ class VolumeDataset(Dataset):
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         files = [self.files(case) for case in cases]
-        with ThreadPoolExecutor(usable_cores() + 4) as pool:  # hashing releases the interpreter's lock
-            found = pool.map(partial(fingerprint, formats=self.formats), files)
-            self._content.update(zip(cases, found, strict=True))
-        check_copies(self.division, {case: content.image for case, content in self._content.items()})
-        _warn(self._cache.prepare({file: self._content[file.id] for file in files}, progress))
-        _warn(check_copies(self.division, self._cache.equal_images({case: self._content[case] for case in cases})))
-        trained = [(self.files(case), self._fingerprint(case)) for case in self._trained_on(cases)]
-        _warn(self.survey([Extent.of(self._cache.read(*case)) for case in trained]))
+        content = self._contents.find(files, self.formats)
+        check_copies(self.division, self._contents.images)
+        entries = self._cache.prepare({file: content[file.id] for file in files}, progress)
+        _warn(say_together({case: entry.notes for case, entry in entries.items()}))
+        _warn(check_copies(self.division, equal_images(entries)))
+        trained = [entries[case] for case in self._trained_on(cases)]
+        _warn(self.survey([Extent.of(entry.grid, entry.geometry) for entry in trained]))
+
+    def record(self, cases: Sequence[str], progress: Progress) -> None:
+        """Read all of the files and of their entries in the cache, which a run trusts by their sizes and times."""
+        files = [self.files(case) for case in cases]
+        self._contents.reread(files, self.formats, progress)
+        damaged = [file.id for file in files if self._cache.remove_damaged(self._contents.of(file, self.formats))]
+        if damaged:
+            log.warning("damaged in the cache, and prepared again when needed: %s", listed(damaged))
 
     def _trained_on(self, cases: Sequence[str]) -> list[str]:
         trained = set(self.division.get("train", ()))
@@ -146,13 +155,7 @@ class VolumeDataset(Dataset):
         return digest_of_rows((case, content.image, content.label) for case, content in contents)
 
     def fingerprint(self, case: str) -> str:
-        files = self.files(case)
-        try:
-            return stored_content(
-                [file for path in files.images for file in reading.files_of(self.formats, path, case)]
-            )
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"case {case}: {files.images[0]} cannot be read: {error}") from error
+        return self._contents.stored(self.files(case), self.formats)
 
     def labelled(self) -> tuple[str, ...]:
         return tuple(case.id for case in self.index.cases.values() if case.label is not None)
@@ -262,10 +265,7 @@ class VolumeDataset(Dataset):
         return self.index.cases[case]
 
     def _fingerprint(self, case: str) -> Fingerprint:
-        """Known for prepared cases, and sent to loader workers, so that they need not hash files."""
-        if case not in self._content:
-            self._content[case] = fingerprint(self.files(case), self.formats)
-        return self._content[case]
+        return self._contents.of(self.files(case), self.formats)
 
 
 def _warn(notes: Sequence[str]) -> None:

@@ -41,6 +41,7 @@ from medvid.data.volumes.steps.spacing import count_voxels, nearest_axes, resamp
 from medvid.data.volumes.straightening import straighten_image, straighten_labels
 from medvid.data.volumes.truth import is_annotated
 from medvid.data.volumes.values import known_voxels, notes_on_values
+from medvid.data.volumes.voxels import VoxelSet
 from medvid.errors import DataError
 
 Step = Callable[[Scan, str], Scan]
@@ -58,9 +59,9 @@ class Prepared:
         geometry: where the image's file says that its voxels lie.
         label: (*S) uint8 label ids, or unsigned bits of structures that may overlap; values (V, *S) float32; or None.
         mask: (*S) bool, outside of which channels with a masked z-score are 0; None if there are none.
-        foreground: flat indices (uint32, C order) of voxels whose label is above 0 and not ignored, or of which a value
-            is known; None without a label.
-        background: flat indices of voxels of the body whose label is 0, none where there are values; or None.
+        foreground: the voxels whose label is above 0 and not ignored, or of which a value is known; None without a
+            label.
+        background: the voxels of the body whose label is 0, none where there are values; or None.
         locations: where each class or region lies, or None without labels.
         drawn: names of the labels that were drawn in it; None: all of them.
         notes: what is odd about the case but not an error.
@@ -70,8 +71,8 @@ class Prepared:
     grid: Grid
     geometry: Geometry
     label: np.ndarray | None = None
-    foreground: np.ndarray | None = None
-    background: np.ndarray | None = None
+    foreground: VoxelSet | None = None
+    background: VoxelSet | None = None
     mask: np.ndarray | None = None
     locations: Locations | None = None
     drawn: tuple[str, ...] | None = None
@@ -156,8 +157,8 @@ class VolumePreparation:
             return replace(
                 prepared,
                 label=scan.label,
-                foreground=known_voxels(scan.label),
-                background=np.empty(0, np.uint32),
+                foreground=VoxelSet.where(known_voxels(scan.label)),
+                background=VoxelSet.where(np.empty(0, bool)),
                 notes=(*notes, *notes_on_values(truth.data, scan.label, self.scheme.names)),
             )
         labelled, annotated = scan.label > 0, is_annotated(scan.label, self.scheme)
@@ -165,8 +166,8 @@ class VolumePreparation:
             prepared,
             label=scan.label,
             drawn=drawn_in(truth, self.scheme, files.drawn, files.id),
-            foreground=np.flatnonzero(labelled if annotated is None else labelled & annotated).astype(np.uint32),
-            background=np.flatnonzero(scan.content & ~labelled).astype(np.uint32),
+            foreground=VoxelSet.where(labelled if annotated is None else labelled & annotated),
+            background=VoxelSet.where(scan.content & ~labelled),
             locations=locate(scan.label, self.scheme),
             notes=(*notes, *notes_on_labels(truth.data, scan.label, self.scheme)),
         )

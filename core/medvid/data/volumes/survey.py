@@ -6,9 +6,9 @@ from typing import Self
 
 import numpy as np
 
+from medvid.data.grid import Grid
 from medvid.data.volumes.affines import closest_ras
 from medvid.data.volumes.formats.format import Geometry
-from medvid.data.volumes.preparation import Prepared
 
 _ALIKE = 1.05
 """Voxel sizes whose ratio is at most this count as equal: they differ by the rounding of scanners."""
@@ -29,11 +29,9 @@ class Extent:
     has_unit: bool
 
     @classmethod
-    def of(cls, prepared: Prepared) -> Self:
-        """The size as a model sees it."""
-        return cls(
-            prepared.grid.prepared_shape, prepared.grid.prepared_spacing, prepared.geometry.millimetres is not None
-        )
+    def of(cls, grid: Grid, geometry: Geometry) -> Self:
+        """The size of a prepared case, as a model sees it."""
+        return cls(grid.prepared_shape, grid.prepared_spacing, geometry.millimetres is not None)
 
     @classmethod
     def foreseen(cls, geometry: Geometry, spacing: tuple[float, ...] | None) -> Self:

@@ -22,8 +22,8 @@ def resampled(values: np.ndarray, resample: Callable[[np.ndarray], np.ndarray]) 
 
 
 def known_voxels(values: np.ndarray) -> np.ndarray:
-    """Flat indices (uint32, C order) of the voxels of which any value is known."""
-    return np.flatnonzero(~np.isnan(values).all(axis=0)).astype(np.uint32)
+    """Whether any value of a voxel is known, (*S) bool."""
+    return np.asarray(~np.isnan(values).all(axis=0))
 
 
 def notes_on_values(native: np.ndarray, prepared: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ import torch
 from medvid.data.cache_folder import entry_path, make_cache, touch
 from medvid.data.dataset import Progress
 from medvid.data.problems import raise_together
-from medvid.data.volumes.cache import PROCESS_BYTES, fingerprint
+from medvid.data.volumes.cache import PROCESS_BYTES
+from medvid.data.volumes.content import fingerprint
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.files import CaseFiles
 from medvid.digests import digest_of
