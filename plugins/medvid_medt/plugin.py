@@ -18,6 +18,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("image",),
         features=("maps", "embedding"),
         weights="medvid_medt.weights:translate",
+        fit="medvid_medt.weights:fit",
         examples=(
             Example(
                 {

@@ -45,12 +45,18 @@ def translate(published: Mapping[str, Tensor], _source: str, model: Model) -> Tr
     Relative positions of lines of another length are interpolated, so that the largest distance stays the largest.
     """
     assert isinstance(model.backbone, MedT)
-    state, result = model.state_dict(), Translation.renamed(published, RENAMES, NEVER_USED)
+    result = Translation.renamed(published, RENAMES, NEVER_USED)
+    fit(result, model)
+    place_head(result, model)
+    return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate the relative positions of lines of another length."""
+    state = model.state_dict()
     for name in [name for name in result.tensors if name.endswith(".relative") and name in state]:
         if result.tensors[name].shape[1] != state[name].shape[1]:
             result.resize(name, resize_distances(result.tensors[name], state[name].shape[1]))
-    place_head(result, model)
-    return result
 
 
 def resize_distances(relative: Tensor, distances: int) -> Tensor:

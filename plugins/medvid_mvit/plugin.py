@@ -34,6 +34,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_mvit.weights:translate",
+        fit="medvid_mvit.weights:fit",
         examples=(
             Example(_SMALL, axes="video", size=(4, 32, 32)),
             Example(_SMALL | _VERSION_2, axes="video", size=(4, 32, 32)),

@@ -79,17 +79,24 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     assert isinstance(model.backbone, MViT)
     result, state = Translation.renamed(published, RENAMES[source]), model.state_dict()
     result.fuse(("q", "k", "v"))
+    fit(result, model)
+    if f"{EMBEDDING}projection.weight" in result.resized:
+        times = [name for name in state if name.endswith(".positions.t.table")]
+        result.fresh |= dict.fromkeys(times, "the file, of a model of images, has no relative positions in time")
+    place_head(result, model)
+    return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Fit what is for another size; raises as `translate`."""
+    assert isinstance(model.backbone, MViT)
+    state = model.state_dict()
     _check_pooling(result.tensors, state)
     for name, tensor in list(result.tensors.items()):
         fitted = _fitted(name, tensor, state, model.backbone.patch_embedding.table_grid)
         if fitted.numel() != tensor.numel():
             result.resize(name, fitted)
         result.tensors[name] = fitted
-    if f"{EMBEDDING}projection.weight" in result.resized:
-        times = [name for name in state if name.endswith(".positions.t.table")]
-        result.fresh |= dict.fromkeys(times, "the file, of a model of images, has no relative positions in time")
-    place_head(result, model)
-    return result
 
 
 def _check_pooling(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:

@@ -20,6 +20,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("volume",),
         features=("maps", "embedding"),
         weights="medvid_primus.weights:translate",
+        fit="medvid_primus.weights:fit",
         examples=(
             Example(_SMALL | {"stem_channels": [4, 4, 6, 8]}, axes="volume", size=(16, 16, 16)),
             Example(_SMALL | {"stem": "v1"}, axes="volume", size=(16, 16, 16)),

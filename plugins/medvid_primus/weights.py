@@ -91,3 +91,10 @@ def _fit_positions(result: Translation, order: Sequence[int], grid: Sequence[int
     result.tensors[POSITIONS] = table
     if old != tuple(grid):
         result.resize(POSITIONS, resize_positions(table, old, grid, "linear", align_corners=False))
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate positions of another grid, in our order of axes; raises as `translate`."""
+    assert isinstance(model.backbone, Primus)
+    if POSITIONS in result.tensors:
+        _fit_positions(result, (0, 1, 2), model.backbone.grid)

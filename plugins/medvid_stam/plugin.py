@@ -27,6 +27,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_stam.weights:translate",
+        fit="medvid_stam.weights:fit",
         examples=(
             Example(
                 {

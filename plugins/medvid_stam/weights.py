@@ -28,10 +28,16 @@ def translate(published: Mapping[str, Tensor], _source: str, model: Model) -> Tr
     """
     assert isinstance(model.backbone, STAM)
     result = Translation.renamed(published, AUTHORS, timm.UNUSED)
-    timm.fit_frame_positions(result, model.backbone)
-    _fit_frames(result, "backbone.temporal.positions", model.backbone.num_frames)
+    fit(result, model)
     place_head(result, model)
     return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate positions of other frames, or of another number of them; raises as `translate`."""
+    assert isinstance(model.backbone, STAM)
+    timm.fit_frame_positions(result, model.backbone)
+    _fit_frames(result, "backbone.temporal.positions", model.backbone.num_frames)
 
 
 def _fit_frames(result: Translation, name: str, frames: int) -> None:

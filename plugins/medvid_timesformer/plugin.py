@@ -17,6 +17,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_timesformer.weights:translate",
+        fit="medvid_timesformer.weights:fit",
         examples=(
             Example(
                 {

@@ -65,7 +65,7 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     result = Translation.renamed(published, RENAMES[source], OF_IMAGES if source == "vit" else {})
     if source == "vit":
         _inflate(result, model.state_dict())
-    _fit(result, model.backbone)
+    fit(result, model)
     place_head(result, model)
     return result
 
@@ -81,9 +81,10 @@ def _inflate(result: Translation, state: Mapping[str, Tensor]) -> None:
             result.fresh[name] = reasons[0]
 
 
-def _fit(result: Translation, backbone: TimeSformer) -> None:
+def fit(result: Translation, model: Model) -> None:
     """Make the tables as long as the model's, and the patch projection a matrix over as many channels as its input."""
-    embedding, kernel = backbone.embedding, result.tensors.get(PROJECTION)
+    assert isinstance(model.backbone, TimeSformer)
+    embedding, kernel = model.backbone.embedding, result.tensors.get(PROJECTION)
     _fit_table(result, POSITIONS, embedding.positions, fixed=1)
     if embedding.time_positions is not None:
         _fit_table(result, TIMES, embedding.time_positions)

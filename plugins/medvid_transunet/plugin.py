@@ -17,6 +17,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("image",),
         features=("maps", "embedding"),
         weights="medvid_transunet.weights:translate",
+        fit="medvid_transunet.weights:fit",
         examples=(
             Example(
                 {

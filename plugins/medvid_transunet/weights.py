@@ -79,11 +79,17 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
     else:
         result = Translation.renamed(published, AUTHORS)
     result.fuse()
+    fit(result, model)
+    place_head(result, model, classifier="head.segmentation", fits=isinstance(model.head, CascadedUpsampler))
+    return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate positions of another grid; raises as `translate`."""
+    assert isinstance(model.backbone, TransUNet)
     table, grid = result.tensors.get(POSITIONS), model.backbone.patch_embedding.grid
     if table is not None and table.shape[1] != math.prod(grid):
         result.resize(POSITIONS, fit_positions(table, grid))
-    place_head(result, model, classifier="head.segmentation", fits=isinstance(model.head, CascadedUpsampler))
-    return result
 
 
 def fit_positions(table: Tensor, grid: Sequence[int]) -> Tensor:

@@ -26,6 +26,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("image", "volume"),
         features=("maps", "embedding"),
         weights="medvid_unetr.weights:translate",
+        fit="medvid_unetr.weights:fit",
         examples=(
             Example(_SMALL | {"img_size": [16, 16, 16]}, axes="volume", size=(16, 16, 16)),
             Example(_SMALL | {"img_size": [32, 32]}, axes="image", size=(32, 32)),

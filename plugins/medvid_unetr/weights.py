@@ -53,7 +53,7 @@ def translate(published: Mapping[str, Tensor], _source: str, model: Model) -> Tr
     result = Translation.renamed(published, RENAMES, NEVER_USED)
     _drop_idle_shortcuts(result)
     place_head(result, model, classifier="head.out", fits=isinstance(model.head, UnetrDecoder))
-    _fit_positions(result, model.backbone.patch_embedding.grid)
+    fit(result, model)
     for name, tensor in result.tensors.items():
         if name == PROJECTION and tensor.ndim > 2:
             result.tensors[name] = tensor.movedim(1, -1).flatten(1)  # our patches have their channels fastest
@@ -70,8 +70,10 @@ def _drop_idle_shortcuts(result: Translation) -> None:
             result.drop(name, "MONAI < 0.9 made a shortcut convolution also where the identity is used")
 
 
-def _fit_positions(result: Translation, grid: tuple[int, ...]) -> None:
-    table = result.tensors.get(POSITIONS)
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate positions of another grid; raises as `translate`."""
+    assert isinstance(model.backbone, UNETR)
+    grid, table = model.backbone.patch_embedding.grid, result.tensors.get(POSITIONS)
     if table is not None:
         hint = "set backbone.img_size to the size that the published weights were trained with"
         old = infer_grid(table.shape[1], grid, hint)

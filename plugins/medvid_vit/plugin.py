@@ -19,5 +19,6 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("image",),
         features=("maps", "embedding"),
         weights="medvid_vit.weights:translate",
+        fit="medvid_vit.weights:fit",
         examples=(Example(_SMALL, axes="image", size=(16, 16)),),
     )

@@ -33,6 +33,12 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
         result.fuse()
     else:
         result = Translation.renamed(published, TIMM, timm.UNUSED)
-    timm.fit_positions(result, "backbone.positions", model.backbone.grid)
+    fit(result, model)
     place_head(result, model)
     return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Resize positions of another grid; raises as `translate`."""
+    assert isinstance(model.backbone, ViT)
+    timm.fit_positions(result, "backbone.positions", model.backbone.grid)

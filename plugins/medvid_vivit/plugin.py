@@ -17,6 +17,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_vivit.weights:translate",
+        fit="medvid_vivit.weights:fit",
         examples=tuple(
             Example(
                 {

@@ -10,6 +10,7 @@ from torch import Tensor
 from medvid.errors import CheckpointError
 from medvid.models.model import Model
 from medvid.models.weights import Translation, place_head, resize_positions, unknown_grid
+from medvid_vivit.config import ViViTWeights
 from medvid_vivit.model import Encoder, ViViT
 from medvid_vivit.published import KERNEL, read
 
@@ -36,13 +37,23 @@ def translate(published: Mapping[str, Tensor], source: str, model: Model) -> Tra
         result.fresh |= _without_counterpart(model)
     else:
         place_head(result, model)
+    _fit_encoders(result, backbone, is_image=is_image)
+    if KERNEL in result.tensors:
+        result.tensors[KERNEL] = result.tensors[KERNEL].flatten(1)  # a tubelet's voxels, channels fastest
+    return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate the positions of another number of tubelets; raises as `translate`."""
+    assert isinstance(model.backbone, ViViT)
+    _fit_encoders(result, model.backbone, is_image=False)
+
+
+def _fit_encoders(result: Translation, backbone: ViViT, *, is_image: bool) -> None:
     for prefix, encoder in (("", backbone.encoder), ("temporal_", backbone.temporal_encoder)):
         name = f"backbone.{prefix}encoder"
         if encoder is not None and f"{name}.positions" in result.tensors:
             _fit_tokens(result, name, encoder, _grid_of_file(backbone, prefix), is_image=is_image)
-    if KERNEL in result.tensors:
-        result.tensors[KERNEL] = result.tensors[KERNEL].flatten(1)  # a tubelet's voxels, channels fastest
-    return result
 
 
 def _check_blocks(result: Translation, heads: Mapping[str, int], backbone: ViViT, *, is_image: bool) -> None:
@@ -119,7 +130,7 @@ def _without_counterpart(model: Model) -> dict[str, str]:
 def _grid_of_file(backbone: ViViT, prefix: str) -> tuple[int, ...] | None:
     """The part of ``weights.grid`` that is about an encoder, if it was given."""
     weights = backbone.options.weights
-    if weights is None or weights.grid is None:
+    if not isinstance(weights, ViViTWeights) or weights.grid is None:
         return None
     if not backbone.by_frame:
         return weights.grid

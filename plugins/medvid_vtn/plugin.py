@@ -27,6 +27,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_vtn.weights:translate",
+        fit="medvid_vtn.weights:fit",
         examples=(
             Example(
                 {

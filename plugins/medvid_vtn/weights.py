@@ -45,8 +45,14 @@ def translate(published: Mapping[str, Tensor], _source: str, model: Model) -> Tr
     result = Translation.renamed(published, AUTHORS, UNUSED)
     result.fuse()
     result.fuse(("key_global", "value_global"), "kv_global")
-    timm.fit_frame_positions(result, model.backbone)
+    fit(result, model)
     hidden = result.tensors.get("head.hidden.1.bias")
     width = "" if hidden is None else f" (head.hidden_dim: {len(hidden)})"
     place_head(result, model, otherwise=f"the model's head has no hidden layer of its width{width}")
     return result
+
+
+def fit(result: Translation, model: Model) -> None:
+    """Interpolate positions of frames of another size; raises as `translate`."""
+    assert isinstance(model.backbone, VTN)
+    timm.fit_frame_positions(result, model.backbone)

@@ -15,10 +15,11 @@ from medvid.config.load import load_task
 from medvid.config.options import BackboneOptions
 from medvid.models.axes import AxisFold, make_adapter
 from medvid.models.backbone import Backbone
-from medvid.models.build import build_model, load_published_weights
+from medvid.models.build import build_model, load_initial_weights
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin.host import Host, make_host
 from medvid.plugin.info import InputInfo
+from medvid.runs.weights import read_trained
 
 TASK = Path(__file__).parents[2] / "tasks" / "transunet_btcv.yaml"
 TINY = {
@@ -214,7 +215,7 @@ def test_published_weights_are_imported_as_for_images(host: Host, tmp_path: Path
     }
     other = check_task(load_task(TASK, host, overrides={**TINY, "dataset.if_missing": "error", **overrides}), host)
     model = build_model(other)
-    [report] = load_published_weights(model, other)
+    [report] = load_initial_weights(model, other, read_trained)
     assert all(name.startswith("head.") for name in report.fresh)
     assert report.matched == len(model.backbone.state_dict())
     projection = model.backbone.state_dict()["patch_embedding.projection.weight"]

@@ -14,9 +14,10 @@ from medvid.config.load import dump_task, load_task
 from medvid.config.schema import task_schema
 from medvid.config.task import Task
 from medvid.errors import ConfigError
-from medvid.models.build import build_model, load_published_weights
+from medvid.models.build import build_model, load_initial_weights
 from medvid.plugin.host import Host, make_host
 from medvid.plugin.info import InputInfo
+from medvid.runs.weights import read_trained
 from medvid_stam.config import STAMOptions
 from medvid_vit.config import ViTOptions
 from medvid_vtn.config import VTNOptions
@@ -202,7 +203,7 @@ def test_the_frames_backbone_can_start_from_weights_of_its_own(
     task = load(overrides=[f"backbone.frame.weights={{source: timm, path: {tmp_path / 'vit.safetensors'}}}"])
     checked = check_task(task, host)
     model = build_model(checked)
-    (report,) = load_published_weights(model, checked)
+    (report,) = load_initial_weights(model, checked, read_trained)
     assert report.source == "timm"
     state, before = model.state_dict(), build_model(check_task(bare, host)).state_dict()
     for name, tensor in state.items():

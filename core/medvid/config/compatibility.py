@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from medvid.config.axes import Adaptation, plural
 from medvid.config.components import options_in, transforms_in
 from medvid.config.evaluation import ALL
-from medvid.config.options import BackboneOptions, LossOptions
+from medvid.config.options import BackboneOptions, LossOptions, RunWeights
 from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError
 from medvid.plugin.host import Host
@@ -97,16 +97,18 @@ def check_split(task: Task, target: TargetInfo, processes: int) -> None:
 
 
 def check_weights_exist(task: Task) -> None:
-    """Refuse published weights that are not there, of the backbone or of one inside it.
+    """Refuse weights to start from that are not there, of the backbone or of one inside it.
 
     Raises:
-        CheckpointError: naming the file.
+        CheckpointError: naming the file or run.
     """
     for options in options_in(task):
-        if isinstance(options, BackboneOptions) and options.weights and not options.weights.path.is_file():
-            raise CheckpointError(
-                f"{options.weights.path}: no such file", hint="correct backbone.weights.path, or download it"
-            )
+        weights = options.weights if isinstance(options, BackboneOptions) else None
+        if isinstance(weights, RunWeights):
+            if not weights.path.is_dir():
+                raise CheckpointError(f"{weights.path}: no such run folder", hint="correct backbone.weights.path")
+        elif weights and not weights.path.is_file():
+            raise CheckpointError(f"{weights.path}: no such file", hint="correct backbone.weights.path, or download it")
 
 
 _MIXES_NOTHING = (

@@ -1,9 +1,21 @@
 """Bases of all options: one pydantic model per component, frozen, no unknown keys."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    Tag,
+    model_validator,
+)
 
 from medvid.files import default_cache
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -26,7 +38,7 @@ class ComponentOptions(Options):
 
 
 class WeightsOptions(Options):
-    """Published weights to start from."""
+    """Weights to start from."""
 
     source: str
     """The published code or hub that the file comes from; the plugin names the ones that it reads."""
@@ -34,13 +46,36 @@ class WeightsOptions(Options):
     """The downloaded file: .safetensors, .pt/.pth/.pyth or .npz."""
 
 
+class RunWeights(WeightsOptions):
+    """The weights of a run to start from."""
+
+    source: Literal["medvid"]
+    path: Path
+    """The run folder, of a run with the same backbone."""
+    checkpoint: Literal["best", "last"] = "best"
+    """Which of its weights; averaged ones where it has averaged them."""
+    head: bool = False
+    """Whether its head is taken too; what is of another number of classes begins anew."""
+
+
 class BackboneOptions(ComponentOptions):
-    """Base of a backbone's options."""
+    """Base of a backbone's options.
+
+    A subclass can say which published weights it imports: ``weights: MyWeights | None = None``. Those of a run,
+    `RunWeights`, are an option of every backbone.
+    """
 
     kind: ClassVar[str] = "backbone"
 
     weights: WeightsOptions | None = None
-    """Published weights to start from; default: the initialisation of the paper."""
+    """Weights to start from, published or of a run of this backbone; default: the initialisation of the paper."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        field = cls.model_fields["weights"]
+        if with_runs := _with_run_weights(field.annotation):
+            field.annotation = with_runs
+            cls.model_rebuild(force=True)
 
     def check_input(self, info: InputInfo) -> None:
         """Refuse an input that the backbone cannot take, before torch is imported.
@@ -60,6 +95,22 @@ class BackboneOptions(ComponentOptions):
     def frames_of_image(self) -> int:
         """Number of times that an image is repeated for a backbone of videos (or volumes)."""
         return 1
+
+
+def _with_run_weights(annotation: Any) -> Any:
+    """What backbone.weights can be, with the weights of a run; None if these are there already."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    if not all(isinstance(kind, type) for kind in kinds):
+        return None
+    published: Any
+    [published] = kinds
+    tagged = Annotated[published, Tag(published.__name__)] | Annotated[RunWeights, Tag(RunWeights.__name__)]
+
+    def which(value: object) -> str:
+        source = value.get("source") if isinstance(value, Mapping) else getattr(value, "source", None)
+        return RunWeights.__name__ if source == "medvid" else published.__name__
+
+    return Annotated[tagged, Discriminator(which)] | None
 
 
 class LossOptions(ComponentOptions):

@@ -1,12 +1,12 @@
 """Puts backbone and head together to one model, from a checked task."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
 
 from medvid.config.checked import CheckedTask
-from medvid.config.options import BackboneOptions, HeadOptions
+from medvid.config.options import BackboneOptions, HeadOptions, RunWeights
 from medvid.devices.memory_format import lay_out_channels_last
 from medvid.models.axes import make_adapter
 from medvid.models.backbone import Backbone
@@ -14,7 +14,7 @@ from medvid.models.features import FeatureInfo
 from medvid.models.head import Head
 from medvid.models.model import Model
 from medvid.models.weights.loading import ImportReport, import_weights
-from medvid.plugin.host import Host
+from medvid.models.weights.runs import TrainedWeights, import_trained
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid.plugin.specs import BackboneSpec, Build
 from medvid.seeding import derive_seed
@@ -47,19 +47,36 @@ def build_head(
     return head
 
 
-def load_published_weights(model: Model, checked: CheckedTask) -> list[ImportReport]:
+ReadTrained = Callable[[RunWeights], TrainedWeights]
+"""Reads the weights of a run."""
+
+
+def load_initial_weights(model: Model, checked: CheckedTask, read_trained: ReadTrained) -> list[ImportReport]:
     """Import the weights that the task's backbone block names, and before them those of a backbone inside it.
+
+    Args:
+        model: where they go.
+        checked: its task.
+        read_trained: gives those of a run.
 
     Raises:
         CheckpointError: a file cannot be read, or something in it or in the model is left unexplained.
     """
-    return list(_import_weights(model.backbone, checked.task.backbone, model.head, checked.host))
+    return list(_import_weights(model.backbone, checked.task.backbone, model.head, checked, read_trained))
 
 
-def _import_weights(backbone: Backbone, options: BackboneOptions, head: Head, host: Host) -> Iterator[ImportReport]:
+def _import_weights(
+    backbone: Backbone, options: BackboneOptions, head: Head, checked: CheckedTask, read_trained: ReadTrained
+) -> Iterator[ImportReport]:
+    host = checked.host
     for name, inner in options:
         if isinstance(inner, BackboneOptions):
-            yield from _import_weights(getattr(backbone, name), inner, head, host)
-    if weights := options.weights:
-        spec = cast(BackboneSpec, host.spec_of(options))
-        yield import_weights(Model(backbone, head), weights.path, host.load(spec, spec.weights), weights.source)
+            yield from _import_weights(getattr(backbone, name), inner, head, checked, read_trained)
+    if not (weights := options.weights):
+        return
+    model, spec = Model(backbone, head), cast(BackboneSpec, host.spec_of(options))
+    if isinstance(weights, RunWeights):
+        fit = host.load(spec, spec.fit) if spec.fit else None
+        yield import_trained(model, options, checked.task.head.name, read_trained(weights), fit)
+    else:
+        yield import_weights(model, weights.path, host.load(spec, spec.weights), weights.source)

@@ -88,14 +88,17 @@ class BackboneSpec(ComponentSpec):
         axes: the axes it takes natively; others are reached through the core's adapters.
         features: which parts of Features it fills.
         weights: ``"package.weights:translate"``, see `medvid.models.weights`; empty if it imports none.
+        fit: ``"package.weights:fit"``, see `medvid.models.weights.translation.Fit`: makes weights of a run that was
+            trained on another size fit; empty if no parameter depends on the size.
     """
 
     kind: ClassVar[str] = "backbone"
-    code: ClassVar[tuple[str, ...]] = ("target", "weights")
+    code: ClassVar[tuple[str, ...]] = ("target", "weights", "fit")
 
     axes: tuple[Axes, ...]
     features: tuple[FeatureKind, ...]
     weights: str = ""
+    fit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

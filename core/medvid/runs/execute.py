@@ -26,12 +26,12 @@ from medvid.devices.waiting import from_first, wait_for_all
 from medvid.errors import Interrupted
 from medvid.evaluation.cases import evaluate_cases
 from medvid.files import read_json, remove_drafts, write_json
-from medvid.models.build import load_published_weights
+from medvid.models.build import load_initial_weights
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.closing import close_evaluation
 from medvid.runs.environment import check_plugins
-from medvid.runs.extending import check_goes_on, copy_state, describe_parent, rate_note
+from medvid.runs.extending import check_goes_on, copy_state, rate_note
 from medvid.runs.failures import decided_by_first, failures_reported_by_first
 from medvid.runs.folder import RunFolder, keep_log, log_to, rewind_metrics
 from medvid.runs.given_folder import GivenFolder, finished_note
@@ -42,6 +42,7 @@ from medvid.runs.origin import (
     known_splits,
     membership_note,
     origin_to_continue,
+    read_origin,
     read_task,
     trained_note,
 )
@@ -51,6 +52,7 @@ from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
 from medvid.runs.session import Session, launch_session
 from medvid.runs.space import check_space
+from medvid.runs.weights import describe_checkpoint, find_checkpoint, read_trained, started_from
 from medvid.scarcity import scarcity_named
 from medvid.training.checkpoint import (
     checkpoint_path,
@@ -194,7 +196,7 @@ class _Execution:
         self.state = parent or folder  # has what the training continues with
         self.checkpoint = newest_intact(self.state.checkpoints) if origin else None
         if parent and origin and self.checkpoint:
-            self.origin = replace(origin, extends=describe_parent(parent, self.checkpoint))
+            self.origin = replace(origin, extends=describe_checkpoint(self.checkpoint))
         self.stop = StopRequest(folder.path, self.task.train.steps, is_new=self.is_new)
         extended = str(self.origin.extends.get("run", "")) if self.origin else ""
         self.report = Report(session, folder, describe_run(session, folder, self.checkpoint, extended))
@@ -275,8 +277,11 @@ class _Execution:
 
     def _build(self) -> Trainer:
         task, model, checked = self.task, self.session.model, self.session.checked
-        for imported in [] if self.checkpoint else load_published_weights(model, checked):
+        for imported in [] if self.checkpoint else load_initial_weights(model, checked, read_trained):
             logger.info("%s", imported)
+        if not self.checkpoint and self.origin:
+            starts = [find_checkpoint(RunFolder(start.path), start.checkpoint) for start in started_from(task)]
+            self.origin = replace(self.origin, started_from=[describe_checkpoint(start) for start in starts])
         if note := cudnn_note(model, self.fabric):
             logger.warning(note)
         leave_out_unused(self.fabric, model, checked.input_info, checked.target_info)
@@ -424,5 +429,10 @@ class _Execution:
         """What has to be said where the task asks to evaluate training cases; the first process knows the cases."""
         if self.origin is None:
             return []
-        note = trained_note(self.origin.splits[self.task.evaluation.split], self.origin)
-        return [note] if note else []
+        scored = self.origin.splits[self.task.evaluation.split]
+        notes = [trained_note(scored, self.origin)]
+        for start in started_from(self.task):
+            before = read_origin(RunFolder(start.path))
+            note = trained_note(scored, before) if before else ""
+            notes.append(note and f"of the run that this one started from, {start.path.name}: {note}")
+        return [note for note in notes if note]

@@ -1,9 +1,7 @@
 """Extending a finished run: a new one goes on from its full state, over more steps."""
 
-import hashlib
 import shutil
 from pathlib import Path
-from typing import Any
 
 from medvid.config.task import Constant, MultiStep, Task, TrainOptions
 from medvid.errors import CheckpointError, ConfigError
@@ -11,7 +9,7 @@ from medvid.files import make_folder, read_json, replace_folder
 from medvid.runs.differences import MAY_DIFFER, flat
 from medvid.runs.folder import RunFolder
 from medvid.sentences import listed
-from medvid.training.checkpoint import MANIFEST, checkpoint_path, checkpoint_step, checkpoints, is_intact
+from medvid.training.checkpoint import checkpoint_path, checkpoint_step, checkpoints, is_intact
 from medvid.training.loop import Trainer
 from medvid.training.schedule import rate_factor
 
@@ -93,16 +91,6 @@ def rate_note(options: TrainOptions, old: int, step: int) -> str:
         f"schedule {schedule.name} spans {new} steps now, not {old}: the rate goes on at {goes_on:.3g} of its peak, "
         f"after {ended:.3g} at step {step}; a training of {new} steps from the start would have had higher rates before"
     )
-
-
-def describe_parent(run: RunFolder, checkpoint: Path) -> dict[str, Any]:
-    """A run, and the state of it that another one extends, for origin.json."""
-    manifest = (checkpoint / MANIFEST).read_bytes()
-    return {
-        "run": run.name,
-        "step": checkpoint_step(checkpoint),
-        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-    }
 
 
 def copy_state(run: RunFolder, checkpoint: Path, best: int | None, folder: RunFolder) -> None:

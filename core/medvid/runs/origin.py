@@ -54,6 +54,7 @@ class Origin:
         precision: the one in use, which `train.precision: auto` leaves open; empty for a run made before this was kept.
         extends: the run and the state of it that this one went on from; empty for one that began at step 0.
         fold: index and digest of the file of `dataset.fold`; empty where there is none.
+        started_from: the runs, and their checkpoints, whose weights this one began with.
     """
 
     task: Mapping[str, Any]
@@ -64,6 +65,7 @@ class Origin:
     precision: str = ""
     extends: Mapping[str, Any] = field(default_factory=dict)
     fold: Mapping[str, Any] = field(default_factory=dict)
+    started_from: Sequence[Mapping[str, Any]] = ()
 
     def cases(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split."""
@@ -98,7 +100,7 @@ def read_origin(folder: RunFolder) -> Origin | None:
     splits = {
         split: {case: Known(**known) for case, known in cases.items()} for split, cases in content["splits"].items()
     }
-    kept_since = ("description", "pseudonyms", "precision", "extends", "fold")
+    kept_since = ("description", "pseudonyms", "precision", "extends", "fold", "started_from")
     return Origin(
         content["task"], content["plugins"], splits, **{name: content[name] for name in kept_since if name in content}
     )

@@ -1,19 +1,27 @@
 """The weights of a run: which checkpoint is meant, and loading it for inference."""
 
+import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
+from medvid.config.components import options_in
+from medvid.config.options import BackboneOptions, RunWeights
+from medvid.config.task import Task
 from medvid.devices.precision import precision_of
 from medvid.errors import CheckpointError, ConfigError
+from medvid.models.weights.runs import TrainedWeights
 from medvid.runs.folder import RunFolder
-from medvid.runs.origin import read_origin
+from medvid.runs.origin import check_version, read_origin, read_task
 from medvid.runs.session import Session
 from medvid.training.checkpoint import (
+    MANIFEST,
     best_step,
     checkpoint_path,
     checkpoint_step,
     load_weights,
     newest_intact,
+    read_weights,
     verify_checkpoint,
 )
 
@@ -53,6 +61,34 @@ def _newest(folder: Path) -> Path:
     if newest is None:
         raise CheckpointError(f"{folder} has no checkpoint", hint="has the run saved one yet? see its run.log")
     return newest
+
+
+def read_trained(weights: RunWeights) -> TrainedWeights:
+    """The weights of a run that another one starts from.
+
+    Raises:
+        CheckpointError, ConfigError: as `find_checkpoint`; or it is not a run folder.
+    """
+    run = RunFolder.find(weights.path)
+    check_version(run)
+    path, task = find_checkpoint(run, weights.checkpoint), read_task(run.resolved)
+    names = (str(task[kind]["name"]) for kind in ("backbone", "head"))
+    return TrainedWeights(path, read_weights(path, is_verified=True), *names)
+
+
+def started_from(task: Task) -> list[RunWeights]:
+    """The runs whose weights a task starts from."""
+    blocks = [options.weights for options in options_in(task) if isinstance(options, BackboneOptions)]
+    return [weights for weights in blocks if isinstance(weights, RunWeights)]
+
+
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of a run that another one goes on or starts from, for its origin.json."""
+    return {
+        "run": path.parent.parent.name,
+        "step": checkpoint_step(path),
+        "manifest_sha256": hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest(),
+    }
 
 
 def load_trained(session: Session, folder: RunFolder, which: str) -> int:

@@ -134,7 +134,7 @@ def load_checkpoint(path: Path, *, is_verified: bool = False) -> Checkpoint:
 
 
 def load_weights(model: nn.Module, path: Path, *, is_verified: bool = False) -> None:
-    """Load a checkpoint's weights for inference: the averaged ones where the recipe asked for an average.
+    """Load a checkpoint's weights for inference, see `read_weights`.
 
     Args:
         model: what they are loaded into.
@@ -144,8 +144,21 @@ def load_weights(model: nn.Module, path: Path, *, is_verified: bool = False) -> 
     Raises:
         CheckpointError: it is damaged, or names or shapes differ from the model's.
     """
+    load_model_state(model, read_weights(path, is_verified=is_verified), path)
+
+
+def read_weights(path: Path, *, is_verified: bool = False) -> dict[str, Tensor]:
+    """A checkpoint's weights by name: the averaged ones where the recipe asked for an average.
+
+    Args:
+        path: of the checkpoint.
+        is_verified: as for `load_checkpoint`.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
     tensors = load_checkpoint(path, is_verified=is_verified).tensors
-    load_model_state(model, {**tensors["model"], **tensors.get("ema", {})}, path)
+    return {**tensors["model"], **tensors.get("ema", {})}
 
 
 def load_model_state(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -59,7 +59,21 @@ def import_weights(model: Model, path: Path, translate: Translate, source: str) 
         CheckpointError: the file cannot be read, or a tensor of file or model is neither matched nor explained. The
             model is unchanged then.
     """
-    translation = translate(read_state(path), source, model)
+    return load_translation(model, translate(read_state(path), source, model), path, source)
+
+
+def load_translation(model: Model, translation: Translation, path: Path, source: str) -> ImportReport:
+    """Load what was brought under our names into a model.
+
+    Args:
+        model: where it goes.
+        translation: what it is, with a reason for each tensor that is not taken over.
+        path: where it comes from.
+        source: as in `ImportReport`.
+
+    Raises:
+        CheckpointError: a tensor of file or model is neither matched nor explained; the model is unchanged then.
+    """
     fresh = {
         name: why for name in model.state_dict() for part, why in _NEVER_PUBLISHED.items() if name.startswith(part)
     }

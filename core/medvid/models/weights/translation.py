@@ -95,3 +95,9 @@ Translate = Callable[[Mapping[str, Tensor], str, Model], Translation]
 
 Raises `medvid.errors.CheckpointError` where the published state cannot be understood.
 """
+
+Fit = Callable[[Translation, Model], None]
+"""A plugin's ``fit(result, model)``: brings tensors under our names to the sizes of a model, such as its positions.
+
+Raises `medvid.errors.CheckpointError` where that is not possible.
+"""
