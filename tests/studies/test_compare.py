@@ -2,51 +2,27 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.studies.folders import Rows, masks, written
 
 from medvid.cli.main import main
 from medvid.errors import ConfigError, DataError
-from medvid.evaluation.metrics.aggregate import headline, per_label
 from medvid.evaluation.metrics.of_classes import figures_of_classes
 from medvid.evaluation.metrics.of_labels import figures_of_labels
 from medvid.evaluation.metrics.of_values import figures_of_values
 from medvid.evaluation.metrics.value_maps import row_of, summarise
-from medvid.evaluation.report import write_cases
 from medvid.studies.compare import SAME_CASES, compare
 from medvid.studies.rows import pattern_of
 from medvid.studies.sides import Side, read_side, read_sides
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medvid.studies.measured.POOLED_RESAMPLES", 40)
-
-
-def written(folder: Path, rows: Rows, metrics: Mapping[str, float], better: Mapping[str, str], **more: Any) -> Path:
-    """A folder as an evaluation leaves it."""
-    folder.mkdir(parents=True)
-    write_cases(rows, folder / "cases.csv")
-    summary = {"metrics": dict(metrics), "better": dict(better), "monitor": next(iter(metrics)), **more}
-    (folder / "summary.json").write_text(json.dumps(summary))
-    return folder
-
-
-def masks(folder: Path, dice: Mapping[str, Sequence[float]], **more: Any) -> Path:
-    """Of masks, with the Dice of each label of each case."""
-    rows = [
-        {"case": case, "label": f"l{label}", "label_id": label, "state": "scored", "dice": value, "hd95_mm": 9 - value}
-        for case, values in dice.items()
-        for label, value in enumerate(values, start=1)
-    ]
-    metrics = headline(per_label(rows, ["dice", "hd95_mm"]))
-    return written(folder, rows, metrics, {"dice": "higher", "hd95_mm": "lower", "voxels": ""}, **more)
 
 
 def side(folder: Path) -> Side:
