@@ -1,8 +1,7 @@
 """A data set of segmented volumes: what the plugins for such data share."""
 
 import logging
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -10,23 +9,19 @@ import numpy as np
 import torch
 
 from medvid.data.batch import Batch, with_target_type
-from medvid.data.dataset import Dataset, Progress
-from medvid.data.fold_files import SPLITS_FILE
-from medvid.data.groups import Groups
+from medvid.data.dataset import Progress
 from medvid.data.problems import say_together
-from medvid.data.splits import Splits, check_copies, check_splits, choose_splits
+from medvid.data.splits import check_copies
 from medvid.data.targets import target_dtype
 from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
 from medvid.data.volumes.cache import PROCESS_BYTES, VolumeCache
 from medvid.data.volumes.case import VolumeCase
+from medvid.data.volumes.cases import IndexedVolumes, say
 from medvid.data.volumes.content import Contents, Fingerprint
-from medvid.data.volumes.description import describe
-from medvid.data.volumes.drawn import with_drawn
 from medvid.data.volumes.entry import equal_images
 from medvid.data.volumes.files import CaseFiles
-from medvid.data.volumes.formats.choice import enabled_formats, shipped_formats
-from medvid.data.volumes.index import Index, find_cases, find_volumes
+from medvid.data.volumes.index import find_volumes
 from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.data.volumes.patches import draw_patches
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
@@ -41,49 +36,20 @@ from medvid.sentences import listed
 log = logging.getLogger(__name__)
 
 
-class VolumeDataset(Dataset):
-    """Segmented volumes in one of the folder layouts of `medvid.data.volumes.index`.
+class VolumeDataset(IndexedVolumes):
+    """Segmented volumes, prepared once and then read from the cache.
 
     Args:
         options: the validated options.
         build_all: gives the formats of the enabled plugins; default: those that medvid ships.
     """
 
-    options: VolumeDatasetOptions
-
     def __init__(self, options: VolumeDatasetOptions, build_all: BuildAll | None = None) -> None:
-        super().__init__(options)
-        self.formats = enabled_formats(build_all, options.format, options.answers) if build_all else shipped_formats()
+        super().__init__(options, build_all)
         self._contents = Contents(options.cache.expanduser(), options.root)
-
-    @abstractmethod
-    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """Split labelled cases into train and validation if neither the task nor a datalist does.
-
-        Raises:
-            DataError: these cases cannot be split.
-        """
 
     def hide_patients(self) -> None:
         self.formats = self.formats.without_patients()
-
-    def declared(self) -> Splits:
-        return self.index.splits
-
-    def divide(self) -> Splits:
-        """The task's split, else the folder's, else the data set's own, see `medvid.data.splits.choose_splits`."""
-        splits = choose_splits(self.options.split, self.declared(), self._divide)
-        check_splits(splits, self.options.split, tuple(self.index.cases), set(self.labelled()))
-        if (self.options.root / SPLITS_FILE).is_file():
-            log.warning("%s is not used; dataset.fold chooses one of its folds", SPLITS_FILE)
-        return splits
-
-    def groups(self) -> Groups:
-        """The patients, where the index knows them."""
-        return {case.id: case.patient for case in self.index.cases.values() if case.patient}
-
-    def own_fold(self, index: int) -> Splits | None:
-        return self.index.fold(index)
 
     def check(
         self,
@@ -103,7 +69,7 @@ class VolumeDataset(Dataset):
                 foreseen.append(self._foresee(case))
             except DataError as error:  # of a case that was not reached in time
                 errors[case] = error
-        _warn(self.survey(foreseen))
+        say(self.survey(foreseen))
         return errors
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
@@ -115,10 +81,10 @@ class VolumeDataset(Dataset):
         content = self._contents.find(files, self.formats)
         check_copies(self.division, self._contents.images)
         entries = self._cache.prepare({file: content[file.id] for file in files}, progress)
-        _warn(say_together({case: entry.notes for case, entry in entries.items()}))
-        _warn(check_copies(self.division, equal_images(entries)))
+        say(say_together({case: entry.notes for case, entry in entries.items()}))
+        say(check_copies(self.division, equal_images(entries)))
         trained = [entries[case] for case in self._trained_on(cases)]
-        _warn(self.survey([Extent.of(entry.grid, entry.geometry) for entry in trained]))
+        say(self.survey([Extent.of(entry.grid, entry.geometry) for entry in trained]))
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:
         """Read all of the files and of their entries in the cache, which a run trusts by their sizes and times."""
@@ -157,9 +123,6 @@ class VolumeDataset(Dataset):
     def fingerprint(self, case: str) -> str:
         return self._contents.stored(self.files(case), self.formats)
 
-    def labelled(self) -> tuple[str, ...]:
-        return tuple(case.id for case in self.index.cases.values() if case.label is not None)
-
     @property
     def transforms_last(self) -> bool:
         """Yes."""
@@ -184,7 +147,7 @@ class VolumeDataset(Dataset):
     def open(self, paths: Sequence[Path]) -> Iterator[VolumeCase]:
         preparation = self.preparation
         found = find_volumes(paths, preparation.channels, self.options.folder_layout, formats=self.formats)
-        _warn(found.notes)
+        say(found.notes)
         return self.open_files(found.cases.values())
 
     def open_files(self, cases: Iterable[CaseFiles]) -> Iterator[VolumeCase]:
@@ -200,39 +163,6 @@ class VolumeDataset(Dataset):
         return VolumeCase(
             files, self.preparation.scheme, self.formats, load, content, window, straighten=self.options.straighten
         )
-
-    @cached_property
-    def index(self) -> Index:
-        """The cases that the folder holds, with what is to be said of it."""
-        options = self.options
-        found = describe(options.root, options.datalist)
-        if options.ignore_description:
-            log.warning("labels and channels in %s are ignored, as the task asks", found.source)
-        else:
-            _warn(options.check_description(found))
-        channels = self.input_info.channels
-        index = find_cases(options.root, options.folder_layout, options.datalist, channels, formats=self.formats)
-        index = with_drawn(index, found.drawn, self.preparation.scheme, options.root)
-        _warn(index.notes)
-        return index
-
-    def _divide(self) -> Splits:
-        """Hold out cases for validation where the folder does not say which."""
-        declared = self.index.splits
-        if "validation" not in declared and not self.index.folds:
-            return self.default_split(declared["train"])
-        if "validation" not in declared:
-            raise DataError(
-                f"the list in {self.options.root} gives its cases the folds {self.index.fold_numbers}, "
-                "but the task does not say which of them is held out",
-                hint="choose one: dataset.fold: 0",
-            )
-        if not declared.get("train"):
-            raise DataError(
-                f"{self.options.root} has validation cases, but none to train on",
-                hint="name your own: dataset.split: {train: [...], validation: [...]}",
-            )
-        return {}
 
     @cached_property
     def preparation(self) -> VolumePreparation:
@@ -254,23 +184,8 @@ class VolumeDataset(Dataset):
     def _cache(self) -> VolumeCache:
         return VolumeCache(self.options.cache.expanduser(), self.preparation)
 
-    def files(self, case: str) -> CaseFiles:
-        """The files of a case.
-
-        Raises:
-            DataError: there is no such case.
-        """
-        if case not in self.index.cases:
-            raise DataError(f"there is no case {case} in {self.options.root}")
-        return self.index.cases[case]
-
     def _fingerprint(self, case: str) -> Fingerprint:
         return self._contents.of(self.files(case), self.formats)
-
-
-def _warn(notes: Sequence[str]) -> None:
-    for note in notes:
-        log.warning(note)
 
 
 def _prepare_aloud(preparation: VolumePreparation, files: CaseFiles) -> Prepared:
