@@ -161,18 +161,18 @@ def test_images_that_a_run_could_not_use_are_listed(platform: Any) -> None:
 
 
 def test_videos_are_reencoded_and_failures_listed(platform: Any) -> None:
-    result = platform("data", "prepare", "data", "-o", "small", "--side", 32, "--workers", 1)
+    result = platform("data", "reencode", "data", "-o", "small", "--side", 32, "--workers", 1)
     assert (result.code, result.out) == (0, "all videos of data are in small; use it as dataset.root\n")
     assert platform("data", "check", "task.yaml", "--set", "dataset.root=small", "--workers", 1).code == 0
     Path("data/b/6.mp4").write_bytes(b"")
-    code, out, err = platform("data", "prepare", "data", "-o", "small", "--side", 32, "--workers", 1)
+    code, out, err = platform("data", "reencode", "data", "-o", "small", "--side", 32, "--workers", 1)
     assert (code, out) == (4, "b/6.mp4: it is empty (0 bytes)\n")
     assert "error[DATA]: 1 videos in data could not be re-encoded; all others are in small" in err
-    assert platform("data", "prepare", "data", "-o", "small", "--gop", 6).code == 4
+    assert platform("data", "reencode", "data", "-o", "small", "--gop", 6).code == 4
 
 
 @pytest.mark.parametrize("output", ["task.yaml", "task.yaml/below"])
 def test_videos_are_not_reencoded_into_a_file(platform: Any, output: str) -> None:
-    result = platform("data", "prepare", "data", "-o", output)
+    result = platform("data", "reencode", "data", "-o", output)
     assert result.code == 2
     assert "task.yaml is a file, not a folder" in result.err

@@ -1,8 +1,10 @@
 """Plans for folders of images and of videos."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,6 +50,49 @@ def test_images_that_are_too_few_or_too_small_are_refused(
     code, _, said = plan(write_images(tmp_path / "data", count, size))
     assert code == 4
     assert message in said
+
+
+def test_facts_of_images_say_how_frequent_labels_are(plan: Plan, tmp_path: Path) -> None:
+    root = write_images(tmp_path / "data", ids=True)
+    for _ in range(2):  # also from the cache
+        text = unwrapped(plan(root, "--preset", "plain")[1])
+        assert "8 bits per channel, values 0 to 254" in text
+        assert re.search(r"label label_2: in 6 images, 33\.\d\d% of all pixels", text)
+    code, _, said = plan(root, "--splits")
+    assert code == 2
+    assert "has no option fold" in said
+    (root / "masks" / "3.png").write_bytes(b"nothing")
+    assert "3.png" in plan(root)[2]
+
+
+def moving(root: Path, speed: float, seconds: float, keys: int) -> Path:
+    """Bars that move by a share of their distance per second, in two classes of two videos."""
+    columns = np.arange(64) / 32
+    for name in ("left", "right"):
+        (root / name).mkdir(parents=True)
+        for number in range(2):
+            with av.open(str(root / name / f"{number}.mp4"), "w") as container:
+                stream = container.add_stream("libx264", rate=30, options={"g": str(keys), "sc_threshold": "0"})
+                stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+                for frame in range(round(seconds * 30)):
+                    bars = 127 + 100 * np.sin(2 * np.pi * (columns - speed * frame / 30))
+                    picture = np.broadcast_to(bars[:, None], (48, 64, 3)).astype(np.uint8)
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                container.mux(stream.encode())
+    return root
+
+
+@pytest.mark.parametrize(("speed", "rate"), [(0.5, 5.0), (2.0, 1.2), (0.0, 7.5)])
+def test_fast_motion_means_frames_close_together(plan: Plan, tmp_path: Path, speed: float, rate: float) -> None:
+    root = moving(tmp_path / "data", speed, 8.0, keys=240)
+    small = [part for each in ("embed_dim=24", "depth=1", "num_heads=2") for part in ("--set", f"backbone.{each}")]
+    code, text, said = plan(root, "--backbone", "timesformer", "--memory", 2, *small)
+    assert code == 0, said
+    task = read(text)
+    assert task["dataset"]["rate"] == pytest.approx(rate, rel=0.15)  # a twelfth of the period of 1 / speed
+    assert task["evaluation"]["clips"] == min(10, round(8 / (task["dataset"]["rate"] * 16 / 30)))
+    assert ("nothing moves" in text) == (speed == 0)
+    assert "key frames are 8 s apart" in unwrapped(text) or task["dataset"]["rate"] * 16 / 30 >= 4
 
 
 def test_videos_need_a_backbone_to_be_named(plan: Plan, tmp_path: Path) -> None:

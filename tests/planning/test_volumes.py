@@ -164,6 +164,24 @@ def test_the_folds_of_the_folder_are_used(plan: Plan, tmp_path: Path) -> None:
     assert "split" not in dataset
 
 
+def test_folds_are_written_on_request_with_patients_together(plan: Plan, tmp_path: Path) -> None:
+    names = [f"p{patient}_{visit}" for patient in range(6) for visit in "ab"]
+    root = write_volumes(tmp_path / "data", names)
+    path = root / "splits_final.json"
+    code, text, said = plan(root, "--splits", "--memory", "0.000001")
+    assert (code, path.exists()) == (6, False), said
+    code, text, said = plan(root, "--splits", "--style", "medvid")
+    assert code == 0, said
+    folds = json.loads(path.read_text())
+    assert sorted(case for fold in folds for case in fold["val"]) == sorted(names)
+    for fold in folds:
+        assert {name[:2] for name in fold["train"]}.isdisjoint({name[:2] for name in fold["val"]})
+    assert read(text)["dataset"]["fold"] == 0
+    code, _, said = plan(root, "--splits")
+    assert code == 2
+    assert "has folds already" in said
+
+
 def test_a_folder_of_something_else_is_refused(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     code, _, said = plan(tmp_path / "letters")

@@ -110,8 +110,8 @@ def splits(
     typer.echo(f"{path}: {folds} folds of {len(cases)} cases; train on one with --set dataset.fold=0")
 
 
-@app.command()
-def prepare(
+@app.command("reencode")
+def reencode_videos(
     source: Annotated[Path, typer.Argument(help="Folder of videos, with lists or folders of classes.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DEST", help="Folder for the new videos.")],
     side: Annotated[int, typer.Option(help="Length of the shorter side in pixels.", min=16)] = 256,

@@ -36,6 +36,13 @@ def plan(
         Literal["2d", "3d_fullres", "3d_lowres"] | None,
         typer.Option(help="Of nnU-Net's plans; default: 3d_fullres, 2d where cases are single slices."),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Optimizer steps, which the recipe is made for; default: as published."),
+    ] = None,
+    splits: Annotated[
+        bool, typer.Option("--splits", help="Write the folds as splits_final.json into the data set's folder.")
+    ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Look at a data set, and write a task that suits it, with the fact that decided each number.
@@ -53,7 +60,7 @@ def plan(
     host = make_host(plugins_file(context))
     block = _dataset_block(data, host, overrides or [])
     axes = host.spec(DatasetSpec, block["name"]).axes
-    request = request_for(backbone, axes, style, memory, preset, configuration, host)
+    request = request_for(backbone, axes, style, memory, preset, configuration, steps, splits, host)
     with stage_progress() as progress:
         text = make_plan(block, request, host, overrides or (), lambda done, of: progress("looking at cases", done, of))
     if output is None:

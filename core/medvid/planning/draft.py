@@ -9,6 +9,7 @@ from typing import Any
 
 from medvid.config.layers import Override
 from medvid.config.yaml import resolve_scalar
+from medvid.data.folds import Fold
 
 _WIDTH = 120
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*")
@@ -23,11 +24,13 @@ class Draft:
         values: the task, as JSON values.
         reasons: what decided a value, by its key path.
         head: lines above the task: what was found out, and what could not be.
+        folds: to be written into the data set's folder, of which the task then takes the first; none: nothing.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     reasons: dict[tuple[str, ...], str] = field(default_factory=dict)
     head: list[str] = field(default_factory=list)
+    folds: list[Fold] = field(default_factory=list)
 
     def put(self, key: str, value: Any, reason: str = "") -> None:
         """Set a value.

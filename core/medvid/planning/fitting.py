@@ -9,6 +9,7 @@ from medvid.errors import ConfigError
 from medvid.planning.backbones import blocks_for
 from medvid.planning.checking import checked
 from medvid.planning.draft import Draft
+from medvid.planning.recipe import suit_rate
 from medvid.planning.request import Request
 from medvid.planning.sizing import Size, Sized, largest
 from medvid.plugin.host import Host
@@ -65,6 +66,7 @@ def fit(
         put(draft, blocks, sized.size, sized.batch)
         draft.reasons["backbone",] = f"options {source}; sizes are those of the inputs"
         draft.reasons["train", "batch_size"] = f"as many as the memory holds, at most {cap} here"
+        suit_rate(draft, request.steps, sized.width)
         return sized
     raise problem or ConfigError(f"no head predicts {where}s from what {request.backbone} has", hint="platform matrix")
 

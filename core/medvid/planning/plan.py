@@ -1,5 +1,6 @@
 """From a folder, or the data set of a task, to the text of a task that suits it."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,9 @@ from medvid.data.dataset import Progress
 from medvid.data.images.dataset import ImageDataset
 from medvid.data.videos.dataset import VideoDataset
 from medvid.data.volumes.dataset import VolumeDataset
+from medvid.data.volumes.lists import SPLITS_FILE
 from medvid.errors import ConfigError
+from medvid.files import write_text
 from medvid.planning.backbones import head_of_topology
 from medvid.planning.checking import checked
 from medvid.planning.draft import Draft
@@ -38,7 +41,7 @@ def make_plan(
         progress: called with (done, total) while cases are looked at.
 
     Returns:
-        A task file, which was checked.
+        A task file, which was checked. With `request.splits` the folds are in the data set's folder then.
 
     Raises:
         MedvidError: the data cannot be used, or nothing can be planned for them.
@@ -49,6 +52,8 @@ def make_plan(
     draft.put("dataset", _with(block, given))
     options = _options(draft.values["dataset"], host)
     dataset = host.build(options)
+    if request.splits and "fold" not in type(options).model_fields:
+        raise ConfigError(f"--splits: data set {options.name!r} has no option fold, and would not read these folds")
     head = head_of_topology(request.backbone, host)
     if isinstance(dataset, VolumeDataset):
         found = look_at_volumes(dataset, draft, request, progress, _spacing(given, request))
@@ -69,7 +74,18 @@ def make_plan(
     for override in given:
         draft.override(override)
     checked(draft, host)
+    if draft.folds:
+        _write_folds(draft, options.root)
+        checked(draft, host)
     return draft.text()
+
+
+def _write_folds(draft: Draft, root: Path) -> None:
+    """Write the folds into the data set's folder, and take the first from there: last, once all else is right."""
+    write_text(root / SPLITS_FILE, json.dumps(draft.folds, indent=4) + "\n")
+    why = draft.reasons.pop(("dataset", "split"))
+    del draft.values["dataset"]["split"]
+    draft.put("dataset.fold", 0, f"{why}, in {SPLITS_FILE}")
 
 
 def _name(root: Path) -> str:

@@ -23,6 +23,8 @@ class Request:
         memory: GB of the device.
         preset: of nnU-Net's planner, see `medvid.planning.nnunet.presets`.
         configuration: of nnU-Net's plans; None: 3d_fullres, or 2d where cases are flat.
+        steps: of the training; None: as the recipe was published.
+        splits: whether to write splits_final.json into the data set's folder.
     """
 
     backbone: str
@@ -30,10 +32,13 @@ class Request:
     memory: float
     preset: str
     configuration: Configuration | None = None
+    steps: int | None = None
+    splits: bool = False
 
     def __str__(self) -> str:
         planner = f", planner {PRESETS[self.preset].planner}" if self.style == "nnunet" else ""
-        return f"backbone {self.backbone}, style {self.style}{planner}, {self.memory:g} GB"
+        steps = f", {self.steps} steps" if self.steps else ""
+        return f"backbone {self.backbone}, style {self.style}{planner}, {self.memory:g} GB{steps}"
 
 
 def request_for(
@@ -43,6 +48,8 @@ def request_for(
     memory: float | None,
     preset: str,
     configuration: Configuration | None,
+    steps: int | None,
+    splits: bool,
     host: Host,
 ) -> Request:
     """Fill in what the user left out: the network that nnU-Net plans, its style for it, and the memory of the preset.
@@ -59,7 +66,7 @@ def request_for(
     chosen = style or ("nnunet" if is_planned else "medvid")
     if memory is not None and memory <= 0:
         raise ConfigError(f"--memory is {memory:g}: it has to be more than 0 GB")
-    return Request(backbone, chosen, memory or PRESETS[preset].gigabytes, preset, configuration)
+    return Request(backbone, chosen, memory or PRESETS[preset].gigabytes, preset, configuration, steps, splits)
 
 
 def _planned_backbone(axes: Axes, host: Host) -> str:

@@ -33,12 +33,14 @@ class Sized:
         batch: examples.
         footprint: memory of a step.
         divisors: of the size that the model asks for.
+        width: the most channels that the backbone's features have.
     """
 
     size: Size
     batch: int
     footprint: Footprint
     divisors: Size
+    width: int
 
 
 def largest(
@@ -61,9 +63,10 @@ def largest(
     budget = int(memory * 1e9 * SHARE)
     divisors, size = _divisors(make, first)
     for _ in range(_MOST_TRIES):
-        footprint = _footprint(make(size, least))
+        footprint, width = _measured(make(size, least))
         if footprint.training <= budget:
-            return _fill(make, size, least, cap, footprint, budget, divisors)
+            batch, footprint = _filled(make, size, least, cap, footprint, budget)
+            return Sized(size, batch, footprint, divisors, width)
         size = _smaller(make, size, whole, divisors, (budget - footprint.held) / (footprint.training - footprint.held))
     raise _nothing_fits(footprint, memory)
 
@@ -131,28 +134,31 @@ def _cuts(size: Size, whole: Sequence[float], divisors: Size) -> Iterator[Size]:
         yield size
 
 
-def _fill(make: Make, size: Size, least: int, cap: int, footprint: Footprint, budget: int, divisors: Size) -> Sized:
-    """Add examples, each of which takes as much as the first ones."""
+def _filled(make: Make, size: Size, least: int, cap: int, footprint: Footprint, budget: int) -> tuple[int, Footprint]:
+    """The most examples that fit, each of which takes as much as the first ones."""
     each = (footprint.training - footprint.held) / least
     batch = max(least, min(cap, int((budget - footprint.held) / each)))
     while batch > least:
-        larger = _footprint(make(size, batch))
+        larger, _ = _measured(make(size, batch))
         if larger.training <= budget:
-            return Sized(size, batch, larger, divisors)
+            return batch, larger
         batch = max(least, batch - max(1, batch // 8))
-    return Sized(size, least, footprint, divisors)
+    return least, footprint
 
 
-def _footprint(checked: CheckedTask) -> Footprint:
+def _measured(checked: CheckedTask) -> tuple[Footprint, int]:
+    """The memory of a step, and the width of the backbone."""
     # As on a GPU, whether or not there is one here: what autocast keeps in half precision counts half.
     options = checked.task.train.model_copy(update={"accelerator": "cpu", "precision": "bf16", "devices": 1})
-    found = estimate(checked, build_model(checked), make_fabric(options))
+    model = build_model(checked)
+    found = estimate(checked, model, make_fabric(options))
     if found is None:
         raise ConfigError(
             f"the memory of {checked.task.backbone.name} cannot be counted, as it reads values of its tensors",
             hint="plan for another backbone, and change its name and size in the plan",
         )
-    return found
+    info = model.backbone.feature_info
+    return found, max(info.embedding or 0, *(each.channels for each in info.maps), 1)
 
 
 def _nothing_fits(footprint: Footprint, memory: float) -> ResourceError:

@@ -1,7 +1,7 @@
 """A task for segmented images: nnU-Net's plan of two axes, or the crop and batch of another backbone."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
-from medvid.planning.images.facts import ImageFacts, look_at_images, mask_options
+from medvid.planning.images.facts import ImageFacts, look_at_images, mask_options, mask_values, median_size
 from medvid.planning.nnunet.patch import first_patch
 from medvid.planning.nnunet.plans import plan
-from medvid.planning.recipe import put_recipe
+from medvid.planning.recipe import put_nnunet_recipe, put_recipe, suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
@@ -60,7 +60,7 @@ def draft_images(
             "2, one to train on and one to hold out",
             hint="add images with masks",
         )
-    facts = look_at_images(cases, progress)
+    facts = look_at_images(cases, options.cache, progress)
     labels = _put_data(draft, facts, cases, index)
     draft.put("dataset.augment", nnunet_task.augmentation(flips=("horizontal_flip", "vertical_flip")))
     keep_sides(draft, draft.values["dataset"].get("labels", ()), request)
@@ -68,13 +68,13 @@ def draft_images(
         _put_unet(draft, facts, labels, request, head)
     else:
         _put_other(draft, facts, request, host, overrides)
+    suit_augmentation(draft, request.steps, len(cases))
 
 
-def _put_data(draft: Draft, facts: ImageFacts, cases: Sequence[ImageFiles], index: ImageIndex) -> int:
+def _put_data(draft: Draft, facts: Sequence[ImageFacts], cases: Sequence[ImageFiles], index: ImageIndex) -> int:
     """How files are read and split; returns the number of labels."""
-    low, high, median = facts.sizes.min(0), facts.sizes.max(0), np.median(facts.sizes, 0)
-    sizes = by(low) if (low == high).all() else f"{by(low)} to {by(high)}"
-    draft.head.append(f"{len(cases)} images of {sizes} pixels (median {by(median)}), {facts.bits} bits per channel")
+    coloured = sum(each.coloured for each in facts)
+    draft.head.append(_sizes_in_words(facts))
     draft.head.append("Not known: which images are of one patient; each is taken for one of its own.")
     if not {"mask_values", "labels", "mask_colours"} & draft.values["dataset"].keys():
         found, why = mask_options(facts)
@@ -82,7 +82,8 @@ def _put_data(draft: Draft, facts: ImageFacts, cases: Sequence[ImageFiles], inde
         for key, value in found.items():
             draft.put(f"dataset.{key}", value)
     if "channels" not in draft.values["dataset"]:
-        draft.put("dataset.channels", 3 if facts.coloured else 1, f"{facts.coloured} of {len(cases)} have colours")
+        draft.put("dataset.channels", 3 if coloured else 1, f"{coloured} of {len(cases)} have colours")
+    draft.head += _labels_in_words(facts, draft.values["dataset"])
     draft.put("dataset.size", None, "images keep their size")
     if "validation" not in index.splits and "split" not in draft.values["dataset"]:
         ids = [files.id for files in cases if files.id not in index.splits.get("test", ())]
@@ -91,8 +92,32 @@ def _put_data(draft: Draft, facts: ImageFacts, cases: Sequence[ImageFiles], inde
     return len(draft.values["dataset"].get("labels", ("background", "foreground")))
 
 
-def _put_unet(draft: Draft, facts: ImageFacts, labels: int, request: Request, head: str) -> None:
-    count = len(facts.sizes)
+def _sizes_in_words(facts: Sequence[ImageFacts]) -> str:
+    sizes = np.array([each.size for each in facts])
+    low, high, bits = sizes.min(0), sizes.max(0), max(each.bits for each in facts)
+    shown = by(low) if (low == high).all() else f"{by(low)} to {by(high)}"
+    darkest, brightest = min(each.lowest for each in facts), max(each.highest for each in facts)
+    return (
+        f"{len(facts)} images of {shown} pixels (median {by(median_size(facts))}), {bits} bits per channel, values "
+        f"{darkest:g} to {brightest:g} (mean {np.mean([each.mean for each in facts]):.3g})"
+    )
+
+
+def _labels_in_words(facts: Sequence[ImageFacts], options: Mapping[str, Any]) -> Iterator[str]:
+    """A line on each label, or on the foreground of masks in black and white."""
+    total = mask_values(facts)
+    if options.get("mask_values") == "indexed" and "labels" in options:
+        labels = {name: {number} for number, name in enumerate(options["labels"]) if number}
+    else:
+        labels = {"foreground": {value for value in total if value}}
+    for name, values in labels.items() if total else ():
+        images = sum(any(value in values for value in each.values or ()) for each in facts)
+        pixels = sum(total[value] for value in values)
+        yield f"label {name}: in {images} images, {pixels / total.total():.2%} of all pixels"
+
+
+def _put_unet(draft: Draft, facts: Sequence[ImageFacts], labels: int, request: Request, head: str) -> None:
+    count = len(facts)
     channels = int(draft.values["dataset"]["channels"])
     described = {
         "channel_names": {str(number): "rgb_to_0_1" for number in range(channels)},
@@ -102,31 +127,33 @@ def _put_unet(draft: Draft, facts: ImageFacts, labels: int, request: Request, he
     }
     fingerprint = {
         "spacings": [[999.0, 1.0, 1.0]] * count,  # as nnU-Net has it for images
-        "shapes_after_crop": [[1, *size] for size in facts.sizes.tolist()],
+        "shapes_after_crop": [[1, *each.size] for each in facts],
         "foreground_intensity_properties_per_channel": {},
         "median_relative_size_after_cropping": 1.0,
     }
     block = plan(described, fingerprint, request.preset, memory=request.memory)["configurations"]["2d"]
     if len(block["architecture"]["arch_kwargs"]["strides"]) < 2:
         raise DataError(
-            f"images of {by(np.median(facts.sizes, 0))} pixels are too small for a U-Net, which halves them",
+            f"images of {by(median_size(facts))} pixels are too small for a U-Net, which halves them",
             hint="plan for another --backbone",
         )
-    median = by(np.median(facts.sizes, 0))
+    median = by(median_size(facts))
     draft.put("dataset.crop", block["patch_size"], f"pixels; the largest for {request.memory:g} GB; median {median}")
     draft.put("train.batch_size", block["batch_size"], "images; as many as the memory holds, at least 2")
     nnunet_task.put_network(draft, block, list, request)
     draft.values["head"] = {"name": head, **draft.values["head"]}
     nnunet_task.put_loss(draft, block["batch_dice"], regions=False, ignores="ignore" in draft.values["dataset"])
-    nnunet_task.put_recipe(draft)
+    put_nnunet_recipe(draft, request.steps)
 
 
-def _put_other(draft: Draft, facts: ImageFacts, request: Request, host: Host, overrides: Sequence[str]) -> None:
-    median = np.median(facts.sizes, 0).tolist()
+def _put_other(
+    draft: Draft, facts: Sequence[ImageFacts], request: Request, host: Host, overrides: Sequence[str]
+) -> None:
+    median = median_size(facts)
     first = first_patch((1.0, 1.0), median)
-    put_recipe(draft)
+    put_recipe(draft, request.steps)
     draft.put("evaluation.overlap", 0.5)
-    cap = min(_MOST, max(2, round(0.05 * len(facts.sizes) * math.prod(median) / math.prod(first))))
+    cap = min(_MOST, max(2, round(0.05 * len(facts) * math.prod(median) / math.prod(first))))
     sized = fit(draft, request, host, overrides, _put, axes="image", where="voxel", first=first, whole=median, cap=cap)
     draft.reasons["dataset", "crop"] = (
         f"pixels, multiples of {by(sized.divisors)}; {memory_in_words(sized, request)}; median {by(median)}"

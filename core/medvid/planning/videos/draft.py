@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from medvid.data.dataset import Progress
-from medvid.data.problems import raise_together
 from medvid.data.videos.dataset import VideoDataset
-from medvid.data.videos.decoders import open_video
 from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
@@ -17,12 +15,13 @@ from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
 from medvid.planning.sizing import Size
+from medvid.planning.videos.facts import VideoFacts, look_at_videos
 from medvid.planning.volumes.words import by
 from medvid.plugin.host import Host
 
 _FRAMES, _SIDE = 16, 224
-_LONGEST = 4.0
-"""Seconds that a clip spans at most: 16 frames, 8 apart, of 30 per second; what models of actions are trained with."""
+_STILL_SPAN = 4.0
+"""Seconds that a clip spans where nothing moves."""
 _MOST_VIEWS = 10
 _MOST = 64
 
@@ -49,52 +48,81 @@ def draft_videos(
             f"{dataset.options.root} has {len(cases)} labelled video{'' if len(cases) == 1 else 's'}: a plan needs at "
             "least 2, one to train on and one to hold out"
         )
-    seconds, rates, sizes = _look(dataset, cases, progress)
+    facts = look_at_videos(dataset, cases, progress)
+    sizes = np.array([(each.height, each.width) for each in facts])
     counts = Counter(dataset.clip(case).label for case in cases)
-    draft.head.append(
-        f"{len(cases)} videos in {len(counts)} classes of {min(counts.values())} to {max(counts.values())}; "
-        f"{seconds.min():.3g} to {seconds.max():.3g} s (median {np.median(seconds):.3g}), "
-        f"{rates.min():.3g} to {rates.max():.3g} frames per second, median size {by(np.median(sizes, 0))} pixels"
-    )
+    draft.head.append(_facts_in_words(facts, len(cases), [*counts.values()]))
     draft.head.append("Not known: which videos are of one patient; whether mirrored videos mean the same.")
-    _put_clips(draft, seconds, sizes)
+    _put_clips(draft, facts, dataset.options.target_fps)
     if max(counts.values()) > 3 * min(counts.values()):
         draft.put(
             "train.balance", "classes", f"{max(counts.values())} videos of a class, {min(counts.values())} of another"
         )
-    put_recipe(draft)
+    put_recipe(draft, request.steps)
     _put_size(draft, sizes, request, host, overrides, len(cases))
 
 
-def _look(dataset: VideoDataset, cases: Sequence[str], progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Seconds, frames per second, and (height, width), of each video."""
-    found: list[tuple[float, float, tuple[int, int]]] = []
-    errors: list[DataError] = []
-    for done, case in enumerate(cases, start=1):
-        try:
-            with open_video(dataset.clip(case).path) as video:
-                height, width = video.frames_at([0.0]).shape[1:3]
-                found.append((video.length.duration, video.length.fps, (height, width)))
-        except DataError as error:
-            errors.append(error)
-        progress(done, len(cases))
-    raise_together(errors)
-    seconds, rates, sizes = zip(*found, strict=True)
-    return np.array(seconds), np.array(rates), np.array(sizes)
-
-
-def _put_clips(draft: Draft, seconds: np.ndarray, sizes: np.ndarray) -> None:
-    median = float(np.median(seconds))
-    span = min(median, _LONGEST)
-    draft.put("dataset.frames", _FRAMES)
-    rate = max(1.0, round(span * 30 / _FRAMES, 1))
-    draft.put(
-        "dataset.rate", rate, f"of 30 frames per second: a clip spans {rate * _FRAMES / 30:.2g} s of {median:.3g}"
+def _facts_in_words(facts: Sequence[VideoFacts], total: int, counts: Sequence[int]) -> str:
+    seconds, rates = (np.array([getattr(each, name) for each in facts]) for name in ("seconds", "fps"))
+    keys, moving = [each.key_interval for each in facts], _half_changes(facts)
+    looked_at = "" if len(facts) == total else f", of which {len(facts)} were looked at"
+    motion = f"half of what changes within 2 s has after {np.median(moving):.2g} s" if moving else "nothing moves"
+    return (
+        f"{total} videos in {len(counts)} classes of {min(counts)} to {max(counts)}{looked_at}; "
+        f"{_range(seconds)} s (median {np.median(seconds):.3g}), {_range(rates)} frames per second, a key frame every "
+        f"{np.median(keys):.2g} s, median size {by(np.median([(each.height, each.width) for each in facts], 0))} "
+        f"pixels; {motion}"
     )
-    views = min(_MOST_VIEWS, max(1, round(median / (rate * _FRAMES / 30))))
+
+
+def _half_changes(facts: Sequence[VideoFacts]) -> list[float]:
+    """Of the videos in which something moves."""
+    return [each.half_change for each in facts if each.half_change is not None]
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _put_clips(draft: Draft, facts: Sequence[VideoFacts], fps: float) -> None:
+    """Frames, their distance in frames at a rate, and clips and crops in evaluation."""
+    median = float(np.median([each.seconds for each in facts]))
+    step, why = _step(facts, median)
+    draft.put("dataset.frames", _FRAMES)
+    rate = max(0.1, round(step * fps, 1))
+    span = rate * _FRAMES / fps
+    draft.put("dataset.rate", rate, f"of {fps:g} frames per second: {why}; a clip spans {span:.2g} s of {median:.3g}")
+    views = min(_MOST_VIEWS, max(1, round(median / span)))
     draft.put("evaluation.clips", views, "one after the other over the median video")
-    long = float(np.median(sizes.max(1) / sizes.min(1)))
+    long = float(np.median([max(each.height, each.width) / min(each.height, each.width) for each in facts]))
     draft.put("evaluation.crops", 3 if long > 1.2 else 1, f"sides differ by a factor of {long:.2g}")
+    keys = float(np.median([each.key_interval for each in facts]))
+    if keys > 2 * span:
+        draft.head.append(
+            f"Slow to read: key frames are {keys:.2g} s apart, and a clip of {span:.2g} s is decoded from the one "
+            "before it. platform data reencode writes them closer."
+        )
+
+
+def _step(facts: Sequence[VideoFacts], median: float) -> tuple[float, str]:
+    """Seconds between the frames of a clip, and the reason.
+
+    Args:
+        facts: of the videos.
+        median: seconds of the median video.
+    """
+    moving = _half_changes(facts)
+    longest = median / _FRAMES
+    shortest = 1 / float(np.median([each.fps for each in facts]))
+    if not moving:
+        return max(shortest, min(longest, _STILL_SPAN / _FRAMES)), "nothing moves, so spread out"
+    wanted = float(np.median(moving)) / 2
+    if wanted > longest:
+        return max(shortest, longest), "the motion is slow, and a clip as long as the median video"
+    if wanted < shortest:
+        return shortest, "the motion is fast: frame by frame"
+    return wanted, "half the time in which half of what changes has changed"
 
 
 def _put_size(

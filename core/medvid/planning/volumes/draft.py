@@ -15,6 +15,7 @@ from medvid.errors import ConfigError, DataError
 from medvid.planning.draft import Draft
 from medvid.planning.nnunet.plans import plan
 from medvid.planning.patients import patients_of
+from medvid.planning.recipe import suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.volumes.channels import guess_channels, named_channels
@@ -110,6 +111,11 @@ def look_at_volumes(
             hint="3d_lowres is planned where a patch holds less than a quarter of the median case",
         )
     _check_size(plans["configurations"][name])
+    if name == "3d_fullres" and "3d_cascade_fullres" in plans["configurations"]:
+        draft.head.append(
+            "Not planned: nnU-Net's 3d_cascade_fullres, a second network that refines 3d_lowres, as a patch holds less "
+            "than a quarter of the median case. --configuration 3d_lowres plans the first one."
+        )
     _say_facts(draft, dataset, facts, channels, scheme)
     _put_split(draft, dataset, cases, request)
     return VolumeFacts(cases, facts, channels, scheme, plans, name)
@@ -120,6 +126,7 @@ def draft_unet(found: VolumeFacts, draft: Draft, request: Request, head: str) ->
     put_plan(draft, found.plans, found.name, found.spacing, request, found.scheme)
     draft.values["head"] = {"name": head, **draft.values["head"]}
     keep_sides(draft, found.scheme.names, request)
+    suit_augmentation(draft, request.steps, len(found.cases))
 
 
 def _with_flat_axis(fingerprint: dict[str, Any]) -> dict[str, Any]:
@@ -161,20 +168,28 @@ def _say_facts(
 def _put_split(draft: Draft, dataset: VolumeDataset, cases: Sequence[str], request: Request) -> None:
     """Leave a split that there is; else the first of five folds, of patients in medvid's style where names tell."""
     options, index = dataset.options, dataset.index
-    if options.split is not None or options.fold is not None or "validation" in index.splits:
+    has_folds = (options.root / SPLITS_FILE).is_file() or bool(index.folds)
+    is_split = options.split is not None or options.fold is not None or "validation" in index.splits
+    if request.splits and (is_split or has_folds):
+        raise ConfigError(
+            f"--splits would write folds, but {options.root if has_folds else 'the data set'} has "
+            f"{'folds' if has_folds else 'a split'} already",
+            hint="plan without --splits: what there is is used",
+        )
+    if is_split:
         draft.head.append("Split: as the data set says.")
         return
-    if (options.root / SPLITS_FILE).is_file() or index.folds:
+    if has_folds:
         draft.put("dataset.fold", 0, "the first fold of the data set's own")
         return
     patients = patients_of(cases)
     groups = patients if request.style == "medvid" else {}
     count = min(5, len(set(groups.values())) or len(cases))
-    fold = folds_of(cases, count, groups or None)[0]
+    folds = folds_of(cases, count, groups or None)
     what = "patients, by the names of cases" if groups else "cases"
-    draft.put(
-        "dataset.split", {"train": fold["train"], "validation": fold["val"]}, f"the first of {count} folds of {what}"
-    )
+    first = {"train": folds[0]["train"], "validation": folds[0]["val"]}
+    draft.put("dataset.split", first, f"the first of {count} folds of {what}")
+    draft.folds = folds if request.splits else []
     if patients and not groups:
         draft.head.append(
             f"Not as it should be: names tell of {len(set(patients.values()))} patients with several cases each, which "

@@ -7,11 +7,10 @@ from medvid.planning.draft import Draft
 from medvid.planning.nnunet.estimate import feature_map_elements
 from medvid.planning.nnunet.presets import PRESETS
 from medvid.planning.nnunet.topology import topology_of
+from medvid.planning.recipe import put_nnunet_recipe
 from medvid.planning.request import Request
 from medvid.planning.volumes.words import by
 
-STEPS = 250_000
-_EPOCH = 250
 _FREE = 0.67
 """Share of a batch whose patches may lie anywhere, rounded to a number of patches."""
 
@@ -34,7 +33,7 @@ def put_plan(
     _put_patch(draft, plans, block, request, scheme)
     put_network(draft, block, lambda values: to_ras(values, forward, 1), request)
     put_loss(draft, block["batch_dice"], regions=bool(scheme.regions), ignores=scheme.ignore is not None)
-    put_recipe(draft)
+    put_nnunet_recipe(draft, request.steps)
 
 
 def to_ras(values: Sequence[Any], forward: Sequence[int], slice_axis: Any) -> list[Any]:
@@ -173,16 +172,3 @@ def put_loss(draft: Draft, batch: bool, *, regions: bool, ignores: bool) -> None
     else:
         loss = {"name": "dice_ce", "include_background": False, "squared_pred": False} | sums
     draft.put("head.loss", loss, why)
-
-
-def put_recipe(draft: Draft) -> None:
-    """The training and evaluation of nnU-Net."""
-    draft.put("train.steps", STEPS, "1000 epochs of 250 steps, whatever the size of the data set")
-    draft.put("train.optimizer", {"name": "sgd", "lr": 0.01, "momentum": 0.99, "nesterov": True, "weight_decay": 3e-5})
-    draft.put("train.schedule", {"name": "poly", "power": 0.9, "hold": _EPOCH})
-    draft.put("train.clip_norm", 12)
-    draft.put("train.decay_norms_and_biases", True)
-    draft.put("evaluation.every", 20 * _EPOCH, "on whole cases, by which the best weights are chosen")
-    draft.put("evaluation.overlap", 0.5)
-    draft.put("evaluation.layout", "nnunet")
-    draft.put("evaluation.mirror", "trained")

@@ -8,7 +8,7 @@ from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.nnunet.patch import first_patch
-from medvid.planning.recipe import put_recipe
+from medvid.planning.recipe import put_recipe, suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
@@ -41,13 +41,14 @@ def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, 
     draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1, "centres": "classes", "forced": 0.5})
     draft.put("dataset.augment", augmentation(block["use_mask_for_norm"]))
     keep_sides(draft, found.scheme.names, request)
-    put_recipe(draft)
+    put_recipe(draft, request.steps)
     draft.put("train.batch_size", 1)
     draft.put("evaluation.overlap", 0.5)
     median = to_ras(block["median_image_size_in_voxels"], forward, 1)
     first = to_ras(first_patch(block["spacing"], block["median_image_size_in_voxels"]), forward, 1)
     cap = _cap(first, median, len(found.cases))
     sized = fit(draft, request, host, overrides, _put, axes="volume", where="voxel", first=first, whole=median, cap=cap)
+    suit_augmentation(draft, request.steps, len(found.cases))
     draft.reasons["dataset", "patch", "size"] = (
         f"voxels, multiples of {by(sized.divisors)}; {memory_in_words(sized, request)}; "
         f"the median case has {by(median)}"
