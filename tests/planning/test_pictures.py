@@ -58,9 +58,6 @@ def test_facts_of_images_say_how_frequent_labels_are(plan: Plan, tmp_path: Path)
         text = unwrapped(plan(root, "--preset", "plain")[1])
         assert "8 bits per channel, values 0 to 254" in text
         assert re.search(r"label label_2: in 6 images, 33\.\d\d% of all pixels", text)
-    code, _, said = plan(root, "--splits")
-    assert code == 2
-    assert "has no option fold" in said
     (root / "masks" / "3.png").write_bytes(b"nothing")
     assert "3.png" in plan(root)[2]
 

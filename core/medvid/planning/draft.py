@@ -9,7 +9,7 @@ from typing import Any
 
 from medvid.config.layers import Override
 from medvid.config.yaml import resolve_scalar
-from medvid.data.folds import Fold
+from medvid.data.fold_files import Fold
 
 _WIDTH = 120
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*")

@@ -1,6 +1,5 @@
 """From a folder, or the data set of a task, to the text of a task that suits it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from medvid.data.dataset import Progress
 from medvid.data.images.dataset import ImageDataset
 from medvid.data.videos.dataset import VideoDataset
 from medvid.data.volumes.dataset import VolumeDataset
-from medvid.data.volumes.lists import SPLITS_FILE
 from medvid.errors import ConfigError
-from medvid.files import write_text
 from medvid.planning.backbones import head_of_topology
 from medvid.planning.checking import checked
 from medvid.planning.draft import Draft
 from medvid.planning.images.draft import draft_images
 from medvid.planning.request import Request
+from medvid.planning.splits import write_split
 from medvid.planning.videos.draft import draft_videos
 from medvid.planning.volumes.draft import draft_unet, look_at_volumes
 from medvid.planning.volumes.sized_task import draft_sized
@@ -52,8 +50,6 @@ def make_plan(
     draft.put("dataset", _with(block, given))
     options = _options(draft.values["dataset"], host)
     dataset = host.build(options)
-    if request.splits and "fold" not in type(options).model_fields:
-        raise ConfigError(f"--splits: data set {options.name!r} has no option fold, and would not read these folds")
     head = head_of_topology(request.backbone, host)
     if isinstance(dataset, VolumeDataset):
         found = look_at_volumes(dataset, draft, request, progress, _spacing(given, request))
@@ -75,17 +71,9 @@ def make_plan(
         draft.override(override)
     checked(draft, host)
     if draft.folds:
-        _write_folds(draft, options.root)
+        write_split(draft, dataset)  # last, once all else is right
         checked(draft, host)
     return draft.text()
-
-
-def _write_folds(draft: Draft, root: Path) -> None:
-    """Write the folds into the data set's folder, and take the first from there: last, once all else is right."""
-    write_text(root / SPLITS_FILE, json.dumps(draft.folds, indent=4) + "\n")
-    why = draft.reasons.pop(("dataset", "split"))
-    del draft.values["dataset"]["split"]
-    draft.put("dataset.fold", 0, f"{why}, in {SPLITS_FILE}")
 
 
 def _name(root: Path) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from medvid.data.dataset import Progress
-from medvid.data.folds import folds_of
 from medvid.data.images.dataset import ImageDataset
-from medvid.data.images.index import ImageFiles, ImageIndex, find_pairs
+from medvid.data.images.index import find_pairs
 from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
@@ -21,6 +20,7 @@ from medvid.planning.recipe import put_nnunet_recipe, put_recipe, suit_augmentat
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
+from medvid.planning.splits import put_split
 from medvid.planning.volumes import nnunet_task
 from medvid.planning.volumes.words import by
 from medvid.plugin.host import Host
@@ -61,7 +61,9 @@ def draft_images(
             hint="add images with masks",
         )
     facts = look_at_images(cases, options.cache, progress)
-    labels = _put_data(draft, facts, cases, index)
+    labels = _put_data(draft, facts)
+    trained = [files.id for files in cases if files.id not in index.splits.get("test", ())]
+    put_split(draft, dataset, trained, request)
     draft.put("dataset.augment", nnunet_task.augmentation(flips=("horizontal_flip", "vertical_flip")))
     keep_sides(draft, draft.values["dataset"].get("labels", ()), request)
     if head:
@@ -71,24 +73,19 @@ def draft_images(
     suit_augmentation(draft, request.steps, len(cases))
 
 
-def _put_data(draft: Draft, facts: Sequence[ImageFacts], cases: Sequence[ImageFiles], index: ImageIndex) -> int:
-    """How files are read and split; returns the number of labels."""
+def _put_data(draft: Draft, facts: Sequence[ImageFacts]) -> int:
+    """How files are read; returns the number of labels."""
     coloured = sum(each.coloured for each in facts)
     draft.head.append(_sizes_in_words(facts))
-    draft.head.append("Not known: which images are of one patient; each is taken for one of its own.")
     if not {"mask_values", "labels", "mask_colours"} & draft.values["dataset"].keys():
         found, why = mask_options(facts)
         draft.head.append(f"Masks: {why}")
         for key, value in found.items():
             draft.put(f"dataset.{key}", value)
     if "channels" not in draft.values["dataset"]:
-        draft.put("dataset.channels", 3 if coloured else 1, f"{coloured} of {len(cases)} have colours")
+        draft.put("dataset.channels", 3 if coloured else 1, f"{coloured} of {len(facts)} have colours")
     draft.head += _labels_in_words(facts, draft.values["dataset"])
     draft.put("dataset.size", None, "images keep their size")
-    if "validation" not in index.splits and "split" not in draft.values["dataset"]:
-        ids = [files.id for files in cases if files.id not in index.splits.get("test", ())]
-        fold = folds_of(ids, min(5, len(ids)))[0]
-        draft.put("dataset.split", {"train": fold["train"], "validation": fold["val"]}, "the first of five folds")
     return len(draft.values["dataset"].get("labels", ("background", "foreground")))
 
 

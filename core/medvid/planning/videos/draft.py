@@ -15,6 +15,7 @@ from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
 from medvid.planning.sizing import Size
+from medvid.planning.splits import put_split
 from medvid.planning.videos.facts import VideoFacts, look_at_videos
 from medvid.planning.volumes.words import by
 from medvid.plugin.host import Host
@@ -53,6 +54,7 @@ def draft_videos(
     counts = Counter(dataset.clip(case).label for case in cases)
     draft.head.append(_facts_in_words(facts, len(cases), [*counts.values()]))
     draft.head.append("Not known: which videos are of one patient; whether mirrored videos mean the same.")
+    put_split(draft, dataset, cases, request, divides=True)
     _put_clips(draft, facts, dataset.options.target_fps)
     if max(counts.values()) > 3 * min(counts.values()):
         draft.put(

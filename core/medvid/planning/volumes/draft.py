@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 
 from medvid.data.dataset import Progress
-from medvid.data.fold_files import SPLITS_FILE
-from medvid.data.folds import folds_of
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.labels import LabelScheme
 from medvid.errors import ConfigError, DataError
 from medvid.planning.draft import Draft
 from medvid.planning.nnunet.plans import plan
-from medvid.planning.patients import patients_of
 from medvid.planning.recipe import suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
+from medvid.planning.splits import put_split
 from medvid.planning.volumes.channels import guess_channels, named_channels
 from medvid.planning.volumes.facts import CaseFacts
 from medvid.planning.volumes.fingerprint import as_dataset_json, as_fingerprint, check_facts
@@ -117,7 +115,7 @@ def look_at_volumes(
             "than a quarter of the median case. --configuration 3d_lowres plans the first one."
         )
     _say_facts(draft, dataset, facts, channels, scheme)
-    _put_split(draft, dataset, cases, request)
+    put_split(draft, dataset, cases, request)
     return VolumeFacts(cases, facts, channels, scheme, plans, name)
 
 
@@ -163,37 +161,3 @@ def _say_facts(
             f"Not known: what the channels are; their values look like {', '.join(channels)}. channel_names in "
             "dataset.json could say it."
         )
-
-
-def _put_split(draft: Draft, dataset: VolumeDataset, cases: Sequence[str], request: Request) -> None:
-    """Leave a split that there is; else the first of five folds, of patients in medvid's style where names tell."""
-    options, index = dataset.options, dataset.index
-    has_folds = (options.root / SPLITS_FILE).is_file() or bool(index.folds)
-    is_split = options.split is not None or options.fold is not None or "validation" in index.splits
-    if request.splits and (is_split or has_folds):
-        raise ConfigError(
-            f"--splits would write folds, but {options.root if has_folds else 'the data set'} has "
-            f"{'folds' if has_folds else 'a split'} already",
-            hint="plan without --splits: what there is is used",
-        )
-    if is_split:
-        draft.head.append("Split: as the data set says.")
-        return
-    if has_folds:
-        draft.put("dataset.fold", 0, "the first fold of the data set's own")
-        return
-    patients = patients_of(cases)
-    groups = patients if request.style == "medvid" else {}
-    count = min(5, len(set(groups.values())) or len(cases))
-    folds = folds_of(cases, count, groups or None)
-    what = "patients, by the names of cases" if groups else "cases"
-    first = {"train": folds[0]["train"], "validation": folds[0]["val"]}
-    draft.put("dataset.split", first, f"the first of {count} folds of {what}")
-    draft.folds = folds if request.splits else []
-    if patients and not groups:
-        draft.head.append(
-            f"Not as it should be: names tell of {len(set(patients.values()))} patients with several cases each, which "
-            "nnU-Net's folds take apart; --style medvid keeps them together."
-        )
-    elif not patients:
-        draft.head.append("Not known: which cases are of one patient; each is taken for one of its own.")
