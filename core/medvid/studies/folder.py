@@ -83,6 +83,11 @@ class StudyFolder:
         return self.path / "cells"
 
     @property
+    def trials(self) -> Path:
+        """The values of each trial of a search."""
+        return self.path / "trials"
+
+    @property
     def logs(self) -> Path:
         """What the processes of the cells have printed, and which have failed."""
         return self.path / "logs"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, StringConstraints, field_validator
 
 from medvid.config.options import Options
+from medvid.studies.search_options import SearchOptions
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -52,7 +53,8 @@ class StudyOptions(Options):
     """How cases are divided for cross-validation; default: each run has the task's own split."""
     configurations: dict[Name, dict[str, Any]] = Field({DEFAULT: {}}, min_length=1)
     """Changes of the task, by the name of the configuration that they make."""
-    search: None = None
+    search: SearchOptions | None = None
+    """Options to search for, instead of configurations."""
     launcher: Literal["local"] = "local"
     """Where the cells run."""
     compare: CompareOptions = CompareOptions()
