@@ -5,9 +5,10 @@ a job again that it has to make way for another one. So what a job runs has to g
 """
 
 import re
+import subprocess
 from dataclasses import dataclass
 
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, ResourceError
 
 GRACE = 120
 """Seconds before the end of a job's time at which it is told to save; SLURM may tell it a minute earlier."""
@@ -84,6 +85,27 @@ def job_script(
             "",
         ]
     )
+
+
+def submit(script: str) -> str:
+    """Submit a script.
+
+    Returns:
+        What sbatch says.
+
+    Raises:
+        ConfigError: sbatch refuses it.
+        ResourceError: there is no sbatch.
+    """
+    try:
+        done = subprocess.run(["sbatch"], input=script, text=True, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise ResourceError(
+            "there is no sbatch on this machine", hint="run this where jobs are submitted, or see the script: --print"
+        ) from None
+    if done.returncode:
+        raise ConfigError(f"sbatch refuses the job: {done.stderr.strip()}", hint="see the script: --print")
+    return done.stdout.strip()
 
 
 def _options(resources: Resources, name: str, log: str, array: Array | None) -> list[str]:

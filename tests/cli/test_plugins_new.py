@@ -21,10 +21,11 @@ CODE = {
     "optimizer": ["optimizer"],
     "protocol": ["protocol"],
     "format": ["format"],
+    "launcher": ["launcher"],
     "listener": [],
 }
 """Modules of a new plugin, beside plugin.py and config.py, by what it contributes."""
-NOT_NAMED_BY_TASKS = ("format",)
+NOT_NAMED_BY_TASKS = ("format", "launcher")
 """Kinds that a task need not name, so that there is none to write."""
 REPOSITORY = Path(__file__).parents[2]
 

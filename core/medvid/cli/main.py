@@ -20,6 +20,7 @@ from medvid.scarcity import as_resource_error
 
 COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
+    "study": "Run a task on folds, with seeds, in several configurations.",
     "slurm": "Submit a run to SLURM, or print its job script.",
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",

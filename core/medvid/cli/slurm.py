@@ -1,15 +1,13 @@
 """`platform slurm`."""
 
 import shlex
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medvid.cli.common import TASK_HELP, Overrides, plugins_file
-from medvid.errors import ConfigError, ResourceError
-from medvid.slurm import Resources, job_script
+from medvid.slurm import Resources, job_script, submit
 
 if TYPE_CHECKING:
     from medvid.config.task import Task
@@ -60,7 +58,7 @@ def slurm(
         typer.echo(script, nl=False)
     else:
         place.parent.mkdir(parents=True, exist_ok=True)  # SLURM makes no folders for its logs
-        _submit(script)
+        typer.echo(submit(script))
 
 
 def _devices(task: "Task", resources: Resources) -> list[str]:
@@ -74,15 +72,3 @@ def _notes(task: "Task", resources: Resources) -> tuple[str, ...]:
     parts = f"{resources.processes} processes x batch_size {train.batch_size}"
     parts += f" x accumulate {train.accumulate}" if train.accumulate > 1 else ""
     return (f"{step} cases per step: {parts}.",)
-
-
-def _submit(script: str) -> None:
-    try:
-        done = subprocess.run(["sbatch"], input=script, text=True, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise ResourceError(
-            "there is no sbatch on this machine", hint="run this where jobs are submitted, or see the script: --print"
-        ) from None
-    if done.returncode:
-        raise ConfigError(f"sbatch refuses the job: {done.stderr.strip()}", hint="see the script: --print")
-    typer.echo(done.stdout.strip())

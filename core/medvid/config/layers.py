@@ -25,15 +25,19 @@ class Override:
         return dict(value)
 
 
-def read_overrides(overrides: Mapping[str, object] | Sequence[str]) -> list[Override]:
-    """Overrides as values by dotted key, or as texts ``"a.b=value"`` whose value is read as YAML.
+Overrides = Mapping[str, object] | Sequence[str | Override]
+"""Values by dotted key; or texts ``"a.b=value"`` whose value is read as YAML, and overrides."""
+
+
+def read_overrides(overrides: Overrides) -> list[Override]:
+    """Overrides, however they are given.
 
     Raises:
         ConfigError: a text is not of that form.
     """
     if isinstance(overrides, Mapping):
         return [Override(_path(key), value, f"--set {key}={value}") for key, value in overrides.items()]
-    return [_read(text) for text in overrides]
+    return [_read(given) if isinstance(given, str) else given for given in overrides]
 
 
 def _read(text: str) -> Override:
@@ -48,6 +52,32 @@ def _path(key: str) -> tuple[str, ...]:
     if not all(path):
         raise ConfigError(f"--set {key}: the key should be of the form a.b.c, e.g. train.steps")
     return path
+
+
+def overrides_in(block: Mapping[str, Any], places: Mapping[KeyPath, str], prefix: KeyPath) -> Iterator[Override]:
+    """What has to be set, value by value, to lay a block over a task as `Layers.put` does.
+
+    Args:
+        block: the changes.
+        places: where each key path of its file stands.
+        prefix: key path of the block in the file.
+    """
+    for path, value in _values(block, ()):
+        yield Override(path, value, next(places[key] for key in _up((*prefix, *path)) if key in places))
+
+
+def _values(block: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values that are not mappings; a name before the options that belong to it."""
+    for key in sorted(block, key=lambda key: key != "name"):
+        if isinstance(value := block[key], Mapping):
+            yield from _values(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _up(path: KeyPath) -> Iterator[KeyPath]:
+    """A key path, and those of the blocks around it."""
+    return (path[:end] for end in range(len(path), 0, -1))
 
 
 @dataclass(slots=True)
@@ -83,7 +113,7 @@ class Layers:
 
     def place(self, path: KeyPath) -> str | None:
         """Where a key path comes from; for one that is not there, its nearest parent."""
-        return next((self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places), None)
+        return next((self.places[above] for above in _up(path) if above in self.places), None)
 
     def _merge(
         self, below: Mapping[str, Any], block: Mapping[str, Any], places: Mapping[KeyPath, str] | str, path: KeyPath

@@ -1,7 +1,6 @@
 """From a task file to a validated, frozen Task: the file, the demo overlay, the overrides; all errors at once."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +12,11 @@ from medvid.config.components import generator_options_of
 from medvid.config.demo import DemoOverlay, demo_folder
 from medvid.config.evaluation import EVALUATION_OPTIONS, EvaluationOptions
 from medvid.config.explain import validate
-from medvid.config.layers import Layers, Override, read_overrides
+from medvid.config.layers import Layers, Override, Overrides, read_overrides
 from medvid.config.options import BackboneOptions, DatasetOptions, FoldOptions
-from medvid.config.renamed import named_anew
+from medvid.config.refusal import error_of, read_text
 from medvid.config.task import AppliedDemo, Task
 from medvid.config.yaml import KeyPath, Problem, parse_file
-from medvid.errors import ConfigError, PluginError
 from medvid.plugin.host import Host
 from medvid.plugin.specs import ComponentSpec, DatasetSpec, HeadSpec
 from medvid.redaction import with_references
@@ -27,9 +25,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _Spec = TypeVar("_Spec", bound=ComponentSpec)
 
 
-def load_task(
-    path: Path, host: Host, *, overrides: Mapping[str, object] | Sequence[str] = (), demo: bool = False
-) -> Task:
+def load_task(path: Path, host: Host, *, overrides: Overrides = (), demo: bool = False) -> Task:
     """Read, merge and validate a task file; nothing heavy is imported.
 
     Relative paths in it are relative to the working directory.
@@ -37,7 +33,7 @@ def load_task(
     Args:
         path: a task file, or the resolved.yaml of a run.
         host: has the components that the task names.
-        overrides: ``{"train.steps": 100}`` or ``["train.steps=100"]``, on top of everything else.
+        overrides: ``{"train.steps": 100}`` or ``["train.steps=100"]``, on top of everything else; see `Overrides`.
         demo: use the demo data, even where the data set is there.
 
     Raises:
@@ -68,7 +64,7 @@ class _Loader:
 
     def __init__(self, path: Path, host: Host, overrides: list[Override]) -> None:
         self.path, self.host, self.overrides = path, host, overrides
-        document = parse_file(_read(path), str(path))
+        document = parse_file(read_text(path, "task file"), str(path))
         self.problems = list(document.problems)
         self.hints: list[str] = []
         self.layers = Layers()
@@ -81,7 +77,7 @@ class _Loader:
         task = self._validate(Task, components | self.layers.data | {"evaluation": self._evaluation()})
         generate = self._generator_options()
         if task is None or self.problems:
-            raise self._error()
+            raise error_of(self.path, self.layers, self.problems, self.hints)
         return _finish(task, generate, fresh=fresh)
 
     def _put_overrides(self) -> None:
@@ -153,42 +149,6 @@ class _Loader:
         options, problems = validate(model, block, prefix, host=self.host)
         self.problems += problems
         return options
-
-    def _line(self, path: KeyPath, message: str, place: str = "") -> str:
-        place = place or self.layers.place(path) or f"{self.path}:1:1"
-        return ": ".join([place, *([".".join(map(str, path))] if path else []), message])
-
-    def _error(self) -> ConfigError | PluginError:
-        for problem in self.problems:
-            if isinstance(problem.cause, PluginError):
-                return PluginError(self._line(problem.path, problem.message), hint=problem.cause.hint)
-        self.problems = [named_anew(problem) for problem in self.problems]
-        hints = [problem.cause.hint for problem in self.problems if problem.cause and problem.cause.hint]
-        # What is wrong with a value in the file's text makes its validation fail too: once is enough.
-        broken = [problem.path for problem in self.problems if problem.place]
-        lines = [
-            self._line(problem.path, problem.message, problem.place)
-            for problem in self.problems
-            if problem.place or not any(problem.path[: len(path)] == path for path in broken)
-        ]
-        lines.sort(key=_position)
-        message = lines[0] if len(lines) == 1 else f"{self.path}: {len(lines)} problems\n  " + "\n  ".join(lines)
-        return ConfigError(message, hint="\n".join(dict.fromkeys(self.hints + hints)))
-
-
-def _position(line: str) -> tuple[int, ...]:
-    """Where a message belongs: in the order of the file, overrides last."""
-    place = re.match(r".*?:(\d+):(\d+): ", line)
-    return (0, int(place[1]), int(place[2])) if place and not line.startswith("--set ") else (1,)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"the task file {path} cannot be read: {error.strerror}", hint="give a .yaml file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not a task file: it is not UTF-8 text", hint="give a .yaml file") from None
 
 
 def _finish(task: Task, generate: dict[str, Any], *, fresh: bool) -> Task:

@@ -278,6 +278,12 @@ class FormatOptions(ComponentOptions):
     kind: ClassVar[str] = "format"
 
 
+class LauncherOptions(ComponentOptions):
+    """Base of a launcher's options, all of which should have defaults."""
+
+    kind: ClassVar[str] = "launcher"
+
+
 class ProtocolOptions(ComponentOptions):
     """Base of a protocol's options; sufficient for a protocol without options."""
 

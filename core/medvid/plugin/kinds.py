@@ -44,6 +44,7 @@ from medvid.plugin.specs import (
     DatasetSpec,
     FormatSpec,
     HeadSpec,
+    LauncherSpec,
     LossSpec,
     OptimizerSpec,
     ProtocolSpec,
@@ -116,6 +117,12 @@ _ROWS = (
         "medvid.config.options:FormatOptions",
         "medvid.data.volumes.formats.format:Format",
         "medvid.testing.kits:FORMAT",
+    ),
+    Kind(
+        LauncherSpec,
+        "medvid.config.options:LauncherOptions",
+        "medvid.studies.launchers.launcher:Launcher",
+        "medvid.testing.kits:LAUNCHER",
     ),
 )
 KINDS: Mapping[str, Kind] = {row.name: row for row in _ROWS}

@@ -255,6 +255,16 @@ class FormatSpec(ComponentSpec):
     demo: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherSpec(ComponentSpec):
+    """Runs the cells of a study: on this machine, or as jobs of a cluster.
+
+    ``target`` is called as ``target(options)`` and returns a `medvid.studies.launchers.launcher.Launcher`.
+    """
+
+    kind: ClassVar[str] = "launcher"
+
+
 def load_attribute(target: str) -> Any:
     """Import ``"package.module:attribute"`` and return the attribute.
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medvid.config.refusal import read_text
+from medvid.config.yaml import parse_file
 from medvid.runs.folder import RunFolder
+from medvid.studies.configurations import configurations_of
 from medvid.studies.options import StudyOptions
+from medvid.tracking.record import read_record
 
 if TYPE_CHECKING:
     from medvid.studies.folder import StudyFolder
@@ -51,7 +55,20 @@ class Cell:
     def overrides(self, study: "StudyFolder") -> dict[str, Any]:
         """What it changes in the task of its configuration, by dotted key."""
         fold = {} if self.fold is None else {"dataset.fold": {"file": str(study.splits), "index": self.fold}}
-        return {"seed": self.seed, **fold}
+        return {"seed": self.seed, **fold, "tracking.tags": self._tags(study)}
+
+    def _tags(self, study: "StudyFolder") -> dict[str, str]:
+        """Its tags in MLflow: those that it has begun with, or those that say which cell it is and of which study."""
+        begun = self.run_folder(study).resolved
+        if begun.is_file():
+            return tags_in(begun)
+        parent = read_record(study.path)
+        which = {"name": study.name, "configuration": self.configuration, "fold": self.fold, "seed": self.seed}
+        return {
+            **tags_in(study.task(self.configuration)),
+            **{f"study.{key}": str(value) for key, value in which.items() if value is not None},
+            **({"mlflow.parentRunId": parent.run_id} if parent else {}),
+        }
 
 
 def cells_of(options: StudyOptions, folds: int) -> Iterator[Cell]:
@@ -63,5 +80,10 @@ def cells_of(options: StudyOptions, folds: int) -> Iterator[Cell]:
     """
     for seed in options.seeds:
         for fold in range(folds) if folds else (None,):
-            for configuration in options.configurations:
+            for configuration in configurations_of(options):
                 yield Cell(configuration, fold, seed)
+
+
+def tags_in(task: Path) -> dict[str, str]:
+    """The tags of a resolved task."""
+    return dict(parse_file(read_text(task, "task file"), str(task)).data.get("tracking", {}).get("tags", {}))

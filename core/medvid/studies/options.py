@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, field_validator
 
-from medvid.config.options import Options
+from medvid.config.named import Named
+from medvid.config.options import LauncherOptions, Options
+from medvid.studies.launcher_options import LocalOptions
 from medvid.studies.search_options import SearchOptions
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -53,9 +55,11 @@ class StudyOptions(Options):
     """How cases are divided for cross-validation; default: each run has the task's own split."""
     configurations: dict[Name, dict[str, Any]] = Field({DEFAULT: {}}, min_length=1)
     """Changes of the task, by the name of the configuration that they make."""
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field({})
+    """Values of options, by dotted key: each combination of them is a configuration, or one more of each."""
     search: SearchOptions | None = None
     """Options to search for, instead of configurations."""
-    launcher: Literal["local"] = "local"
+    launcher: Annotated[LauncherOptions, Named("launcher")] = LocalOptions()
     """Where the cells run."""
     compare: CompareOptions = CompareOptions()
 

@@ -10,6 +10,7 @@ from medvid.testing.dataset_checks import DATASET_CHECKS
 from medvid.testing.dataset_subject import DatasetSubject
 from medvid.testing.format_checks import FORMAT_CHECKS, FormatSubject
 from medvid.testing.head_checks import HEAD_CHECKS, HeadSubject
+from medvid.testing.launcher_checks import LAUNCHER_CHECKS
 from medvid.testing.loss_checks import LOSS_CHECKS
 from medvid.testing.numeric_checks import NUMERIC_CHECKS
 from medvid.testing.optimizer_checks import OPTIMIZER_CHECKS
@@ -39,3 +40,4 @@ TRANSFORM = Kit(Subject, (*SPEC_CHECKS, *TRANSFORM_CHECKS))
 OPTIMIZER = Kit(Subject, (*SPEC_CHECKS, *OPTIMIZER_CHECKS))
 FORMAT = Kit(FormatSubject, (*SPEC_CHECKS, *FORMAT_CHECKS))
 PROTOCOL = Kit(ProtocolSubject, (*SPEC_CHECKS, *PROTOCOL_CHECKS))
+LAUNCHER = Kit(Subject, (*SPEC_CHECKS, *LAUNCHER_CHECKS))

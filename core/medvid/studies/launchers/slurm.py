@@ -1,0 +1,85 @@
+"""Cells as one job array of SLURM."""
+
+import logging
+import shlex
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from medvid.config.refusal import read_text
+from medvid.config.yaml import parse_file
+from medvid.errors import ConfigError
+from medvid.files import make_folder, write_text
+from medvid.slurm import Array, Resources, job_script, submit
+from medvid.studies.launcher_options import SlurmOptions
+from medvid.studies.work import Work
+
+logger = logging.getLogger("medvid")
+
+
+class Slurm:
+    """Writes job.sh, and submits it: a job for each cell, which is queued again until the cell is finished.
+
+    Args:
+        options: what a job asks for.
+    """
+
+    def __init__(self, options: SlurmOptions) -> None:
+        self.options = options
+
+    def launch(self, work: Work) -> None:
+        """Hand all cells to SLURM.
+
+        Raises:
+            ConfigError: SLURM refuses the job, or tasks ask for another number of processes.
+            ResourceError: there is no SLURM on this machine.
+        """
+        numbers = sorted(work.number(cell) for cell in work)
+        if not numbers:
+            return
+        folder = work.study.folder
+        self._check_devices(work)
+        make_folder(folder.logs)
+        write_text(folder.job, self._script(work, numbers))
+        if self.options.submit:
+            logger.info("%s", submit(folder.job.read_text()))
+        else:
+            logger.info("submit it: sbatch %s", folder.job)
+
+    def _script(self, work: Work, numbers: list[int]) -> str:
+        options, folder = self.options, work.study.folder
+        *command, number = work.command("$SLURM_ARRAY_TASK_ID")
+        return job_script(
+            f"{shlex.join(command)} {number}",
+            self._resources,
+            name=folder.name,
+            log=f"{folder.logs}/%A_%a.out",
+            array=Array(",".join(_ranges(numbers)), options.concurrency),
+            notes=(f"{len(numbers)} cells of {folder.path}, a job each.",),
+        )
+
+    @property
+    def _resources(self) -> Resources:
+        asked = self.options.model_dump(
+            include={"nodes", "gpus_per_node", "cpus_per_task", "time", "partition", "extra"}
+        )
+        return Resources(**asked)
+
+    def _check_devices(self, work: Work) -> None:
+        """Refuse tasks that would have another number of processes than SLURM starts, before they wait in a queue."""
+        started = self._resources.processes
+        for name in work.study.configurations:
+            path = work.study.folder.task(name)
+            asked = parse_file(read_text(path, "task file"), str(path)).data["train"]["devices"]
+            if asked not in ("auto", started):
+                raise ConfigError(
+                    f"configuration {name!r} has train.devices {asked}, but the launcher asks SLURM for {started} "
+                    f"processes a cell: nodes {self.options.nodes} x gpus_per_node {self.options.gpus_per_node}",
+                    hint="set train.devices to auto in a study of a new name, or mend the block launcher",
+                )
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[str]:
+    """Increasing numbers as sbatch takes them: ``0-3``, ``7``."""
+    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        first, *others = [number for _, number in run]
+        yield f"{first}-{others[-1]}" if others else str(first)

@@ -1,0 +1,51 @@
+"""A study as its folder has it: its options and its cells."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medvid.data.fold_files import read_folds
+from medvid.plugin.host import Host
+from medvid.studies.cells import Cell, cells_of
+from medvid.studies.configurations import configurations_of
+from medvid.studies.folder import StudyFolder
+from medvid.studies.load import read_resolved
+from medvid.studies.options import StudyOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that is set up.
+
+    Args:
+        folder: where everything of it is.
+        options: with every default, and its seeds by name.
+    """
+
+    folder: StudyFolder
+    options: StudyOptions
+
+    @classmethod
+    def find(cls, path: Path, host: Host) -> "Study":
+        """The study in a folder.
+
+        Raises:
+            ConfigError: there is none, or it cannot be read.
+        """
+        folder = StudyFolder.find(path)
+        return cls(folder, read_resolved(folder.resolved, host).options)
+
+    @property
+    def configurations(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(configurations_of(self.options))
+
+    def cells(self) -> list[Cell]:
+        """All cells, in the order in which they are started.
+
+        Raises:
+            DataError: splits.json is missing or damaged.
+        """
+        return list(cells_of(self.options, self._folds() if self.options.folds else 0))
+
+    def _folds(self) -> int:
+        return len(read_folds(self.folder.splits))
