@@ -45,6 +45,10 @@ class MedMNIST(LabelledDataset):
         labels = np.array(self._archive.array(split, "labels")[place])
         return self._input(case), labels if self.target_info.what == "labels" else int(labels[0])
 
+    def annotation(self, case: str) -> np.ndarray:
+        labels = np.array(self._answer(case))
+        return labels if self.target_info.what == "labels" else labels[0]
+
     def read_file(self, path: Path) -> np.ndarray:
         """An image file, or a volume in an .npy file."""
         if not self.options.one.is_volume:

@@ -343,6 +343,18 @@ class Dataset(ABC):
     def open_case(self, case: str) -> Case:
         """A prepared case for evaluation."""
 
+    def annotation(self, case: str) -> np.ndarray | None:
+        """What a case is annotated with, as a target has it, of voxels on the file's own grid; None: nobody has.
+
+        Default: that of `open_case`. All cases are asked for it where folds are stratified, so a data set that can
+        tell it without reading the input does.
+        """
+        opened = self.open_case(case)
+        if self.target_info.where == "voxel":
+            return cast(SegmentationCase, opened).native_truth()
+        target = cast(ViewedCase, opened).target
+        return None if target is None else target.numpy()
+
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:
         """New files (or folders of them) that belong to no split and need no labels, for prediction.

@@ -130,7 +130,7 @@ class AnsweredOptions(DatasetOptions):
 
     def filled(self) -> Self:
         """With the classes, the scale of the values and what may be unknown, see `DatasetOptions.filled`."""
-        if not self._table_path:
+        if not self.table_path:
             self._check_folders()
             return self.model_copy(
                 update={"classes": self.classes or folder_names(self.root), "has_unknown": bool(self.has_unknown)}
@@ -154,9 +154,9 @@ class AnsweredOptions(DatasetOptions):
         Raises:
             DataError: all that is wrong with the table or the folders.
         """
-        if not self._table_path:
+        if not self.table_path:
             return self._index_folders(is_case)
-        table = read_table(self._table_path)
+        table = read_table(self.table_path)
         columns, classes, read = self._answers(table)
         index = index_table(
             table, Layout(self.root, self.path_column, self.patient_column, self.split_column), columns, read
@@ -193,7 +193,7 @@ class AnsweredOptions(DatasetOptions):
         return splits
 
     @property
-    def _table_path(self) -> Path | None:
+    def table_path(self) -> Path | None:
         """The table; None where there are folders per class."""
         path = self.root / (self.table or TABLE)
         return path if self.table or path.is_file() else None

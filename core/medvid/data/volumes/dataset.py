@@ -15,6 +15,7 @@ from medvid.data.splits import check_copies
 from medvid.data.targets import target_dtype
 from medvid.data.transform import apply, initial_size
 from medvid.data.volumes import reading
+from medvid.data.volumes.annotations import read_annotation
 from medvid.data.volumes.cache import PROCESS_BYTES, VolumeCache
 from medvid.data.volumes.case import VolumeCase
 from medvid.data.volumes.cases import IndexedVolumes, say
@@ -26,6 +27,7 @@ from medvid.data.volumes.options import VolumeDatasetOptions
 from medvid.data.volumes.patches import draw_patches
 from medvid.data.volumes.preparation import Prepared, VolumePreparation
 from medvid.data.volumes.survey import Extent, mixed_voxel_sizes, small_volumes, unknown_units
+from medvid.data.volumes.truth import truth_of
 from medvid.digests import digest_of_rows
 from medvid.errors import DataError
 from medvid.machine import usable_memory
@@ -139,6 +141,14 @@ class VolumeDataset(IndexedVolumes):
         batch = Batch(images, targets, (case,) * len(images), mask=masks, size=patch.size)
         changed = apply(self.transforms, batch, torch.Generator().manual_seed(derive_seed(seed, "augment")))
         return changed.then(partial(with_target_type, dtype=target_dtype(self.target_info)))
+
+    def annotation(self, case: str) -> np.ndarray | None:
+        files, scheme = self.files(case), self.preparation.scheme
+        if files.label is None:
+            return None
+        geometry = reading.read_geometry(self.formats, files.images[0], case)
+        found = read_annotation(self.formats, files.label, case, scheme, geometry).data
+        return np.moveaxis(found, 3, 0) if scheme.what == "value" else truth_of(found, scheme)
 
     def open_case(self, case: str) -> VolumeCase:
         files, content = self.files(case), self._fingerprint(case)
