@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
@@ -47,8 +48,15 @@ def known_run(client: MlflowClient, run: RunInfo, uri: str) -> Run | None:
     return tracked
 
 
-def new_run(client: MlflowClient, run: RunInfo, uri: str, start_ms: int) -> Run:
+def new_run(client: MlflowClient, run: RunInfo, uri: str, start_ms: int, key: Mapping[str, str] | None = None) -> Run:
     """The MLflow run that MLFLOW_RUN_ID names, else a new one in the wanted experiment.
+
+    Args:
+        client: of the store.
+        run: the run.
+        uri: the store.
+        start_ms: when it began, in milliseconds since 1970.
+        key: tags by which a run is known that was made without having been noted in mlflow.json.
 
     Raises:
         ConfigError: a variable of MLflow names something that does not exist or is in use.
@@ -56,9 +64,12 @@ def new_run(client: MlflowClient, run: RunInfo, uri: str, start_ms: int) -> Run:
     for name in UNUSED:
         if os.environ.get(name, "").lower() in ("true", "1"):
             logger.warning("%s is set, but medvid does not log what it asks for", name)
-    tracked = _given_run(client, run) or client.create_run(
-        _experiment(client, run, uri), start_time=start_ms, run_name=run.name
-    )
+    tracked = _given_run(client, run)
+    if tracked is None:
+        experiment = _experiment(client, run, uri)
+        tracked = _keyed_run(client, experiment, key) or client.create_run(
+            experiment, start_time=start_ms, run_name=run.name, tags=key and dict(key)
+        )
     _remember(run.folder, tracked, uri)
     return tracked
 
@@ -88,6 +99,14 @@ def _given_run(client: MlflowClient, run: RunInfo) -> Run | None:
         reason = f"it has the figures of {owner}" if owner != run.name else "it was deleted in MLflow"
         raise ConfigError(f"MLFLOW_RUN_ID is {given}, but {reason}", hint="unset it for a new MLflow run")
     return tracked
+
+
+def _keyed_run(client: MlflowClient, experiment: str, key: Mapping[str, str] | None) -> Run | None:
+    """A run that has these tags, which whoever was to note it was killed before it could."""
+    if not key:
+        return None
+    asked = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
+    return next(iter(client.search_runs([experiment], asked, max_results=1)), None)
 
 
 def _experiment(client: MlflowClient, run: RunInfo, uri: str) -> str:
