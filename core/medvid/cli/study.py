@@ -72,6 +72,9 @@ def start(
     from medvid.runs.pseudonyms import pseudonyms_of
     from medvid.studies.cells import cells_of
     from medvid.studies.load import read_study
+    from medvid.studies.options import DEFAULT
+    from medvid.studies.search.proposals import number_of_trials
+    from medvid.studies.search.trials import own_values
     from medvid.studies.setup import resolved, set_up
 
     changes = {
@@ -90,6 +93,11 @@ def start(
     for configuration, task in tasks.items():
         with pseudonyms_of(task):
             checked[configuration] = check_run(task, host)
+    if dry_run and (search := file.options.search):
+        own = own_values(tasks[DEFAULT].model_dump(mode="json"), search.space)
+        trials = number_of_trials(search, own)
+        typer.echo(f"{trials} trials by {search.method}, the first with the task's own values; nothing was written")
+        return
     if dry_run:
         cells = list(cells_of(resolved(file.options, tasks), file.folds()))
         for number, one in enumerate(cells):
@@ -125,6 +133,7 @@ def status(
     """Show how far the cells of a study are."""
     from medvid.files import json_text
     from medvid.plugin.host import make_host
+    from medvid.studies.search.search import summary_lines
     from medvid.studies.status import as_values, states, strangers, table
     from medvid.studies.study import Study
 
@@ -134,6 +143,8 @@ def status(
         typer.echo(json_text(as_values(study, found), indent=2))
         return
     for line in aligned(table(study, found)):
+        typer.echo(line)
+    for line in summary_lines(study.search) if study.options.search else ():
         typer.echo(line)
     if others := strangers(study, list(found)):
         typer.echo(f"not cells of the study: {listed(others)}")

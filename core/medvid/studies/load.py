@@ -17,6 +17,7 @@ from medvid.plugin.host import Host
 from medvid.studies.configurations import configurations_of, grid_of
 from medvid.studies.launcher_options import LocalOptions
 from medvid.studies.options import StudyOptions
+from medvid.studies.search_options import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,17 @@ class StudyFile:
             for change in changes:
                 _refuse_reserved(change, has_folds=self.options.folds is not None)
             tasks[name] = load_task(path, host, overrides=[*changes, *over], demo=demo)
+        for change in self._searched():
+            _refuse_reserved(change, has_folds=self.options.folds is not None)
+            load_task(path, host, overrides=[*over, change], demo=demo)
         return tasks
+
+    def _searched(self) -> Iterator[Override]:
+        """The limits, or the choices, of each option that is searched."""
+        for key, values in self.options.search.space.items() if self.options.search else ():
+            place = self.layers.place(("search", "space", key)) or "search.space"
+            for value in (values.low, values.high) if isinstance(values, Interval) else values:
+                yield Override(tuple(key.split(".")), value, place)
 
 
 def read_study(given: str, host: Host, changes: Mapping[str, object]) -> StudyFile:

@@ -1,12 +1,12 @@
 """What a study file may hold."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, StringConstraints, field_validator
+from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
 
 from medvid.config.named import Named
 from medvid.config.options import LauncherOptions, Options
-from medvid.studies.launcher_options import LocalOptions
+from medvid.studies.launcher_options import LocalOptions, SlurmOptions
 from medvid.studies.search_options import SearchOptions
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -62,6 +62,22 @@ class StudyOptions(Options):
     launcher: Annotated[LauncherOptions, Named("launcher")] = LocalOptions()
     """Where the cells run."""
     compare: CompareOptions = CompareOptions()
+
+    @model_validator(mode="after")
+    def _searches_or_compares(self) -> Self:
+        if self.search is None:
+            return self
+        if self.grid or self.configurations != {DEFAULT: {}}:
+            raise ValueError("a study has either a search, or configurations and a grid")
+        seeds = self.study.seeds
+        if (len(seeds) if isinstance(seeds, tuple) else seeds) > 1:
+            raise ValueError("a search runs each trial with one seed; search.then.seeds is how many the best ones get")
+        if isinstance(self.launcher, SlurmOptions):
+            raise ValueError(
+                "a search proposes a trial when another one ends, so its cells cannot be queued together: "
+                "set launcher to local, and queue a job of `platform study resume FOLDER` for each trial at a time"
+            )
+        return self
 
     @property
     def seeds(self) -> tuple[int, ...]:

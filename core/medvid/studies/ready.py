@@ -14,6 +14,7 @@ from medvid.config.task import Task
 from medvid.files import json_text, read_json, write_json
 from medvid.plugin.host import Host
 from medvid.runs.pseudonyms import pseudonyms_of
+from medvid.studies.cells import cells_of
 from medvid.studies.study import Study
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def check_configuration(study: Study, name: str, host: Host) -> list[CheckedTask
     Raises:
         MedvidError: as `check_run`.
     """
-    cells = [cell for cell in study.cells() if cell.configuration == name and cell.seed == study.options.seeds[0]]
-    return [_checked(study.folder.task(name), cell.overrides(study.folder), host) for cell in cells]
+    cells = cells_of(study.options, study.folds)
+    own = [cell for cell in cells if cell.configuration == name and cell.seed == study.options.seeds[0]]
+    return [_checked(study.folder.task(name), cell.overrides(study.folder), host) for cell in own]
 
 
 def _checked(path: Path, overrides: Mapping[str, object], host: Host) -> CheckedTask:

@@ -7,6 +7,7 @@ from medvid.errors import DistributedError
 from medvid.plugin.host import Host
 from medvid.sentences import in_lines
 from medvid.studies.cells import Cell
+from medvid.studies.searching import SearchWork
 from medvid.studies.states import State
 from medvid.studies.status import error_of, states
 from medvid.studies.study import Study
@@ -27,13 +28,18 @@ def run_study(study: Study, host: Host, plugins: Path | None, *, retry: bool = F
     Raises:
         Interrupted: a signal came; the cells have saved their state.
         DistributedError: cells have failed, each named with its error and its log.
+        ConfigError: a search cannot propose anything, or has a metric that there is not.
     """
     found = states(study)
-    wanted = (State.WAITING, State.INTERRUPTED, *([State.FAILED] if retry else []))
-    todo = [cell for cell, state in found.items() if state in wanted]
-    logger.info("study %s: %d of %d cells to run", study.folder.name, len(todo), len(found))
-    work = Work(study, todo, plugins)
+    if study.options.search:
+        work: Work = SearchWork(study, host, plugins, retry=retry)
+    else:
+        wanted = (State.WAITING, State.INTERRUPTED, *([State.FAILED] if retry else []))
+        todo = [cell for cell, state in found.items() if state in wanted]
+        logger.info("study %s: %d of %d cells to run", study.folder.name, len(todo), len(found))
+        work = Work(study, todo, plugins)
     host.build(study.options.launcher).launch(work)
+    work.close()
     faults = [
         f"{process.cell.name}: {process.error}; see {process.cell.log(study.folder)}"
         for process in work.ended

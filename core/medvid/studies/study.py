@@ -10,6 +10,7 @@ from medvid.studies.configurations import configurations_of
 from medvid.studies.folder import StudyFolder
 from medvid.studies.load import read_resolved
 from medvid.studies.options import StudyOptions
+from medvid.studies.search.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,18 @@ class Study:
         Raises:
             DataError: splits.json is missing or damaged.
         """
-        return list(cells_of(self.options, self._folds() if self.options.folds else 0))
+        return self.search.cells() if self.options.search else list(cells_of(self.options, self.folds))
 
-    def _folds(self) -> int:
-        return len(read_folds(self.folder.splits))
+    @property
+    def search(self) -> Search:
+        """The search of a study that has one."""
+        return Search(self.folder, self.options, self.folds)
+
+    @property
+    def folds(self) -> int:
+        """Number of folds; 0 where there are none.
+
+        Raises:
+            DataError: splits.json is missing or damaged.
+        """
+        return len(read_folds(self.folder.splits)) if self.options.folds else 0

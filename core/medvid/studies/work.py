@@ -44,10 +44,17 @@ class Work:
         logger.info("%s %s", cell.name, "starts" if process else "is run by another process")
         return process
 
+    def has_ended(self, process: CellProcess) -> bool:
+        """Whether a process has ended; to be asked now and then."""
+        return process.has_ended()
+
     def end(self, process: CellProcess) -> None:
         """Say and remember how a process has ended."""
         logger.info("%s %s", process.cell.name, process.told)
         self.ended.append(process)
+
+    def close(self) -> None:
+        """Say what came of it, once a launcher has returned; raises what it had to end for."""
 
     def number(self, cell: Cell) -> int:
         """Of a cell, as `command` takes it."""

@@ -44,7 +44,7 @@ class Local:
                 if not running:
                     break
                 time.sleep(PAUSE)
-                for process in [process for process in running if process.has_ended()]:
+                for process in [process for process in running if work.has_ended(process)]:
                     free.append(running.pop(process))
                     work.end(process)
         if stop.received:

@@ -1,12 +1,11 @@
 """Trials: the values that were proposed, one file each, and how far their runs are. These files are the truth."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medvid.config.task import Task
 from medvid.errors import DataError
 from medvid.files import make_folder, read_json, write_json
 from medvid.runs.folder import read_metrics
@@ -117,9 +116,8 @@ def outcome_of(study: StudyFolder, trial: Trial, cell: Cell, split: str, metric:
     return Outcome(trial, state, None if value is None else sign * value, validations)
 
 
-def own_values(task: Task, keys: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's own values of some options; None for one that it leaves out."""
-    content = task.model_dump(mode="json")
+def own_values(content: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A task's own values of some options, by dotted key; None for one that it leaves out."""
     return {key: _value_at(content, key.split(".")) for key in keys}
 
 
