@@ -12,6 +12,7 @@ from medvid.config.recipes import find_task
 from medvid.config.refusal import error_of, read_text
 from medvid.config.task import Task
 from medvid.config.yaml import Document, parse_file
+from medvid.data.fold_files import read_folds
 from medvid.errors import ConfigError
 from medvid.plugin.host import Host
 from medvid.studies.configurations import configurations_of, grid_of
@@ -50,9 +51,13 @@ class StudyFile:
             )
 
     def folds(self) -> int:
-        """Number of folds that there are, or will be; 0 where none are asked for."""
+        """Number of folds that there will be; 0 where none are asked for.
+
+        Raises:
+            DataError: the file of folds cannot be read.
+        """
         folds = self.options.folds
-        return int(folds["count"]) if folds else 0
+        return 0 if folds is None else len(read_folds(folds.file)) if folds.file else folds.count
 
     def tasks(self, host: Host, overrides: Sequence[str] = (), *, demo: bool = False) -> dict[str, Task]:
         """The task of each configuration; raises as `load_task`, with the place in the study file.
@@ -122,7 +127,12 @@ def _validated(path: Path, text: str, document: Document, host: Host, changes: M
     layers.put({"launcher": {"name": LocalOptions().name}}, str(path))  # the default, so that its options need no name
     layers.put(document.data, document.places or str(path))
     for change in read_overrides(changes):
-        layers.put(change.block, change.label.removeprefix("--set "))
+        label = change.label.removeprefix("--set ")
+        if change.path[0] == "study":  # another name here does not mean another component
+            layers.data["study"] = {**layers.data["study"], change.path[1]: change.value}
+            layers.places[change.path] = label
+        else:
+            layers.put(change.block, label)
     options, problems = validate(StudyOptions, layers.data, host=host)
     problems = [*document.problems, *problems]
     if options is None or problems:

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, StringConstraints, field_validator, mod
 
 from medvid.config.named import Named
 from medvid.config.options import LauncherOptions, Options
+from medvid.data.fold_options import FoldsOptions
 from medvid.studies.launcher_options import LocalOptions, SlurmOptions
 from medvid.studies.search_options import SearchOptions
 
@@ -51,7 +52,7 @@ class StudyOptions(Options):
     """A study file."""
 
     study: StudyBlock
-    folds: dict[str, Any] | None = None
+    folds: FoldsOptions | None = None
     """How cases are divided for cross-validation; default: each run has the task's own split."""
     configurations: dict[Name, dict[str, Any]] = Field({DEFAULT: {}}, min_length=1)
     """Changes of the task, by the name of the configuration that they make."""

@@ -11,6 +11,8 @@ from medvid.config.checked import CheckedTask
 from medvid.config.early import check_run
 from medvid.config.load import load_task
 from medvid.config.task import Task
+from medvid.data.fold_files import write_folds
+from medvid.data.fold_options import FoldsOptions
 from medvid.files import json_text, read_json, write_json
 from medvid.plugin.host import Host
 from medvid.runs.pseudonyms import pseudonyms_of
@@ -18,14 +20,12 @@ from medvid.studies.cells import cells_of
 from medvid.studies.study import Study
 
 if TYPE_CHECKING:
-    from medvid.data.dataset import Dataset
-
-    Progress = Callable[[str, int, int], None]
+    from medvid.data.dataset import Dataset, Progress
 
 logger = logging.getLogger("medvid")
 
 
-def make_ready(study: Study, host: Host, progress: "Progress") -> None:
+def make_ready(study: Study, host: Host, progress: Callable[[str, int, int], None]) -> None:
     """Divide the cases into folds, check every configuration on every fold, and prepare the data.
 
     What was done is not done again: data.json says so. Another process that is at it is waited for.
@@ -43,26 +43,24 @@ def make_ready(study: Study, host: Host, progress: "Progress") -> None:
         missing = [name for name in study.configurations if name not in done]
         if not missing:
             return
-        if study.options.folds and not study.folder.splits.is_file():
-            _divide(study, host)
+        if (folds := study.options.folds) and not study.folder.splits.is_file():
+            _divide(study, folds, host, partial(progress, "folds"))
         checked = {name: check_configuration(study, name, host) for name in missing}
         prepared: dict[str, dict[str, object]] = {}  # by the block of the data set
-        for name, folds in checked.items():
-            block = json_text(folds[0].task.dataset.model_dump(mode="json", exclude={"fold"}))
+        for name, tasks in checked.items():
+            block = json_text(tasks[0].task.dataset.model_dump(mode="json", exclude={"fold"}))
             if block not in prepared:
-                prepared[block] = _prepare(folds, progress)
+                prepared[block] = _prepare(tasks, partial(progress, "prepare"))
             done[name] = prepared[block]
         write_json(study.folder.data, done)
 
 
-def _divide(study: Study, host: Host) -> None:
+def _divide(study: Study, folds: FoldsOptions, host: Host, progress: "Progress") -> None:
     """Write splits.json, by the cases of the first configuration."""
-    from medvid.data.fold_files import write_folds
-    from medvid.data.folds import folds_of
+    from medvid.data.folds import make_folds
 
     with _opened(_checked(study.folder.task(study.configurations[0]), {}, host)) as dataset:
-        folds = folds_of(dataset.labelled(), (study.options.folds or {})["count"])
-    write_folds(study.folder.splits, folds)
+        write_folds(study.folder.splits, make_folds(dataset, folds, progress))
 
 
 def check_configuration(study: Study, name: str, host: Host) -> list[CheckedTask]:
@@ -92,7 +90,7 @@ def _prepare(folds: list[CheckedTask], progress: "Progress") -> dict[str, object
             of_run = cases_of_run(dataset, checked.task.evaluation.split)
             cases |= dict.fromkeys(case for split in of_run.values() for case in split)
     with _opened(folds[0]) as dataset:
-        dataset.prepare(tuple(cases), partial(progress, "prepare"))
+        dataset.prepare(tuple(cases), progress)
         check_truth(dataset, tuple(cases))
         return {"name": folds[0].task.dataset.name, "cases": len(cases), "digest": dataset.digest(tuple(cases))}
 

@@ -20,12 +20,26 @@ from medvid.studies.study import Study
 
 
 def resolved(options: StudyOptions, tasks: Mapping[str, Task]) -> StudyOptions:
-    """The options with the seeds by name, counted from the task's own where only their number is given."""
+    """The options as they are kept: with absolute paths and every seed.
+
+    Where only the number of seeds is given, they are counted from the task's own.
+    """
     seeds = options.study.seeds
     if isinstance(seeds, int):
         first = next(iter(tasks.values())).seed
         seeds = tuple(range(first, first + seeds))
-    return options.model_copy(update={"study": options.study.model_copy(update={"seeds": seeds})})
+    changes: dict[str, Any] = {"study": options.study.model_copy(update={"seeds": seeds})}
+    if options.folds and options.folds.file:
+        changes["folds"] = options.folds.model_copy(update={"file": options.folds.file.absolute()})
+    return options.model_copy(update=changes)
+
+
+def _dump(options: StudyOptions) -> str:
+    """A study as YAML that is read back to the same; of the folds, whose options exclude each other, what was given."""
+    values = options.model_dump(mode="json")
+    if options.folds:
+        values["folds"] = options.folds.model_dump(mode="json", exclude_unset=True)
+    return dump_yaml(values)
 
 
 def set_up(file: StudyFile, checked: Mapping[str, CheckedTask], host: Host, output: Path) -> Study:
@@ -52,7 +66,7 @@ def set_up(file: StudyFile, checked: Mapping[str, CheckedTask], host: Host, outp
         for name, task in tasks.items():
             if not folder.task(name).is_file():
                 write_text(folder.task(name), dump_task(task), 0o600)
-        text = dump_yaml(options.model_dump(mode="json"))
+        text = _dump(options)
         write_text(folder.resolved, text, 0o600)
         write_text(folder.study, file.text or text, 0o600)  # last: without it there is no study here
     return Study(folder, options)
@@ -62,7 +76,9 @@ def _check_extended(folder: StudyFolder, options: StudyOptions, tasks: Mapping[s
     """Refuse what would not be the same study any more."""
     other = "give the new study another name: --name NAME, or study.name"
     before = read_resolved(folder.resolved, host).options
-    if changes := _changes({"folds": _block(before.folds)}, {"folds": _block(options.folds)}):
+    if changes := _changes(
+        before.model_dump(mode="json", include={"folds"}), options.model_dump(mode="json", include={"folds"})
+    ):
         raise ConfigError(f"the study {folder.path} has other folds: {listed(changes)}", hint=other)
     for name, task in tasks.items():
         if folder.task(name).is_file():
@@ -72,10 +88,6 @@ def _check_extended(folder: StudyFolder, options: StudyOptions, tasks: Mapping[s
                     f"the study {folder.path} has another task as its configuration {name!r}: {listed(changes)}",
                     hint=other,
                 )
-
-
-def _block(options: Any) -> dict[str, Any]:
-    return options.model_dump(mode="json") if hasattr(options, "model_dump") else dict(options or {})
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

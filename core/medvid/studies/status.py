@@ -1,5 +1,6 @@
 """How far a study is, cell by cell and in a table: from its files alone, however many cells there are."""
 
+import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from medvid.errors import MedvidError
 from medvid.files import read_json
 from medvid.runs.folder import parse_metrics
 from medvid.sentences import listed
@@ -14,6 +16,10 @@ from medvid.studies.cells import Cell
 from medvid.studies.states import State, state_of
 from medvid.studies.study import Study
 
+logger = logging.getLogger("medvid")
+
+READ = 1000
+"""Largest number of finished cells whose tables are read to show a status."""
 SHOWN = 3
 """Number of cells that a line of the table names."""
 _TAIL = 1 << 14
@@ -37,15 +43,34 @@ def strangers(study: Study, cells: Sequence[Cell]) -> list[str]:
 
 
 def table(study: Study, found: Mapping[Cell, State]) -> list[list[str]]:
-    """The table of configurations: how many of their cells are finished, and what the others do."""
+    """The table of configurations: how many of their cells are finished, what these say together, and what others do.
+
+    Where there are very many cells, what they say together is left to table.md, which is written when cells end.
+    """
     of: dict[str, dict[Cell, State]] = defaultdict(dict)
     for cell, state in found.items():
         of[cell.configuration][cell] = state
-    rows = [["configuration", "finished", ""]]
+    head, lines = _figures(study, found)
+    rows = [[*head, ""]]
     for name, cells in of.items():
         done = sum(state is State.FINISHED for state in cells.values())
-        rows.append([name, f"{done} of {len(cells)}", "; ".join(_others(study, cells))])
+        line = lines[name] if lines else [name, f"{done} of {len(cells)}"]
+        rows.append([*line, "; ".join(_others(study, cells))])
     return rows
+
+
+def _figures(study: Study, found: Mapping[Cell, State]) -> tuple[list[str], Mapping[str, list[str]]]:
+    """The heading, and the line of each configuration with its figures; no lines where these are left out."""
+    if 0 < sum(state is State.FINISHED for state in found.values()) <= READ:
+        from medvid.studies.aggregate import aggregate
+        from medvid.studies.table import heading, lines
+
+        try:
+            together = aggregate(study.folder, list(found), metric=study.options.compare.metric, group=study.group)
+            return heading(together), lines(together)
+        except MedvidError as error:
+            logger.warning("the figures are left out: %s", error)
+    return ["configuration", "cells"], {}
 
 
 def as_values(study: Study, found: Mapping[Cell, State]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A study as its folder has it: its options and its cells."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,12 @@ class Study:
     def configurations(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(configurations_of(self.options))
+
+    @property
+    def group(self) -> re.Pattern[str] | None:
+        """What finds a patient in a case's name, where the folds were made so."""
+        group = self.options.folds.group if self.options.folds else None
+        return re.compile(group) if isinstance(group, str) else None
 
     def cells(self) -> list[Cell]:
         """All cells, in the order in which they are started.
