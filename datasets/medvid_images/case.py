@@ -9,6 +9,7 @@ from torchvision.transforms.v2 import functional
 
 from medvid.data.images.files import read_image, scale
 from medvid.data.placement import Placement
+from medvid.data.tables.facts import FileFacts
 from medvid.data.volumes import reading
 from medvid.data.volumes.formats.choice import Formats
 from medvid.errors import DataError
@@ -72,20 +73,31 @@ class WholeImage:
             for at in places
         ]
 
+    def facts(self) -> FileFacts:
+        """What a plan has to know of the file."""
+        array, white = self._stored()
+        known = white or {"b": 1.0, "u": 255.0 if array.dtype.itemsize == 1 else 0.0}.get(array.dtype.kind, 0.0)
+        low, high = np.percentile(array, (0.5, 99.5))
+        channels = array.shape[2] if array.ndim == 3 else 1
+        return FileFacts(array.shape[:2], channels, float(array.min()), float(low), float(high), known)
+
     def _read(self) -> np.ndarray:
         """The file in [0, 1], (C, H, W); not kept, as the case goes to other processes with its views."""
-        path, options = self.sources[0], self._options
-        if path.name.lower().endswith(self._formats.pictures):
-            picture = reading.read_picture(self._formats, path, self.id)
-            array, usual = picture.data, (0.0, picture.white) if picture.white else None
-        else:
-            array, usual = read_image(path, self.id), None
+        array, white = self._stored()
         try:
-            return scale(array, options.channels, options.window or usual)
+            return scale(array, self._options.channels, self._options.window or ((0.0, white) if white else None))
         except ValueError as error:
             raise DataError(
-                f"case {self.id}: {path} {error}", hint="set dataset.window to the values of black and white"
+                f"case {self.id}: {self.sources[0]} {error}", hint="set dataset.window to the values of black and white"
             ) from None
+
+    def _stored(self) -> tuple[np.ndarray, float]:
+        """The values of the file, (H, W) or (H, W, 3), and the one that is white where the file says so, else 0."""
+        path = self.sources[0]
+        if path.name.lower().endswith(self._formats.pictures):
+            picture = reading.read_picture(self._formats, path, self.id)
+            return picture.data, float(picture.white or 0)
+        return read_image(path, self.id), 0.0
 
 
 def normalise(image: Tensor, options: WholeImageOptions) -> Tensor:

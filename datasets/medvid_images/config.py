@@ -1,11 +1,13 @@
 """Options of images with answers of their own, and of the generated ones that are their demo data."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.options import Options
 from medvid.data.images.options import Size2D
+from medvid.data.tables.folders import holds
 from medvid.data.tables.options import AnsweredOptions
 from medvid.data.transforms.options import ImageTransform
 from medvid.plugin.info import InputInfo
@@ -61,6 +63,14 @@ class ImagesOptions(WholeImageOptions):
     """
 
     name: Literal["images"] = "images"
+
+
+_FILES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".gif")
+
+
+def recognise(folder: Path) -> dict[str, Any] | None:
+    """The options for a folder with a table of images, or with a folder of images per class."""
+    return {} if holds(folder, _FILES) else None
 
 
 class CellsOptions(Options):

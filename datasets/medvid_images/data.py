@@ -10,6 +10,7 @@ from torch import Tensor
 from medvid.data.dataset import ViewedCase
 from medvid.data.images.index import SUFFIXES, find_images
 from medvid.data.tables.dataset import AnsweredDataset
+from medvid.data.tables.facts import FileFacts
 from medvid.data.tables.index import AnsweredCase
 from medvid.data.volumes.formats.choice import enabled_formats, shipped_formats
 from medvid.plugin.specs import BuildAll
@@ -39,6 +40,10 @@ class Images(AnsweredDataset):
     def open_file(self, name: str, path: Path, answered: AnsweredCase | None) -> WholeImage:
         patient = answered.patient if answered else ""
         return WholeImage(name, path, self.options, self.formats, self.target_of(answered), patient)
+
+    def look_at(self, case: str) -> FileFacts:
+        answered = self.answered(case)
+        return self.open_file(case, answered.path, answered).facts()
 
     def unnormalised(self, case: ViewedCase) -> Tensor:
         return cast(WholeImage, case).unit()

@@ -14,6 +14,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="images",
         target="medvid_images.data:Images",
         config="medvid_images.config:ImagesOptions",
+        recognises="medvid_images.config:recognise",
         axes="image",
         where="case",
         what=("class", "labels", "value"),

@@ -1,12 +1,14 @@
 """Options of volumes with answers of their own, and of the generated ones that are their demo data."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from medvid.config.named import Named
 from medvid.config.options import FormatOptions, Options
+from medvid.data.tables.folders import holds
 from medvid.data.tables.options import AnsweredOptions
 from medvid.data.transforms.options import VolumeTransform
 from medvid.data.volumes.options import Spacing
@@ -65,6 +67,14 @@ class VolumesOptions(AnsweredOptions):
     def input_info(self) -> InputInfo:
         """Volumes as the model gets them, see `DatasetOptions.input_info`."""
         return InputInfo("volume", self.channels, self.size)
+
+
+_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def recognise(folder: Path) -> dict[str, Any] | None:
+    """The options for a folder with a table of volumes, or with a folder of volumes per class."""
+    return {} if holds(folder, _FILES) else None
 
 
 class HeadsOptions(Options):

@@ -5,11 +5,16 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
+
 from medvid.data.dataset import Progress
 from medvid.data.problems import say_together
 from medvid.data.splits import check_copies
 from medvid.data.tables.dataset import AnsweredDataset
+from medvid.data.tables.facts import AIR, FileFacts
 from medvid.data.tables.index import AnsweredCase
+from medvid.data.volumes import reading
+from medvid.data.volumes.affines import closest_ras
 from medvid.data.volumes.cache import VolumeCache
 from medvid.data.volumes.content import Contents, Fingerprint
 from medvid.data.volumes.files import CaseFiles
@@ -49,6 +54,23 @@ class Volumes(AnsweredDataset):
             return WholeVolume(name, path, partial(_prepare_aloud, self.preparation, files))
         load = partial(self._cache.read, files, self._fingerprint(answered))
         return WholeVolume(name, path, load, self.target_of(answered), answered.patient)
+
+    def look_at(self, case: str) -> FileFacts:
+        volume = reading.read(self.formats, self.answered(case).path, case)
+        turn = closest_ras(volume.affine)[:, 0].argsort()
+        values = volume.channels_last
+        lowest = float(values.min())
+        seen = values[values > AIR] if lowest <= AIR else values
+        low, high = np.percentile(seen, (0.5, 99.5)) if seen.size else (lowest, lowest)
+        return FileFacts(
+            tuple(np.array(values.shape[:3])[turn].tolist()),
+            values.shape[3],
+            lowest,
+            float(low),
+            float(high),
+            0.0,
+            tuple(np.array(volume.geometry.spacing)[turn].tolist()),
+        )
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:  # noqa: ARG002 (nothing is left out)
         """Prepare a volume without storing it."""

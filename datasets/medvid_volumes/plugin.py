@@ -14,6 +14,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="volumes",
         target="medvid_volumes.data:Volumes",
         config="medvid_volumes.config:VolumesOptions",
+        recognises="medvid_volumes.config:recognise",
         axes="volume",
         where="case",
         what=("class", "labels", "value"),

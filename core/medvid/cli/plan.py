@@ -59,8 +59,8 @@ def plan(
         raise ConfigError(f"{output} exists and is not overwritten", hint="give another file: -o FILE")
     host = make_host(plugins_file(context))
     block = _dataset_block(data, host, overrides or [])
-    axes = host.spec(DatasetSpec, block["name"]).axes
-    request = request_for(backbone, axes, style, memory, preset, configuration, steps, splits, host)
+    spec = host.spec(DatasetSpec, block["name"])
+    request = request_for(backbone, spec, style, memory, preset, configuration, steps, splits, host)
     with stage_progress() as progress:
         text = make_plan(block, request, host, overrides or (), lambda done, of: progress("looking at cases", done, of))
     if output is None:

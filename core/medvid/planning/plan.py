@@ -10,6 +10,7 @@ from medvid.config.layers import Layers, Override, read_overrides
 from medvid.config.options import DatasetOptions
 from medvid.data.dataset import Progress
 from medvid.data.images.dataset import ImageDataset
+from medvid.data.tables.dataset import AnsweredDataset
 from medvid.data.videos.dataset import VideoDataset
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.errors import ConfigError
@@ -19,6 +20,7 @@ from medvid.planning.draft import Draft
 from medvid.planning.images.draft import draft_images
 from medvid.planning.request import Request
 from medvid.planning.splits import write_split
+from medvid.planning.tables.draft import draft_answered
 from medvid.planning.videos.draft import draft_videos
 from medvid.planning.volumes.draft import draft_unet, look_at_volumes
 from medvid.planning.volumes.sized_task import draft_sized
@@ -61,10 +63,12 @@ def make_plan(
         draft_images(dataset, draft, request, head, host, overrides, progress)
     elif isinstance(dataset, VideoDataset) and host.spec(DatasetSpec, options.name).where == "case":
         draft_videos(dataset, draft, request, host, overrides, progress)
+    elif isinstance(dataset, AnsweredDataset):
+        draft_answered(dataset, draft, request, host, overrides, progress)
     else:
         raise ConfigError(
-            f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes and images, and for "
-            "labelled videos"
+            f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes and images, for those "
+            "with answers of their own, and for labelled videos"
         )
     checked(draft, host, overrides)  # first with them on top, so that what is wrong with them is said of them
     for override in given:

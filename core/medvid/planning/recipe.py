@@ -85,11 +85,12 @@ def suit_rate(draft: Draft, steps: int | None, width: int) -> None:
     """
     if steps is None or steps >= _SHORT:
         return
-    rate = min(_SHORT_RATE, float(f"{_PRIMUS_RATE * _PRIMUS_WIDTH / width:.1e}"))
+    scaled = float(f"{_PRIMUS_RATE * _PRIMUS_WIDTH / width:.1e}")
+    rate = min(_SHORT_RATE, max(_PRIMUS_RATE, scaled))
     draft.values["train"]["optimizer"]["lr"] = rate
     draft.reasons["train", "optimizer"] = (
         f"below {_SHORT} steps: Primus's rate of {_PRIMUS_RATE:g} for a width of {_PRIMUS_WIDTH}, in inverse "
-        f"proportion for {width}, at most {_SHORT_RATE:g}; decay has no time to matter"
+        f"proportion for {width}, and up to {_SHORT_RATE:g}; decay has no time to matter"
     )
 
 

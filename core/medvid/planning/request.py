@@ -7,7 +7,7 @@ from medvid.errors import ConfigError
 from medvid.planning.backbones import head_of_topology
 from medvid.planning.nnunet.presets import PRESETS
 from medvid.plugin.host import Host
-from medvid.plugin.specs import Axes, BackboneSpec
+from medvid.plugin.specs import BackboneSpec, DatasetSpec
 
 Style = Literal["nnunet", "medvid"]
 Configuration = Literal["2d", "3d_fullres", "3d_lowres"]
@@ -43,7 +43,7 @@ class Request:
 
 def request_for(
     backbone: str | None,
-    axes: Axes,
+    dataset: DatasetSpec,
     style: Style | None,
     memory: float | None,
     preset: str,
@@ -57,11 +57,12 @@ def request_for(
     Raises:
         ConfigError: there is no such backbone, none was named where nnU-Net has no plan, or it does not plan this one.
     """
-    backbone = backbone or _planned_backbone(axes, host)
-    is_planned = bool(head_of_topology(backbone, host))
+    backbone = backbone or _planned_backbone(dataset, host)
+    is_planned = dataset.where == "voxel" and bool(head_of_topology(backbone, host))
     if style == "nnunet" and not is_planned:
         raise ConfigError(
-            f"nnU-Net has no plan for the backbone {backbone}, only for U-Nets", hint="plan with --style medvid"
+            f"nnU-Net has no plan for the backbone {backbone}, only for U-Nets that segment",
+            hint="plan with --style medvid",
         )
     chosen = style or ("nnunet" if is_planned else "medvid")
     if memory is not None and memory <= 0:
@@ -69,9 +70,12 @@ def request_for(
     return Request(backbone, chosen, memory or PRESETS[preset].gigabytes, preset, configuration, steps, splits)
 
 
-def _planned_backbone(axes: Axes, host: Host) -> str:
-    suited = [spec.name for spec in host.specs(BackboneSpec) if axes in spec.axes]
-    planned = [name for name in suited if head_of_topology(name, host)]
+def _planned_backbone(dataset: DatasetSpec, host: Host) -> str:
+    suited = [spec.name for spec in host.specs(BackboneSpec) if dataset.axes in spec.axes]
+    planned = [name for name in suited if dataset.where == "voxel" and head_of_topology(name, host)]
     if not planned:
-        raise ConfigError(f"nnU-Net has no plan for {axes}s", hint=f"name a backbone: --backbone {' | '.join(suited)}")
+        raise ConfigError(
+            f"nnU-Net has no plan for {dataset.axes}s with an answer per {dataset.where}",
+            hint=f"name a backbone: --backbone {' | '.join(suited)}",
+        )
     return planned[0]

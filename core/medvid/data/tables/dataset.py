@@ -14,6 +14,7 @@ from medvid.data.dataset import Dataset, Progress, ViewedCase
 from medvid.data.groups import Groups
 from medvid.data.problems import open_all
 from medvid.data.splits import Splits, check_copies
+from medvid.data.tables.facts import FileFacts
 from medvid.data.tables.index import AnsweredCase, AnswerIndex
 from medvid.data.tables.options import AnsweredOptions
 from medvid.data.targets import case_target, unknown_target
@@ -49,6 +50,14 @@ class AnsweredDataset(Dataset):
             name: its id.
             path: its file or folder.
             answered: what the index says of it; None for a new file.
+        """
+
+    @abstractmethod
+    def look_at(self, case: str) -> FileFacts:
+        """Read a file for a plan.
+
+        Raises:
+            DataError: it cannot be read.
         """
 
     def files(self, case: AnsweredCase) -> tuple[Path, ...]:

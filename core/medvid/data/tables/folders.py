@@ -1,6 +1,7 @@
 """Cases in one folder per class, in split folders or not."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unicodedata import normalize
@@ -11,6 +12,14 @@ from medvid.data.tables.index import AnsweredCase, AnswerIndex
 from medvid.errors import DataError
 from medvid.sentences import listed
 from medvid.similar import suggest
+
+TABLE = "labels.csv"
+"""The table that is used where none is named."""
+_BEGINNING = 10_000
+_NO_CLASS = re.compile(
+    r"(images?|img|masks?|labels?|labelcol|annotations?|segmentations?)([_-]?(tr|ts|train|test))?$", re.IGNORECASE
+)
+"""Folders of images and of their masks, which are no classes."""
 
 
 def folder_names(root: Path) -> tuple[str, ...]:
@@ -27,6 +36,21 @@ def folder_names(root: Path) -> tuple[str, ...]:
             hint="set dataset.table to a CSV file, or sort the files into folders called like their classes",
         )
     return tuple(names)
+
+
+def holds(root: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a folder has a table of files that are called so, or folders of at least two classes with such files."""
+    table = root / TABLE
+    if table.is_file():
+        beginning = table.read_text("utf-8", "replace")[:_BEGINNING].casefold()
+        return any(suffix in beginning for suffix in suffixes)
+    classes = {folder.name: folder for top in _tops(root).values() for folder in _folders(top)}
+    kept = [folder for name, folder in classes.items() if not _NO_CLASS.match(name)]
+    return len(kept) > 1 and all(any(_is_called(path, suffixes) for path in folder.rglob("*")) for folder in kept)
+
+
+def _is_called(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.casefold().endswith(suffixes)
 
 
 def index_folders(root: Path, classes: tuple[str, ...], is_case: Callable[[Path], bool]) -> AnswerIndex:

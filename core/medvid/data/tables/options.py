@@ -15,16 +15,13 @@ from medvid.data.fold_choice import settle
 from medvid.data.splits import SplitOptions, Splits, check_splits, choose_splits
 from medvid.data.tables.cells import Uncertain
 from medvid.data.tables.columns import CLASSES, Table, read_table
-from medvid.data.tables.folders import folder_names, index_folders
+from medvid.data.tables.folders import TABLE, folder_names, index_folders
 from medvid.data.tables.index import Answer, AnswerIndex, hold_out_patients, with_patients
 from medvid.data.tables.lists import Layout, class_names, index_table, read_classes, read_findings, read_values
 from medvid.errors import DataError
 from medvid.plugin.info import UNKNOWN, TargetInfo
 from medvid.plugin.specs import What
 from medvid.sentences import listed
-
-TABLE = "labels.csv"
-"""The table that is used where none is named."""
 
 
 class ValueOptions(Options):

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medvid.data.json_files import read_json
+from medvid.data.tables.facts import AIR
 from medvid.planning.volumes.facts import CaseFacts
 
 _FILES = ("dataset.json", "dataset_0.json")
-_AIR = -900.0
-"""Hounsfield units below which only air and what scanners write outside of the field of view lie."""
 
 
 def named_channels(root: Path, count: int) -> tuple[str, ...]:
@@ -25,7 +24,7 @@ def guess_channels(facts: Sequence[CaseFacts]) -> tuple[str, ...]:
     """CT where most cases reach the values of air in Hounsfield units, else MR, which means a z-score."""
     guessed = []
     for channel in range(len(facts[0].lowest)):
-        low = sum(each.lowest[channel] <= _AIR for each in facts)
+        low = sum(each.lowest[channel] <= AIR for each in facts)
         guessed.append("CT" if 2 * low > len(facts) else "MR")
     return tuple(guessed)
 
