@@ -129,9 +129,18 @@ def test_volumes_are_divided_into_folds_by_patient(platform: Any) -> None:
     for number in range(6):
         name = f"patient{number // 2}_{number % 2}.nii.gz"
         save_volume(f"volumes/imagesTr/{name}", scan + number)
-        save_volume(f"volumes/labelsTr/{name}", (scan > 50).astype(np.uint8))
+        save_volume(f"volumes/labelsTr/{name}", (scan > 50).astype(np.uint8) * (number > 1))
     asked = ["data", "splits", "task.yaml", "--set", f"dataset={json.dumps(VOLUMES)}", "--folds", 3]
-    assert platform(*asked, "--group", r"patient\d").code == 0
+    made = platform(*asked, "--group", r"patient\d", "--stratify", "labels")
+    assert made.code == 0
+    assert made.out.splitlines() == [
+        "fold          0  1  2  all",
+        "cases         2  2  2  6",
+        "groups        1  1  1  3",
+        "none of them  2  0  0  2",
+        "organ         0  2  2  4",
+        "volumes/splits_final.json: 3 folds of 6 cases; train on one: --set dataset.fold=0",
+    ]
     folds = json.loads(Path("volumes/splits_final.json").read_text())
     assert sorted(fold["val"] for fold in folds) == [[f"patient{one}_0", f"patient{one}_1"] for one in range(3)]
     chosen = f"dataset={json.dumps(VOLUMES | {'fold': 2})}"
@@ -140,7 +149,61 @@ def test_volumes_are_divided_into_folds_by_patient(platform: Any) -> None:
     )
     assert "splits_final.json exists" in platform(*asked).err
     assert "6 cases cannot make 9 folds" in platform(*asked[:-1], 9, "-o", "other.json").err
-    assert "has no option fold" in platform("data", "splits", "task.yaml").err
+    assert "leave one out" in platform(*asked, "--group", "x", "--group-column", "y", "-o", "other.json").err
+
+
+def test_images_are_divided_and_new_ones_added_to_the_folds(platform: Any) -> None:
+    def add(*lines: str) -> None:
+        with Path("pictures/labels.csv").open("a", encoding="utf-8") as table:
+            table.writelines(f"{line}\n" for line in lines)
+        for line in lines:
+            if line.endswith("png") or ".png," in line:
+                Image.fromarray(np.full((8, 8), len(line), np.uint8)).save(f"pictures/{line.partition(',')[0]}")
+
+    Path("pictures").mkdir()
+    add("path,patient,ward,diagnosis", *(f"{n}.png,p{n // 2},w{n % 3},{'ill' if n < 4 else 'well'}" for n in range(12)))
+    dataset = "dataset={name: images, root: pictures, size: [8, 8]}"
+    asked = ["data", "splits", "task.yaml", "--set", dataset, "--set", "head=classification", "--stratify", "labels"]
+    made = platform(*asked, "--folds", 2, "-o", "splits.json")
+    assert made.out.splitlines() == [
+        "fold    0  1  all",
+        "cases   6  6  12",
+        "groups  3  3  6",
+        "ill     2  2  4",
+        "well    4  4  8",
+        "splits.json: 2 folds of 12 cases; train on one: --set 'dataset.fold={file: splits.json, index: 0}'",
+    ]
+    before = json.loads(Path("splits.json").read_text())
+    add("new.png,p0,w0,ill", "other.png,p9,w0,well")
+    assert platform(*asked, "--extend", "splits.json", "-o", "splits.json", "--folds", 5).code == 2
+    assert platform(*asked, "--extend", "splits.json", "-o", "splits.json").code == 0
+    after = json.loads(Path("splits.json").read_text())
+    assert all(set(old["val"]) <= set(new["val"]) for old, new in zip(before, after, strict=True))
+    assert [{"0.png", "new.png"} <= set(fold["val"]) for fold in after].count(True) == 1
+    fold = "dataset.fold={file: splits.json, index: 1}"
+    held_out = platform("data", "check", *asked[2:7], "--set", fold, "--split", "validation")
+    assert held_out.out == f"all {len(after[1]['val'])} cases in pictures can be used\n"
+    refused = platform(*asked, "--group-column", "ward", "--folds", 3, "-o", "wards.json")
+    assert refused.code == 4
+    assert "fold 0: patients of whom some cases are trained on and others held out" in refused.err
+
+
+def test_a_fold_that_contradicts_the_data_or_the_task_is_refused_with_its_place(platform: Any) -> None:
+    for number in range(4):
+        for folder in ("images", "masks"):
+            Path("pictures", folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8), 255 * (number % 2), np.uint8)).save(f"pictures/{folder}/p{number}.png")
+    asked = ["data", "check", "task.yaml", "--set", "head={name: pixel}"]
+    dataset = {"name": "image_masks", "root": "pictures", "size": [8, 8], "fold": {"file": "splits.json", "index": 0}}
+    Path("splits.json").write_text(json.dumps([{"train": ["p0", "p9"], "val": ["p1"]}]))
+    refused = platform(*asked, "--set", f"dataset={json.dumps(dataset)}")
+    assert refused.code == 4
+    assert "fold 0 of splits.json: train names 1 cases that do not exist: p9" in refused.err
+    dataset["validation_fraction"] = 0.5
+    refused = platform(*asked, "--set", f"dataset={json.dumps(dataset)}")
+    assert refused.code == 2
+    assert "--set dataset=" in refused.err
+    assert "validation_fraction, 0.5, has to be left out" in refused.err
 
 
 def test_images_that_a_run_could_not_use_are_listed(platform: Any) -> None:

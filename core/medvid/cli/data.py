@@ -1,24 +1,25 @@
-"""`platform data`: check and reencode."""
+"""`platform data`: check, splits and reencode."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medvid.cli.common import TASK_HELP, Overrides, plugins_file, stage_progress
+from medvid.cli.data_splits import open_dataset, splits
 from medvid.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from medvid.config.task import Task
     from medvid.data.dataset import Dataset
-    from medvid.plugin.host import Host
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 Workers = Annotated[int | None, typer.Option(help="Processes; default: one per core that this process may use.", min=1)]
+
+
+app.command()(splits)
 
 
 @app.callback()
@@ -43,13 +44,10 @@ def check(
 
     For videos it records hashes of the files in the cache, so that a run notices changes.
     """
-    from medvid.config.load import load_task
-    from medvid.config.recipes import find_task
     from medvid.machine import usable_cores
     from medvid.plugin.host import make_host
 
-    host = make_host(plugins_file(context))
-    dataset = _open_dataset(load_task(find_task(task), host, overrides=overrides or ()), host)
+    dataset = open_dataset(task, overrides, make_host(plugins_file(context)))
     cases, root, count = _listed(dataset, split), dataset.options.root, 0
     with stage_progress() as progress:
 
@@ -70,44 +68,6 @@ def check(
         )
     more = f"; --deep also {dataset.deep_check}" if dataset.deep_check and not deep else ""
     typer.echo(f"all {count} cases in {root} can be used{more}")
-
-
-@app.command()
-def splits(
-    context: typer.Context,
-    task: Annotated[str, typer.Argument(help=f"{TASK_HELP} Its data set is divided.")],
-    folds: Annotated[int, typer.Option(help="How many.", min=2)] = 5,
-    group: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Keep cases together in whose names it finds the same.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Default: splits_final.json in the data set's folder.")
-    ] = None,
-    overrides: Overrides = None,
-) -> None:
-    """Write the folds of a cross-validation, nnU-Net's own or by patient: dataset.fold then chooses one.
-
-    The cases that are divided are those that the data set trains on or validates with now.
-    """
-    from medvid.config.load import load_task
-    from medvid.config.recipes import find_task
-    from medvid.data.fold_files import SPLITS_FILE
-    from medvid.data.folds import folds_of
-    from medvid.data.groups import groups_by
-    from medvid.files import write_text
-    from medvid.plugin.host import make_host
-
-    host = make_host(plugins_file(context))
-    options = load_task(find_task(task), host, overrides=overrides or ())
-    dataset = _open_dataset(options, host)
-    path = output or dataset.options.root / SPLITS_FILE
-    if path.exists():
-        raise ConfigError(f"{path} exists", hint="move it away, or write another file: -o FILE")
-    names = [name for name in ("train", "validation") if name in dataset.splits]
-    cases = _listed(dataset, names)
-    divided = folds_of(cases, folds, groups_by(cases, group) if group else None)
-    write_text(path, json.dumps(divided, indent=4) + "\n")
-    typer.echo(f"{path}: {folds} folds of {len(cases)} cases; train on one with --set dataset.fold=0")
 
 
 @app.command("reencode")
@@ -138,20 +98,6 @@ def reencode_videos(
             hint="replace them and run again; or train without them: --set dataset.missing=drop",
         )
     typer.echo(f"all videos of {source} are in {output}; use it as dataset.root")
-
-
-def _open_dataset(task: "Task", host: "Host") -> "Dataset":
-    """The data set of a task, if it is there."""
-    from medvid.config.early import check_data
-
-    check_data(task)
-    if not task.dataset.root.exists():
-        raise DataError(
-            "the data folder does not exist, so the task would run on its demo data",
-            hint="set dataset.root to the folder of the data",
-        )
-    dataset: Dataset = host.build(task.dataset)
-    return dataset
 
 
 def _listed(dataset: "Dataset", splits: list[str] | None) -> tuple[str, ...]:

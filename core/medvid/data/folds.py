@@ -48,13 +48,16 @@ def cases_to_divide(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cases))
 
 
-def make_folds(dataset: Dataset, options: FoldsOptions, progress: Progress = _ignore) -> list[Fold]:
+def make_folds(
+    dataset: Dataset, options: FoldsOptions, labels: Labels | None = None, progress: Progress = _ignore
+) -> list[Fold]:
     """Divide the cases of a data set, or read a file that does.
 
     Args:
         dataset: the data set.
         options: how.
-        progress: called with (done, total) while annotations are read.
+        labels: of the cases, where they are known; else they are read if they are needed.
+        progress: called with (done, total) while they are read.
 
     Raises:
         DataError: the cases cannot be divided so, or a group would be on both sides.
@@ -66,7 +69,7 @@ def make_folds(dataset: Dataset, options: FoldsOptions, progress: Progress = _ig
     if options.stratify == "none":
         folds = folds_of(cases, options.count, groups, options.seed)
     else:
-        contents = _contents(groups, labels_of(dataset, cases, progress))
+        contents = _contents(groups, labels or labels_of(dataset, cases, progress))
         _check_count(len(contents), len(cases), options.count)
         folds = _folds_by(groups, assign(contents, options.count, options.seed), options.count)
     _keep_patients(dataset, folds)
@@ -74,7 +77,11 @@ def make_folds(dataset: Dataset, options: FoldsOptions, progress: Progress = _ig
 
 
 def extend_folds(
-    kept: Sequence[Fold], dataset: Dataset, options: FoldsOptions, progress: Progress = _ignore
+    kept: Sequence[Fold],
+    dataset: Dataset,
+    options: FoldsOptions,
+    labels: Labels | None = None,
+    progress: Progress = _ignore,
 ) -> list[Fold]:
     """Add the cases that came to a data set since its folds were made; no case that was there moves.
 
@@ -85,7 +92,8 @@ def extend_folds(
         kept: the folds; each case is held out in one of them.
         dataset: the data set; cases that it no longer has are left out, which is said.
         options: `group`, `stratify` and `seed`, as the folds were made with.
-        progress: as of `make_folds`.
+        labels: as of `make_folds`.
+        progress: likewise.
 
     Raises:
         DataError: a case is held out twice or never, or a group in several folds.
@@ -102,8 +110,8 @@ def extend_folds(
                 f"{groups[case]} has cases in the folds {known[groups[case]]} and {places[case]}: {case} and others",
                 hint="make new folds, which keep groups together",
             )
-    labels = labels_of(dataset, cases, progress) if options.stratify == "labels" else {}
-    folds = _folds_by(groups, assign(_contents(groups, labels), len(kept), options.seed, known), len(kept))
+    wanted = {} if options.stratify == "none" else labels or labels_of(dataset, cases, progress)
+    folds = _folds_by(groups, assign(_contents(groups, wanted), len(kept), options.seed, known), len(kept))
     _keep_patients(dataset, folds)
     return folds
 

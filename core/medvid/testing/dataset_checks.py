@@ -11,11 +11,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from medvid.data.batch import Batch, collate
+from medvid.data.fold_files import write_folds
+from medvid.data.fold_options import FoldsOptions
+from medvid.data.folds import cases_to_divide, make_folds
 from medvid.data.loading.batches import training_batches
 from medvid.data.loading.workers import Loading
 from medvid.data.targets import target_dtype
@@ -25,7 +29,7 @@ from medvid.data.transforms.draws import fractions
 from medvid.data.transforms.floats import as_floats
 from medvid.errors import DataError, MedvidError
 from medvid.plugin.info import MOST, UNKNOWN, TargetInfo, described, none_of
-from medvid.testing.check import expect
+from medvid.testing.check import NotApplicableError, expect
 from medvid.testing.dataset_subject import DatasetSubject, ignore, splits_of
 
 
@@ -60,6 +64,22 @@ def check_cases(subject: DatasetSubject) -> None:
     except DataError:
         return
     expect(False, "an unknown split does not raise a DataError")
+
+
+def check_folds(subject: DatasetSubject) -> None:
+    """Its cases can be divided into folds with like shares of its labels, of which `dataset.fold` chooses one."""
+    dataset = subject.open()
+    if len({dataset.groups().get(case, case) for case in cases_to_divide(dataset)}) < 2:
+        raise NotApplicableError("there is only one case, or one patient, to divide")
+    folds = make_folds(dataset, FoldsOptions(count=2, stratify="labels"))
+    own = {key: value for key, value in subject.example.options.items() if key not in {"split", "validation_fraction"}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "splits.json"
+        write_folds(path, folds)
+        example = replace(subject.example, options={**own, "fold": {"file": str(path), "index": 1}})
+        chosen = replace(subject, example=example).open()
+        found = {"train": list(chosen.division["train"]), "val": list(chosen.cases("validation"))}
+    expect(found == folds[1], "dataset.fold is one of a file, but other cases are trained on or held out")
 
 
 def check_draws(subject: DatasetSubject) -> None:
@@ -192,6 +212,7 @@ def check_missing_data(subject: DatasetSubject) -> None:
 DATASET_CHECKS = (
     check_infos,
     check_cases,
+    check_folds,
     check_draws,
     check_deferred,
     check_seeds,
