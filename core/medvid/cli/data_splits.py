@@ -72,7 +72,7 @@ def splits(
                 progress("reading annotations", done, total)
 
             labels = labels_of(dataset, cases, advance)
-    made = extend_folds(kept, dataset, options, labels) if kept else make_folds(dataset, options, labels)
+    made = extend_folds(kept, dataset, options, labels=labels) if kept else make_folds(dataset, options, labels=labels)
     write_folds(path, made)
     for line in fold_table([fold["val"] for fold in made], groups_of(dataset, cases, options), labels):
         typer.echo(line)

@@ -49,15 +49,15 @@ def cases_to_divide(dataset: Dataset) -> tuple[str, ...]:
 
 
 def make_folds(
-    dataset: Dataset, options: FoldsOptions, labels: Labels | None = None, progress: Progress = _ignore
+    dataset: Dataset, options: FoldsOptions, progress: Progress = _ignore, labels: Labels | None = None
 ) -> list[Fold]:
     """Divide the cases of a data set, or read a file that does.
 
     Args:
         dataset: the data set.
         options: how.
-        labels: of the cases, where they are known; else they are read if they are needed.
-        progress: called with (done, total) while they are read.
+        progress: called with (done, total) while annotations are read.
+        labels: of the cases, where they are known already.
 
     Raises:
         DataError: the cases cannot be divided so, or a group would be on both sides.
@@ -80,8 +80,8 @@ def extend_folds(
     kept: Sequence[Fold],
     dataset: Dataset,
     options: FoldsOptions,
-    labels: Labels | None = None,
     progress: Progress = _ignore,
+    labels: Labels | None = None,
 ) -> list[Fold]:
     """Add the cases that came to a data set since its folds were made; no case that was there moves.
 
@@ -92,8 +92,8 @@ def extend_folds(
         kept: the folds; each case is held out in one of them.
         dataset: the data set; cases that it no longer has are left out, which is said.
         options: `group`, `stratify` and `seed`, as the folds were made with.
-        labels: as of `make_folds`.
-        progress: likewise.
+        progress: as of `make_folds`.
+        labels: likewise.
 
     Raises:
         DataError: a case is held out twice or never, or a group in several folds.
