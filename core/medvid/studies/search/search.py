@@ -26,7 +26,7 @@ from medvid.studies.search.proposals import number_of_trials, propose
 from medvid.studies.search.pruning import is_to_prune
 from medvid.studies.search.trials import Outcome, Trial, outcome_of, own_values, read_trials, trial_cells, write_trial
 from medvid.studies.search_options import SearchOptions
-from medvid.studies.states import State
+from medvid.studies.states import State, state_of
 
 logger = logging.getLogger("medvid")
 
@@ -193,7 +193,8 @@ class Search:
         self._check_hope(outcomes)
         if len(outcomes) < self.count:
             yield self.cells_of(self.propose(host))[0]
-        yield from (cell for cell in self.then(outcomes) if cell not in without)
+        of_best = (cell for cell in self.then(outcomes) if cell not in without)
+        yield from (cell for cell in of_best if state_of(self.folder, cell) in left)
 
     def then(self, outcomes: list[Outcome]) -> list[Cell]:
         """The cells of the best trials, once all have ended: those of all folds and seeds, where that is asked for."""
