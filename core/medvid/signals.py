@@ -1,6 +1,9 @@
 """Signals ask, the loop decides: a run stops at a step boundary with its state saved."""
 
 import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
@@ -36,6 +39,33 @@ class StopSignal:
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.received = self.received or number
         signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def ended_by_signals(speaks: Callable[[], bool]) -> Iterator[None]:
+    """Within the block, but for a `StopSignal` in it, a signal ends the program at once, with 128 + its number.
+
+    As by default, but with a sentence, and with what has to be done at the end of the program.
+
+    Args:
+        speaks: asked whether to say so; of several processes of a run, one does.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        if speaks():
+            name = signal.Signals(number).name
+            print(f"error[INTERRUPTED]: stopped by {name}; there was nothing to save", file=sys.stderr, flush=True)
+        raise SystemExit(128 + number)
+
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def ignore_stop_signals() -> None:

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from medvid.errors import MedvidError
 from medvid.scarcity import as_resource_error
+from medvid.started import node_name, speaks
 
 COMMANDS = {
     "run": "Check, build, train, evaluate and report a task.",
@@ -143,8 +144,7 @@ class _Screen(logging.Handler):
 @contextmanager
 def _log_on_screen() -> Iterator[None]:
     """Show what medvid logs, except for what the console shows anyway."""
-    speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes of a run, the first
-    logger, screen = logging.getLogger("medvid"), _Screen(logging.INFO if speaks else logging.ERROR)
+    logger, screen = logging.getLogger("medvid"), _Screen(logging.INFO if speaks() else logging.ERROR)
     screen.addFilter(lambda record: record.name != "medvid.console")
     logger.addHandler(screen)
     logger.setLevel(logging.INFO)
@@ -158,7 +158,8 @@ def _report(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong, as it is: no markup, no wrapping. Returns the exit code."""
     told = as_resource_error(error) or error
     if isinstance(told, MedvidError):
-        lines = [f"error[{told.kind}]: {told}", *([f"hint: {told.hint}"] if told.hint else [])]
+        place = "" if speaks() else f" of another process on {node_name()}"
+        lines = [f"error[{told.kind}]{place}: {told}", *([f"hint: {told.hint}"] if told.hint else [])]
     else:
         lines = [f"error: {type(error).__name__}: {error}"]
         lines += [] if verbose else ["hint: re-run with --verbose for the traceback"]

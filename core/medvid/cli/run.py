@@ -7,6 +7,8 @@ import typer
 
 from medvid.cli.common import TASK_HELP, Overrides, plugins_file
 from medvid.errors import ConfigError
+from medvid.signals import ended_by_signals
+from medvid.started import is_one_of_several, speaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,18 +49,19 @@ def run(
         )
     if folder and not task:
         raise ConfigError("--folder is for a task: it cannot be combined with --resume or --extend")
-    if resume:
-        from medvid.runs import api
+    with ended_by_signals(speaks):  # also while torch is imported
+        if resume:
+            from medvid.runs import api
 
-        api.resume(resume, plugins=plugins_file(context))
-    elif extend:
-        if demo:
-            raise ConfigError("--demo cannot be combined with --extend: the data are those of the run")
-        from medvid.runs import api
+            api.resume(resume, plugins=plugins_file(context))
+        elif extend:
+            if demo:
+                raise ConfigError("--demo cannot be combined with --extend: the data are those of the run")
+            from medvid.runs import api
 
-        api.extend(extend, overrides or (), plugins=plugins_file(context))
-    elif task:
-        _run(task, plugins_file(context), overrides or (), folder, demo=demo)
+            api.extend(extend, overrides or (), plugins=plugins_file(context))
+        elif task:
+            _run(task, plugins_file(context), overrides or (), folder, demo=demo)
 
 
 def _run(name: str, plugins: Path | None, overrides: "Sequence[str]", folder: Path | None, *, demo: bool) -> None:
@@ -69,7 +72,6 @@ def _run(name: str, plugins: Path | None, overrides: "Sequence[str]", folder: Pa
     from medvid.plugin.host import make_host
     from medvid.runs.given_folder import GivenFolder, finished_note
     from medvid.runs.pseudonyms import pseudonyms_of
-    from medvid.started import is_one_of_several
 
     host, path = make_host(plugins), find_task(name)
     task = load_task(path, host, overrides=overrides, demo=demo)

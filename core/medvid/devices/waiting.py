@@ -50,9 +50,10 @@ def from_first(value: Value) -> Value:
 
 
 def leave_group() -> None:
-    """Leave the group of processes; the others notice it as soon as they wait for this one."""
+    """Leave the group of processes, if there is one; the others notice it as soon as they wait for this one."""
     _group.cache_clear()
-    torch.distributed.destroy_process_group()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _has_others() -> bool:

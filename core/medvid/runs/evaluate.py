@@ -20,7 +20,7 @@ from medvid.runs.differences import changed_options
 from medvid.runs.folder import DAY, PRIVATE, RunFolder
 from medvid.runs.origin import Origin
 from medvid.runs.pseudonyms import Pseudonyms
-from medvid.runs.session import Session, launch_session
+from medvid.runs.session import Session, launched_session
 from medvid.runs.weights import load_trained
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,11 @@ class RunEvaluation:
         Raises:
             MedvidError: as `medvid.runs.api.Run.evaluate`.
         """
-        session = launch_session(check_again(task, host), pseudonyms)
+        with launched_session(check_again(task, host), pseudonyms) as session:
+            return self._evaluate(session, pseudonyms)
+
+    def _evaluate(self, session: Session, pseudonyms: Pseudonyms | None) -> tuple[Evaluation, Path]:
+        task = session.task
         step = load_trained(session, self.folder, self.checkpoint)
         chosen = self._choose(session)
         for note in chosen.notes:

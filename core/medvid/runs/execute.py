@@ -50,7 +50,8 @@ from medvid.runs.postprocessing import choose_postprocessing, is_to_choose, scor
 from medvid.runs.pseudonyms import Pseudonyms, check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
-from medvid.runs.session import Session, launch_session
+from medvid.runs.session import Session, build_session
+from medvid.runs.shared import check_shared
 from medvid.runs.space import check_space
 from medvid.runs.weights import describe_checkpoint, find_checkpoint, read_trained, started_from
 from medvid.scarcity import scarcity_named
@@ -61,7 +62,7 @@ from medvid.training.checkpoint import (
     tidy_checkpoints,
 )
 from medvid.training.footprint import log_memory
-from medvid.training.launch import launch
+from medvid.training.launch import launched
 from medvid.training.loop import Trainer
 from medvid.training.progress import early_note
 from medvid.training.replicas import leave_out_unused, missing_gradients_named
@@ -82,20 +83,19 @@ def run_task(checked: CheckedTask, original: str, given: GivenFolder | None = No
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
     task = checked.task
-    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
-        fabric = launch(task.train)
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log, launched(task.train) as fabric:
+        folder = given.folder if given else _propose_folder(task)
+        check_shared(fabric, folder)
         state = decided_by_first(fabric, lambda: given.state(task)) if given else "absent"
         if given and state == "finished":
-            logger.info(finished_note(given.folder))
-            return given.folder
-        if given and state == "unfinished":
-            _continue(given.folder, given.task_to_continue(), checked.host, pseudonyms, log, fabric)
-            return given.folder
-        for note in checked.notes:
-            logger.info(note)
-        session = launch_session(checked, pseudonyms, fabric)
-        folder = given.folder if given else _propose_folder(task)
-        _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
+            logger.info(finished_note(folder))
+        elif given and state == "unfinished":
+            _continue(fabric, folder, given.task_to_continue(), checked.host, pseudonyms, log)
+        else:
+            for note in checked.notes:
+                logger.info(note)
+            session = build_session(checked, fabric, pseudonyms)
+            _Execution(session, folder, cases_of_run(session.dataset, task.evaluation.split)).run(log, original)
     return folder
 
 
@@ -112,22 +112,17 @@ def resume_run(folder: RunFolder, task: Task, host: Host) -> None:
     Raises:
         MedvidError: what stopped the run.
     """
-    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
-        _continue(folder, task, host, pseudonyms, log)
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log, launched(task.train) as fabric:
+        check_shared(fabric, folder)
+        _continue(fabric, folder, task, host, pseudonyms, log)
 
 
 def _continue(
-    folder: RunFolder,
-    task: Task,
-    host: Host,
-    pseudonyms: Pseudonyms | None,
-    log: MemoryHandler,
-    fabric: Fabric | None = None,
+    fabric: Fabric, folder: RunFolder, task: Task, host: Host, pseudonyms: Pseudonyms | None, log: MemoryHandler
 ) -> None:
-    """As `resume_run`, perhaps with processes that were started before."""
     origin = origin_to_continue(folder)
     check_key(pseudonyms, origin.pseudonyms)
-    session = launch_session(check_again(task, host), pseudonyms, fabric)
+    session = build_session(check_again(task, host), fabric, pseudonyms)
     with ExitStack() as kept:
         decided_by_first(session.fabric, lambda: kept.enter_context(folder.lock()))
         _Execution(session, folder, _fix_cases(session, origin), origin).run(log)
@@ -147,10 +142,11 @@ def extend_run(parent: RunFolder, task: Task, host: Host) -> RunFolder:
         MedvidError: what stopped the run; the folder, if there is one, says how far it came.
     """
     origin = origin_to_continue(parent)
-    with pseudonyms_of(task) as pseudonyms, keep_log() as log:
+    with pseudonyms_of(task) as pseudonyms, keep_log() as log, launched(task.train) as fabric:
         check_key(pseudonyms, origin.pseudonyms)
-        session = launch_session(check_again(task, host), pseudonyms)
+        session = build_session(check_again(task, host), fabric, pseudonyms)
         folder = _propose_folder(task)
+        check_shared(fabric, folder)
         cases = _fix_cases(session, origin)
         _Execution(session, folder, cases, origin, parent).run(log, parent.original.read_text(encoding="utf-8"))
     return folder
@@ -211,11 +207,10 @@ class _Execution:
             original: text of the task file, for a new run.
         """
         has_begun = False
-        with ExitStack() as kept:
+        with ExitStack() as kept, self.stop:  # until all is closed, as whoever asks to stop asks again
             self.report.configured()
             try:
                 with (
-                    self.stop,
                     failures_reported_by_first(self.fabric, self.folder),
                     scarcity_named(),
                     indeterminism_named(),

@@ -31,7 +31,7 @@ from medvid.runs.environment import describe_environment
 from medvid.runs.folder import DAY, RunFolder
 from medvid.runs.predictions import Predictions
 from medvid.runs.pseudonyms import Pseudonyms
-from medvid.runs.session import Session, launch_session
+from medvid.runs.session import Session, launched_session
 from medvid.runs.weights import load_trained
 from medvid.scarcity import scarcity_named
 from medvid.training.checkpoint import MANIFEST, checkpoint_path
@@ -84,9 +84,12 @@ class RunPrediction:
         """
         check_output(self.output)
         _check_apart(self.output, self.paths)
-        session = launch_session(check_task(task, host), pseudonyms)
-        fabric = session.fabric
-        with scarcity_named(), writing(self.output):
+        with (
+            launched_session(check_task(task, host), pseudonyms) as session,
+            scarcity_named(),
+            writing(self.output),
+        ):
+            fabric = session.fabric
             model, evaluator, maker = self._load(session, task, pseudonyms)
             made = Predictions(
                 self.output,

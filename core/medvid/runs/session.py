@@ -1,6 +1,7 @@
 """What running, evaluating and predicting have in common: a checked task with its data set, model and evaluator."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from lightning_fabric import Fabric
@@ -19,7 +20,7 @@ from medvid.models.build import build_model
 from medvid.models.model import Model
 from medvid.runs.pseudonymous import PseudonymousDataset
 from medvid.runs.pseudonyms import Pseudonyms
-from medvid.training.launch import launch
+from medvid.training.launch import launched
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,13 @@ class Session:
         return self.pseudonyms.errors() if self.pseudonyms else nullcontext()
 
 
-def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None, fabric: Fabric | None = None) -> Session:
-    """Start the processes of the task's devices, and build data set, model and evaluator in each.
+@contextmanager
+def launched_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None) -> Iterator[Session]:
+    """Start the processes of the task's devices, for the block, and build data set, model and evaluator in each.
 
     Args:
         checked: the task.
         pseudonyms: to name cases by.
-        fabric: of the processes, where they were started before.
 
     Raises:
         ResourceError: a device is missing.
@@ -76,8 +77,22 @@ def launch_session(checked: CheckedTask, pseudonyms: Pseudonyms | None = None, f
         ConfigError: the loss needs whole batches, and there are several devices; or transforms cannot be applied where
             the task wants them.
     """
+    with launched(checked.task.train) as fabric:
+        yield build_session(checked, fabric, pseudonyms)
+
+
+def build_session(checked: CheckedTask, fabric: Fabric, pseudonyms: Pseudonyms | None = None) -> Session:
+    """Build data set, model and evaluator of a task in a process that is started.
+
+    Args:
+        checked: the task.
+        fabric: launched.
+        pseudonyms: to name cases by.
+
+    Raises:
+        ConfigError: the loss needs whole batches, and there are several devices.
+    """
     task = checked.task
-    fabric = fabric or launch(task.train)
     check_split(task, checked.target_info, fabric.world_size)
     dataset: Dataset = checked.host.build(task.dataset)
     dataset.transforms = build_transforms(task.dataset, checked.host, "case")

@@ -16,6 +16,8 @@ RETRY = 30.0
 """Seconds after which a store that failed is tried again."""
 FINISH_TIMEOUT = 60.0
 """Seconds that the end of a run waits for MLflow."""
+STOP_TIMEOUT = 5.0
+"""Seconds that a run which a signal has stopped waits for MLflow; resuming it, or `platform sync`, adds the rest."""
 LONGEST_REASON = 300
 
 
@@ -77,10 +79,13 @@ class MirrorThread(threading.Thread):
         )
 
     def finish(self, status: RunStatus) -> None:
-        """Log the rest and close the MLflow run; waits for it, but not longer than `FINISH_TIMEOUT`."""
+        """Log the rest and close the MLflow run; waits for it, but not longer than `FINISH_TIMEOUT`.
+
+        After a signal `STOP_TIMEOUT`: whoever sent it kills what does not end soon.
+        """
         self._status = status
         self._ending.set()
-        self.join(FINISH_TIMEOUT)
+        self.join(STOP_TIMEOUT if status == "killed" else FINISH_TIMEOUT)
         if not self._complete:
             logger.warning(
                 "MLflow is missing some results of this run. Nothing is lost; once it can be reached: platform sync %s",

@@ -1,13 +1,13 @@
 """Devices and processes, through lightning-fabric."""
 
 import logging
-import warnings
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
 from medvid.config.task import TrainOptions
-from medvid.devices.cluster import find_devices
+from medvid.devices.cluster import RunEnvironment, find_layout
 from medvid.devices.determinism import train_deterministically
 from medvid.devices.precision import precision_of, precision_plugin, resolve_precision, use_tf32
 from medvid.errors import ResourceError
@@ -25,19 +25,22 @@ def make_fabric(options: TrainOptions) -> Fabric:
         ResourceError: the task asks for devices that this machine does not have.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each process would introduce itself
-    warnings.filterwarnings("ignore", "The `srun` command is available")  # `find_devices` tells where it matters
     # Torch counts the machine's cores, not those that a container grants.
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     accelerator = resolve_accelerator(options)
-    devices = find_devices(options, {"cpu": 0, "mps": 1}.get(accelerator, torch.cuda.device_count()))
+    layout = find_layout(options, {"cpu": 0, "mps": 1}.get(accelerator, torch.cuda.device_count()))
     if accelerator == "cuda":
         train_deterministically(options.deterministic)
-    strategy = make_strategy(options, devices)
+    strategy = make_strategy(options, layout)
     precision = resolve_precision(options.precision, accelerator)
     if accelerator == "cuda":
         use_tf32(precision == "tf32")
-    plugin = precision_plugin(precision, accelerator)
-    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, plugins=plugin)
+    plugins: list[Any] = [precision_plugin(precision, accelerator)]
+    if strategy == "auto":
+        plugins.append(RunEnvironment())
+    return Fabric(
+        accelerator=accelerator, devices=layout.per_node, num_nodes=layout.nodes, strategy=strategy, plugins=plugins
+    )
 
 
 def resolve_accelerator(options: TrainOptions) -> str:
@@ -61,7 +64,8 @@ def resolve_accelerator(options: TrainOptions) -> str:
 
 
 def describe_device(fabric: Fabric) -> str:
-    """For people: how many of what, and the precision."""
-    device = fabric.device
+    """For people: how many of what, on how many machines, and the precision."""
+    device, nodes = fabric.device, getattr(fabric.strategy, "num_nodes", 1)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    return f"{fabric.world_size} x {name}, {precision_of(fabric)}"
+    machines = f"{nodes} nodes x " if nodes > 1 else ""
+    return f"{machines}{fabric.world_size // nodes} x {name}, {precision_of(fabric)}"

@@ -1,6 +1,7 @@
 """Starts the processes of a run, one per device, and makes sure that none outlives the others."""
 
 import atexit
+import logging
 import os
 import signal
 import subprocess
@@ -20,8 +21,10 @@ from medvid.config.task import TrainOptions
 from medvid.devices.waiting import leave_group, wait_for_all
 from medvid.errors import DistributedError, Interrupted
 from medvid.signals import STOP_SIGNALS, StopSignal
-from medvid.started import FIRST
+from medvid.started import FIRST, speaks, unstarted_note
 from medvid.training.device import make_fabric
+
+logger = logging.getLogger("medvid")
 
 Process = subprocess.Popen[bytes]
 
@@ -29,11 +32,13 @@ EXIT_TIMEOUT = 15.0
 """Seconds that a process has to end by itself after another one has failed."""
 START_TIMEOUT = 2.0
 """The same while the processes are still waiting for each other to start."""
+WAIT_TOLD, WAIT_TIMEOUT = 60.0, 600.0
+"""Seconds that processes wait for each other at the start before they say so, and then before they give up."""
 TERMINATE_AFTER, KILL_AFTER = 3.0, 1.0
 """Seconds that the first process, at its own end, waits before it terminates the others, and then kills them."""
 
 
-def launch(options: TrainOptions) -> Fabric:
+def _launch(options: TrainOptions) -> Fabric:
     """The Fabric of this process, after the others were started, unless torchrun or a scheduler has started them.
 
     Fabric would start them too, but kill this one as soon as another ends, before it could say why and close the run.
@@ -42,11 +47,11 @@ def launch(options: TrainOptions) -> Fabric:
         DistributedError: the task asks for other devices than the processes that were started can have.
         ResourceError: the task asks for devices that this machine does not have.
     """
+    if speaks() and (note := unstarted_note()):
+        logger.warning(note)
     fabric = make_fabric(options)
     strategy, launched = fabric.strategy, threading.Event()
     others: list[Process] = []
-    if not isinstance(strategy, DDPStrategy) and torch.distributed.is_initialized():
-        leave_group()  # those of an earlier run of this program, as one is evaluated on a single device after it
     if isinstance(strategy, DDPStrategy) and (environment := strategy.cluster_environment):
         count = strategy.num_processes
         if not environment.creates_processes_externally:
@@ -55,14 +60,78 @@ def launch(options: TrainOptions) -> Fabric:
             others = [_start(rank) for rank in range(1, count)]
             atexit.register(_end_others, others)
             threading.Thread(target=_end_with_others, args=(others, launched), daemon=True).start()
-        elif environment.local_rank():
+        elif strategy.global_rank:
             first = int(os.environ.get(FIRST, os.getppid()))
             threading.Thread(target=_end_with_first, args=(first, launched), daemon=True).start()
-    with _signals_end_all(others) if others else nullcontext():
+        meeting = f"{environment.main_address}:{environment.main_port}"
+        threading.Thread(target=_end_unless_all_come, args=(launched, meeting, strategy), daemon=True).start()
+    is_alone = not isinstance(strategy, DDPStrategy)
+    with nullcontext() if is_alone else _signals_end_all(others), _failures_named(fabric):
         fabric.launch()
         wait_for_all()
     launched.set()
     return fabric
+
+
+@contextmanager
+def launched(options: TrainOptions) -> Iterator[Fabric]:
+    """As `launch`, and the processes part in order after the block.
+
+    A process that ends while it is in the group may be aborted by threads of it that still run.
+
+    Raises:
+        MedvidError: as `launch`.
+    """
+    fabric = _launch(options)
+    try:
+        yield fabric
+    except BaseException as error:
+        # NCCL would wait for what the others no longer send.
+        if isinstance(error, Interrupted) or isinstance(error.__cause__, Interrupted):
+            _part()
+        elif torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
+            leave_group()
+        raise
+    _part()
+
+
+def _part() -> None:
+    """Leave the group once all others do, unless they are gone."""
+    with suppress(RuntimeError):
+        wait_for_all()
+    leave_group()
+
+
+@contextmanager
+def _failures_named(fabric: Fabric) -> Iterator[None]:
+    """Within the block, that the processes do not find each other is an error with the place where they meet.
+
+    Raises:
+        DistributedError: with what to look at.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        environment = getattr(fabric.strategy, "cluster_environment", None)
+        if environment is None:
+            raise
+        raise DistributedError(
+            f"the {fabric.world_size} processes of the run do not meet at {environment.main_address}:"
+            f"{environment.main_port}: {(str(error) or type(error).__name__).splitlines()[0]}",
+            hint="MASTER_ADDR has to be the first node as the others reach it, MASTER_PORT a port that is free there",
+        ) from error
+
+
+def _end_unless_all_come(launched: threading.Event, meeting: str, strategy: DDPStrategy) -> None:
+    """End this process if others have not come to where they meet after a long time."""
+    count = strategy.num_nodes * strategy.num_processes
+    if not launched.wait(WAIT_TOLD) and strategy.global_rank == 0:
+        logger.warning("waiting at %s for the other processes of the run, %d in all", meeting, count)
+    if not launched.wait(WAIT_TIMEOUT):
+        message = f"process {strategy.global_rank} of {count} has waited {WAIT_TIMEOUT + WAIT_TOLD:.0f} s at {meeting}"
+        hint = "hint: were all of them started, and can their machines reach each other?"
+        print(f"error[{DistributedError.kind}]: {message}\n{hint}", file=sys.stderr, flush=True)
+        os._exit(DistributedError.exit_code)
 
 
 def _start(rank: int) -> Process:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from medvid.config.task import TrainOptions
 from medvid.data.batch import Batch
 from medvid.data.targets import target_dtype
-from medvid.devices.cluster import find_environment
+from medvid.devices.cluster import Layout, RunEnvironment
 from medvid.devices.waiting import from_first
 from medvid.errors import DistributedError
 from medvid.models.model import Model
@@ -30,14 +30,14 @@ logger = logging.getLogger("medvid")
 _WAY_OUT = "look for such parameters in each step: --set train.strategy=ddp_find_unused"
 
 
-def make_strategy(options: TrainOptions, devices: int) -> DDPStrategy | str:
-    """Fabric's strategy for a number of devices: "auto" is a single process."""
-    if devices == 1 and options.strategy == "auto":
+def make_strategy(options: TrainOptions, layout: Layout) -> DDPStrategy | str:
+    """Fabric's strategy for the devices of a run: "auto" is a single process."""
+    if layout == Layout(1, 1) and options.strategy == "auto":
         return "auto"
     # Kernels of a single channel have one memory format by several strides; which one does not matter.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     return DDPStrategy(
-        cluster_environment=find_environment(),
+        cluster_environment=RunEnvironment(),
         gradient_as_bucket_view=True,
         find_unused_parameters=options.strategy == "ddp_find_unused",
     )
