@@ -68,6 +68,22 @@ def test_each_frame_has_the_mean_of_the_windows_that_see_it(frames: int, overlap
     assert max(model.windows) <= window_batch
 
 
+def test_mirrored_windows_count_as_much_as_the_others() -> None:
+    class Left(nn.Module):
+        """Answers for each frame the brightness of its first column."""
+
+        def forward(self, input: Tensor) -> Tensor:
+            return input[:, :, 0].mean(dim=(1, 2)).unsqueeze(2).expand(-1, -1, len(NAMES))
+
+    frames = torch.rand(1, 2, 3, 9)
+    given_case = ToyFrames("a", frames, None, "volume")
+    for mirror, columns in (([], [0]), (["R"], [0, 1]), (["R", "A"], [0, 1])):
+        made = evaluator("value", mirror=mirror)
+        [inferred] = made.inference.infer(Left(), [made.inference.load(given_case)], final=True)
+        wanted = frames[0, columns].mean(dim=(0, 1)).double()
+        assert torch.allclose(inferred.answers[:, 0], wanted, atol=1e-6), mirror
+
+
 def test_a_table_says_where_each_slice_lies(tmp_path: Path) -> None:
     prediction = predict_case(evaluator("labels", figures=1), Positions(), case(3), tmp_path)
     table, picture = prediction.files

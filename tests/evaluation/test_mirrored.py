@@ -76,3 +76,9 @@ def test_axes_that_training_does_not_mirror_are_said_and_swapped_sides_refused()
 def test_axes_that_inputs_do_not_have_are_refused(axes: str) -> None:
     with pytest.raises(ConfigError, match="but volumes are mirrored along each of R, A, S once at most"):
         checked(f"evaluation.mirror={axes}")
+
+
+def test_slices_with_answers_keep_their_order() -> None:
+    assert checked("evaluation.mirror=[R]", recipe="rsna_hemorrhage").task.evaluation.mirror == ("R",)
+    with pytest.raises(ConfigError, match="has S, but volumes whose slices have answers, in their order, are mirrored"):
+        checked("evaluation.mirror=[S]", recipe="rsna_hemorrhage")

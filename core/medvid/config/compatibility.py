@@ -169,6 +169,20 @@ def check_transforms(task: Task, given: InputInfo, target: TargetInfo) -> None:
                 f"transform {options.name!r} cannot change the examples of data set {task.dataset.name!r}: {error}",
                 hint="leave it out of dataset.augment",
             ) from None
+    _check_order(task, given)
+
+
+def _check_order(task: Task, given: InputInfo) -> None:
+    """Refuse a change of a video's colours after one that leaves normalised values."""
+    first = ""
+    for options in transforms_in(task.dataset) if given.axes == "video" else ():
+        if options.of_colours and first:
+            raise ConfigError(
+                f"dataset.augment has {options.name} after {first}, which leaves normalised values: {options.name} "
+                "changes colours as they are stored",
+                hint=f"move {options.name} in front of {first}",
+            )
+        first = first or (options.name if options.normalises else "")
 
 
 def can_score(spec: ProtocolSpec, where: Where, what: What) -> bool:

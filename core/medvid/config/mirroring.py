@@ -40,7 +40,7 @@ def with_mirrored_axes(task: Task, given: InputInfo, target: TargetInfo) -> tupl
     asked = getattr(task.evaluation, "mirror", ())
     trained = mirrored_in_training(task)
     axes = trained if asked == "trained" else tuple(asked)
-    _check_axes(axes, given)
+    _check_axes(axes, given, target)
     untrained = [axis for axis in axes if axis not in trained]
     side, sided = SIDES[given.axes], _names_with_sides(target.names)
     if side in untrained and sided:
@@ -66,12 +66,14 @@ def _names_with_sides(names: Sequence[str]) -> list[str]:
     return [name for name in names if swapped(name) != name.casefold() and swapped(name) in known]
 
 
-def _check_axes(axes: tuple[str, ...], given: InputInfo) -> None:
-    known = SPATIAL[given.axes]
+def _check_axes(axes: tuple[str, ...], given: InputInfo, target: TargetInfo) -> None:
+    known, what = SPATIAL[given.axes], f"{given.axes}s"
+    if target.where == "frame" and given.axes == "volume":
+        known, what = known[:-1], "volumes whose slices have answers, in their order,"
     if wrong := [axis for axis in axes if axis not in known or axes.count(axis) > 1]:
         raise ConfigError(
-            f"evaluation.mirror has {', '.join(wrong)}, but {given.axes}s are mirrored along each of "
-            f"{', '.join(known)} once at most",
+            f"evaluation.mirror has {', '.join(wrong)}, but {what} are mirrored along each of {', '.join(known)} once "
+            "at most",
             hint=f"e.g. evaluation.mirror: [{', '.join(known)}]",
         )
 

@@ -240,6 +240,10 @@ class TransformOptions(ComponentOptions):
     """Base of a transform's options."""
 
     kind: ClassVar[str] = "transform"
+    of_colours: ClassVar[bool] = False
+    """Whether it changes colours as they are stored, so that normalised values mean nothing to it."""
+    normalises: ClassVar[bool] = False
+    """Whether frames of videos, which travel as bytes, are normalised before it changes them."""
 
     def mirrored_axes(self) -> tuple[str, ...]:
         """The axes along which it may mirror examples: R, A, S of volumes, H, W of images and videos; default: none."""

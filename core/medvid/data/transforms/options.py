@@ -1,6 +1,6 @@
 """Options of the transforms that medvid ships."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -98,6 +98,7 @@ class ColorJitterOptions(TransformOptions):
     """Random colours, as defined by torchvision; the defaults are ViViT's, which adds to the brightness instead."""
 
     name: Literal["color_jitter"] = "color_jitter"
+    of_colours: ClassVar[bool] = True
     probability: Fraction = 0.8
     """Probability of a change; then brightness, contrast, saturation and hue all are changed."""
     brightness: NonNegativeFloat = 0.125
@@ -118,6 +119,7 @@ class RandAugmentOptions(TransformOptions):
     """
 
     name: Literal["rand_augment"] = "rand_augment"
+    of_colours: ClassVar[bool] = True
     num_ops: PositiveInt = 4
     """Operations drawn for each example (n)."""
     magnitude: Annotated[float, Field(ge=0, le=10)] = 7.0

@@ -4,7 +4,7 @@ In the published order: spatial, gaussian_noise, gaussian_blur, brightness, cont
 negative, gamma, flip, zero_outside.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
@@ -39,6 +39,7 @@ class SpatialOptions(_AcrossSlices):
     """
 
     name: Literal["spatial"] = "spatial"
+    normalises: ClassVar[bool] = True
     rotation: Turn | None = None
     """Largest angle in degrees, each axis has its own, drawn from [-rotation, rotation]. Default: 30 in volumes; in
     images, and in the plane of slices, 180, but 15 in images with one side more than 1.5 times the other."""
@@ -57,6 +58,7 @@ class GaussianNoiseOptions(TransformOptions):
     """Noise of mean 0, with one standard deviation for all channels."""
 
     name: Literal["gaussian_noise"] = "gaussian_noise"
+    normalises: ClassVar[bool] = True
     probability: Fraction = 0.1
     sigma: tuple[NonNegativeFloat, NonNegativeFloat] = (0.0, 0.1)
     """Range of the standard deviation, in prepared units."""
@@ -71,6 +73,7 @@ class GaussianBlurOptions(TransformOptions):
     """Convolution with a Gaussian, whose width is drawn for each channel and axis; not across the frames of a video."""
 
     name: Literal["gaussian_blur"] = "gaussian_blur"
+    normalises: ClassVar[bool] = True
     probability: Fraction = 0.2
     channel_probability: Fraction = 0.5
     """Probability of each channel in an example that is changed."""
@@ -98,18 +101,21 @@ class BrightnessOptions(_ByFactors):
     """All values of a channel times a factor."""
 
     name: Literal["brightness"] = "brightness"
+    normalises: ClassVar[bool] = True
 
 
 class ContrastOptions(_ByFactors):
     """Differences from the mean of a channel times a factor, clipped to the range that there was."""
 
     name: Literal["contrast"] = "contrast"
+    normalises: ClassVar[bool] = True
 
 
 class LowResolutionOptions(_AcrossSlices):
     """Channels as if taken at a lower resolution: nearest voxels down, linear interpolation up."""
 
     name: Literal["low_resolution"] = "low_resolution"
+    normalises: ClassVar[bool] = True
     probability: Fraction = 0.25
     channel_probability: Fraction = 0.5
     """Probability of each channel in an example that is changed."""
@@ -126,6 +132,7 @@ class GammaOptions(TransformOptions):
     """Each channel, between its extremes, to the power of an exponent; then with the mean and deviation it had."""
 
     name: Literal["gamma"] = "gamma"
+    normalises: ClassVar[bool] = True
     probability: Fraction = 0.3
     exponent: tuple[PositiveFloat, PositiveFloat] = (0.7, 1.5)
     """Range of the exponent of each channel: below or above 1 with the same probability, then uniform."""

@@ -14,6 +14,7 @@ from medvid.config.evaluation import FrameEvaluationOptions, windows_at_once
 from medvid.data.dataset import Case
 from medvid.data.framed import FramedCase
 from medvid.evaluation.inference.ensemble import Average, combining
+from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.inference.pipeline import pipeline
 from medvid.evaluation.inference.sliding_window import device_of
 from medvid.evaluation.inference.window_layout import window_starts
@@ -73,6 +74,7 @@ class FrameInference:
 
     def infer(self, model: nn.Module, loaded: Sequence[FramedCase], *, final: bool) -> list[InferredFrames]:  # noqa: ARG002 (the same for all)
         """The answers of all frames of cases."""
+        model = mirrored(model, self._options.mirror, self._axes)
         return [InferredFrames(case, self._infer(model, case), self._manner) for case in loaded]
 
     def _infer(self, model: nn.Module, case: FramedCase) -> Tensor:

@@ -16,7 +16,7 @@ class Mirrored(nn.Module):
     one sum besides.
 
     Args:
-        model: maps (B, C, *S) to logits (B, labels, *S), or (B, N) of whole cases.
+        model: maps (B, C, *S) to logits (B, labels, *S), (B, N) of whole cases, or (B, T, N) of frames.
         dims: of the input to mirror, counted from its end.
     """
 
