@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from medvid.config.checked import CheckedTask
+from medvid.config.compatibility import check_split
 from medvid.config.early import check_again
 from medvid.config.load import dump_task
 from medvid.config.task import Task
@@ -59,13 +60,16 @@ from medvid.training.checkpoint import (
     checkpoint_path,
     load_weights,
     newest_intact,
+    read_state,
     tidy_checkpoints,
 )
 from medvid.training.footprint import log_memory
 from medvid.training.launch import launched
 from medvid.training.loop import Trainer
+from medvid.training.parts import batch_norms
 from medvid.training.progress import early_note
 from medvid.training.replicas import leave_out_unused, missing_gradients_named
+from medvid.training.shares import Shares, began_with, keep_shares
 from medvid.training.stopping import StopRequest
 
 logger = logging.getLogger("medvid")
@@ -270,7 +274,27 @@ class _Execution:
         if self.fabric.is_global_zero:
             logger.info(effect(targets, self.weights, info))
 
+    def _keep_shares(self) -> None:
+        """Have a continued training take the steps that it began with, also where it has other processes now."""
+        if not (self.checkpoint and self.origin):
+            return
+        processes = self.fabric.world_size
+        began = began_with(read_state(self.checkpoint), self.origin.task)
+        if began is None:
+            told = "the number of processes that the run began with was not kept: if it was not %d, figures will differ"
+            logger.warning(told, processes)
+            return
+        self.task = keep_shares(self.task, began, processes, has_norms=any(batch_norms(self.session.model)))
+        if processes != began.processes:
+            check_split(self.task, self.session.checked.target_info, processes)
+            told = (
+                "the run goes on with %s, after %s: each step has the cases it would have had, but what each process "
+            )
+            told += "draws at random, such as dropout, is another draw"
+            logger.warning(told, Shares.of(self.task.train, processes), began)
+
     def _build(self) -> Trainer:
+        self._keep_shares()
         task, model, checked = self.task, self.session.model, self.session.checked
         for imported in [] if self.checkpoint else load_initial_weights(model, checked, read_trained):
             logger.info("%s", imported)

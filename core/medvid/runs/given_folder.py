@@ -17,6 +17,8 @@ from medvid.redaction import redact
 from medvid.runs.differences import MAY_DIFFER, differences, flat
 from medvid.runs.folder import RunFolder
 
+_MAY_DIFFER = (*MAY_DIFFER, "train.devices")  # which keeps to the steps of the run, or is refused
+
 State = Literal["absent", "unfinished", "finished"]
 
 
@@ -64,7 +66,7 @@ class GivenFolder:
         changed = {
             key: line
             for key, line in differences(began, filled).items()
-            if key not in MAY_DIFFER and not (_is_of_data(key) and asked.get(key) != filled.get(key))
+            if key not in _MAY_DIFFER and not (_is_of_data(key) and asked.get(key) != filled.get(key))
         }
         if changed:
             raise ConfigError(
@@ -73,10 +75,10 @@ class GivenFolder:
             )
 
     def task_to_continue(self) -> Task:
-        """The task as the run began with it, which keeps what its data filled in; its data may lie elsewhere now."""
+        """The task as the run began with it, with what its data filled in; its data and devices may be others."""
         began, asked = self._began(), self.asked
         dataset = {"root": asked.dataset.root.absolute(), "cache": asked.dataset.cache.absolute()}
-        train = {"workers": asked.train.workers, "load_timeout": asked.train.load_timeout}
+        train = {name: getattr(asked.train, name) for name in ("workers", "load_timeout", "devices")}
         return began.model_copy(
             update={
                 "dataset": began.dataset.model_copy(update=dataset),

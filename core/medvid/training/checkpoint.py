@@ -81,7 +81,7 @@ def verify_checkpoint(path: Path) -> None:
     """
     for name, expected in _read_manifest(path).items():
         _verify(path / name, expected)
-    _read_state(path)
+    read_state(path)
 
 
 def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
@@ -130,7 +130,7 @@ def load_checkpoint(path: Path, *, is_verified: bool = False) -> Checkpoint:
     if strangers := sorted({file.name for file in path.iterdir()} - names - {MANIFEST}):
         logger.warning("checkpoint %s has files that are not part of it, and are not read: %s", path, strangers)
     tensors = {Path(name).stem: load_file(path / name) for name in sorted(names) if name.endswith(_TENSORS)}
-    return Checkpoint(tensors=tensors, state=_read_state(path))
+    return Checkpoint(tensors=tensors, state=read_state(path))
 
 
 def load_weights(model: nn.Module, path: Path, *, is_verified: bool = False) -> None:
@@ -175,8 +175,12 @@ def load_model_state(model: nn.Module, state: Mapping[str, Tensor], path: Path) 
         ) from error
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    """The plain values of a checkpoint, after verifying their file."""
+def read_state(path: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint, after verifying their file.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
     _verify(path / STATE, _read_manifest(path)[STATE])
     state: dict[str, Any] = json.loads((path / STATE).read_bytes())
     step = state.get("progress", {}).get("step")
@@ -193,7 +197,7 @@ def best_step(folder: Path) -> int | None:
     """
     for path in reversed(checkpoints(folder)):
         try:
-            best: int | None = _read_state(path)["progress"]["best_step"]
+            best: int | None = read_state(path)["progress"]["best_step"]
         except CheckpointError as error:
             logger.warning("%s; which checkpoint is the best is taken from an older one", error)
         else:

@@ -58,6 +58,7 @@ from medvid.training.progress import TrainingObserver, TrainingProgress
 from medvid.training.replicas import expect_gradients
 from medvid.training.scaling import SMALLEST, LossScale
 from medvid.training.schedule import rate_factor
+from medvid.training.shares import Shares
 from medvid.training.step_log import ADVICE, StepLog
 from medvid.training.stopping import StopRequest
 from medvid.training.sync_norm import synchronise_norms
@@ -334,6 +335,7 @@ class Trainer:
             "loss_scale": self._scale.state() if self._scale else None,
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
+            "shares": Shares.of(self.options, self.fabric.world_size).state(),
         }
         return Checkpoint(tensors=tensors, state=state)
 
