@@ -9,7 +9,7 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Dataset, Progress, SegmentationCase
-from medvid.data.splits import Splits
+from medvid.data.splits import Splits, cases_of_split
 from medvid.data.transform import apply
 from medvid.errors import DataError
 from medvid.plugin.specs import BuildAll
@@ -85,8 +85,14 @@ class Synapse(Dataset):
     @property
     def splits(self) -> Splits:
         """The slices of the training volumes, and the volumes of other splits."""
-        slices = (name for volume in self.division.get("train", ()) for name in self._source.slices(volume))
-        return {**self.division, "train": tuple(slices)}
+        return {split: self.cases(split) for split in self.division}
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        """Slices to train on, volumes of other splits."""
+        volumes = cases_of_split(self.division, split, self.options.root)
+        if split != "train":
+            return volumes
+        return tuple(name for volume in volumes for name in self._source.slices(volume))
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         self._source.fix_splits(self.division)

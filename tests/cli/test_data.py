@@ -203,7 +203,7 @@ def test_a_fold_that_contradicts_the_data_or_the_task_is_refused_with_its_place(
     refused = platform(*asked, "--set", f"dataset={json.dumps(dataset)}")
     assert refused.code == 2
     assert "--set dataset=" in refused.err
-    assert "validation_fraction, 0.5, has to be left out" in refused.err
+    assert "validation_fraction, 0.5, has to be left out or its default, 0.2" in refused.err
 
 
 def test_images_that_a_run_could_not_use_are_listed(platform: Any) -> None:

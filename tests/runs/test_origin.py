@@ -13,6 +13,7 @@ from tests.runs.conftest import SMALL, content_of, draw_images
 
 import medvid
 from medvid.cli.main import main
+from medvid.data.fold_files import Fold, write_folds
 from medvid.errors import ConfigError
 from medvid.runs.api import Run
 from medvid.runs.folder import PRIVATE, RunFolder
@@ -181,6 +182,35 @@ def test_resuming_goes_on_with_the_cases_that_the_run_began_with(small: Run) -> 
     resumed = medvid.resume(small.folder.path)
     assert content_of(resumed.folder.checkpoints) == weights
     assert "split differently now" in resumed.folder.log.read_text()
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_a_run_keeps_its_fold_whatever_becomes_of_the_file() -> None:
+    draw_images(Path("own"), "abcdef")
+    file = Path("splits.json")
+    folds: list[Fold] = [{"train": ["a", "c", "e"], "val": ["b", "d", "f"]}, {"train": ["b", "d"], "val": ["a"]}]
+    write_folds(file, folds)
+    own = {"dataset.validation_fraction": 0.2, "dataset.fold": {"file": "splits.json", "index": 1}}
+    run = medvid.run(SMALL, own)
+    origin = read_origin(run.folder)
+    assert origin
+    assert (origin.cases("train"), held_out(run)) == (("b", "d"), {"a"})
+    assert origin.fold["index"] == 1
+    data = json.loads(run.folder.data.read_text())
+    assert {split["fold"]["digest"] for split in data.values()} == {origin.fold["digest"]}
+    assert json.loads(run.folder.origin.read_text())["task"]["dataset"]["fold"]["file"] == str(file.absolute())
+    weights = content_of(run.folder.checkpoints)
+    shutil.rmtree(run.folder.checkpoints / "step-00000003")
+    write_folds(file, [folds[1], folds[0]])
+    resumed = medvid.resume(run.folder.path)
+    assert content_of(resumed.folder.checkpoints) == weights
+    log = resumed.folder.log.read_text()
+    assert "split differently now" in log
+    assert "splits.json changed since the run started; the run's own split is used" in log
+    file.unlink()
+    evaluation, folder = resumed.evaluate()
+    assert scored(folder) == {"a"}
+    assert any("splits.json does not exist" in note for note in evaluation.notes)
 
 
 @pytest.mark.usefixtures("working_directory")

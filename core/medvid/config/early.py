@@ -4,6 +4,7 @@ from medvid.config.checked import CheckedTask, check_task
 from medvid.config.compatibility import check_weights_exist
 from medvid.config.demo import generate_demo
 from medvid.config.load import with_absolute_paths
+from medvid.config.options import FoldOptions
 from medvid.config.task import Task
 from medvid.errors import DataError
 from medvid.files import check_writable
@@ -20,6 +21,7 @@ def check_run(task: Task, host: Host) -> CheckedTask:
         ResourceError: the folder of runs or of prepared cases cannot be written.
     """
     check_data(task)
+    check_folds_exist(task)
     check_weights_exist(task)
     for folder in (task.output, task.dataset.cache):
         check_writable(folder)
@@ -33,6 +35,20 @@ def check_again(task: Task, host: Host) -> CheckedTask:
     check_data(task)
     generate_demo(task, host)
     return check_task(task, host)
+
+
+def check_folds_exist(task: Task) -> None:
+    """Refuse a file of folds that does not exist; what it holds, the data set says.
+
+    Raises:
+        DataError: naming it.
+    """
+    fold = task.dataset.fold
+    if isinstance(fold, FoldOptions) and not fold.file.is_file():
+        raise DataError(
+            f"dataset.fold.file, the folds of {task.dataset.name!r}, does not exist: {fold.file}",
+            hint="make it: platform data splits TASK -o FILE",
+        )
 
 
 def check_data(task: Task) -> None:

@@ -205,7 +205,10 @@ class DatasetOptions(ComponentOptions):
             raise ValueError("fold and split both say which cases are held out: leave one of them out")
         field, share = type(self).model_fields.get("validation_fraction"), getattr(self, "validation_fraction", None)
         if field and share != field.default:
-            raise ValueError(f"fold says which cases are held out, so validation_fraction, {share}, has to be left out")
+            raise ValueError(
+                f"fold says which cases are held out, so validation_fraction, {share}, has to be left out or its "
+                f"default, {field.default}"
+            )
         return self
 
     def input_info(self) -> InputInfo:

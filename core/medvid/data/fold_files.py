@@ -23,6 +23,8 @@ def read_folds(path: Path) -> list[Fold]:
     Raises:
         DataError: it cannot be read, or has another form.
     """
+    if not path.is_file():
+        raise DataError(f"the file of folds {path} does not exist", hint="platform data splits writes one")
     content = read_json_value(path)
     if not isinstance(content, list) or not content or not all(map(_is_fold, content)):
         raise DataError(
