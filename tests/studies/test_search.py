@@ -235,3 +235,20 @@ def test_what_does_not_go_with_a_search(make: Make, more: dict[str, Any], messag
     Path("study.yaml").write_text(json.dumps(blocks))
     with pytest.raises(ConfigError, match=message):
         read_study("study.yaml", HOST, {})
+
+
+def test_values_that_do_not_go_together_fail_that_trial_alone(make: Make) -> None:
+    search = make({"backbone.embed_dim": [16, 15], "backbone.num_heads": [4, 5]}, method="grid", trials=None).search
+    names = []
+    while cell := next_cell(search):
+        names.append(cell.name)
+        finish(search, cell, {"dice": 0.5})
+    states = [outcome.state for outcome in search.outcomes()]
+    assert len(states) == 5
+    assert states.count(State.FAILED) == 2
+    failed = [outcome.trial for outcome in search.outcomes() if outcome.state is State.FAILED]
+    assert [dict(trial.values) for trial in failed] == [
+        {"backbone.embed_dim": 16, "backbone.num_heads": 5},
+        {"backbone.embed_dim": 15, "backbone.num_heads": 4},
+    ]
+    assert "num_heads" in json.loads(search.cells_of(failed[0])[0].failure(search.folder).read_text())["error"]

@@ -76,7 +76,11 @@ class StudyFile:
             tasks[name] = load_task(path, host, overrides=[*changes, *over], demo=demo)
         for change in self._searched():
             _refuse_reserved(change, has_folds=self.options.folds is not None)
-            load_task(path, host, overrides=[*over, change], demo=demo)
+            try:
+                load_task(path, host, overrides=[*over, change], demo=demo)
+            except ConfigError as error:
+                if change.label in str(error):  # else it may go together with other values of the search
+                    raise
         return tasks
 
     def _searched(self) -> Iterator[Override]:

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from medvid.errors import ConfigError, MedvidError
+from medvid.errors import MedvidError
 from medvid.plugin.host import Host
 from medvid.runs.folder import read_metrics
+from medvid.runs.origin import read_task
 from medvid.studies.cells import Cell
 from medvid.studies.process import CellProcess
 from medvid.studies.search.search import summary_lines
@@ -40,9 +41,9 @@ class SearchWork(Work):
         self.error: MedvidError | None = None
         self._done: set[Cell] = set()
         self._killed: Counter[Cell] = Counter()
-        self._looked: dict[Cell, float] = {}
-        self._judged: dict[Cell, int] = {}
-        """The number of validations after which a running trial was last looked at."""
+        self._looked: dict[Cell, float] = {}  # when
+        self._judged: dict[Cell, int] = {}  # after how many validations
+        self._stopped: set[Cell] = set()
 
     def __iter__(self) -> Iterator[Cell]:
         """The cell to start now, if there is one; there can be another one when a trial has ended."""
@@ -56,32 +57,35 @@ class SearchWork(Work):
         return iter(())
 
     def has_ended(self, process: CellProcess) -> bool:
-        """Whether a process has ended; one that still runs, but not well enough, is asked to."""
+        """Whether a process has ended; one that still runs is asked to where it does not do well enough."""
         if process.has_ended():
             return True
         now = time.monotonic()
-        if now - self._looked.get(process.cell, 0.0) >= LOOK:
+        if now - self._looked.get(process.cell, 0.0) >= LOOK and process.cell not in self._stopped:
             self._looked[process.cell] = now
-            self._look_at(process)
+            try:
+                is_to_stop = self.error is not None or self._is_to_give_up(process.cell)
+            except MedvidError as error:
+                self.error, is_to_stop = error, True
+            if is_to_stop:
+                self._stopped.add(process.cell)
+                process.stop(signal.SIGTERM)
         return False
 
-    def _look_at(self, process: CellProcess) -> None:
+    def _is_to_give_up(self, cell: Cell) -> bool:
         """Look at the validations of a running trial, if there are more than last time."""
-        cell, split = process.cell, self.search.task["evaluation"]["split"]
-        folder = cell.run_folder(self.study.folder)
+        folder, split = cell.run_folder(self.study.folder), self.search.task["evaluation"]["split"]
         records = [record for record in read_metrics(folder.metrics) if record["split"] == split]
-        if self.error or len(records) <= self._judged.get(cell, 0):
-            return
+        if len(records) <= self._judged.get(cell, 0):
+            return False
         self._judged[cell] = len(records)
-        try:
-            self.search.check_validations(folder, list(records[0]["values"]))
-            if self._is_searched(cell) and self.search.is_to_give_up(cell):
-                logger.info("%s is given up after %d validations", cell.name, len(records))
-                self.search.give_up(cell, len(records))
-                process.stop(signal.SIGTERM)
-        except ConfigError as error:
-            self.error = error
-            process.stop(signal.SIGTERM)
+        self.search.check_validations(folder, list(records[0]["values"]))
+        is_over = records[-1]["step"] >= read_task(folder.resolved)["train"]["steps"]
+        if is_over or not self._is_searched(cell) or not self.search.is_to_give_up(cell):
+            return False
+        logger.info("%s is given up after %d validations", cell.name, len(records))
+        self.search.give_up(cell, len(records))
+        return True
 
     def _is_searched(self, cell: Cell) -> bool:
         """Whether a cell is the first of its trial, not one of those that the best are run for."""
@@ -91,6 +95,7 @@ class SearchWork(Work):
         """Say and remember how a process has ended: of a trial that was killed and went on, the last end counts."""
         cell = process.cell
         self.ended = [other for other in self.ended if other.cell != cell]
+        self._stopped.discard(cell)
         super().end(process)
         self._killed[cell] += process.outcome == "killed"
         if process.outcome == "failed" or self._killed[cell] >= KILLS:

@@ -13,7 +13,7 @@ from typing import Any
 
 from medvid.config.load import dump_task, load_task
 from medvid.errors import ConfigError, DataError, DistributedError
-from medvid.files import json_text, read_json, write_json, write_text
+from medvid.files import json_text, make_folder, read_json, write_json, write_text
 from medvid.plugin.host import Host
 from medvid.runs.folder import RunFolder
 from medvid.runs.origin import read_task
@@ -22,6 +22,7 @@ from medvid.similar import suggest
 from medvid.studies.cells import Cell
 from medvid.studies.folder import StudyFolder
 from medvid.studies.options import DEFAULT, StudyOptions
+from medvid.studies.process import note_failure
 from medvid.studies.search.proposals import number_of_trials, propose
 from medvid.studies.search.pruning import is_to_prune
 from medvid.studies.search.trials import Outcome, Trial, outcome_of, own_values, read_trials, trial_cells, write_trial
@@ -157,22 +158,32 @@ class Search:
             hint=f"they have: {', '.join(known)}. Correct search.metric in the study file, and start it again",
         )
 
-    def propose(self, host: Host) -> Trial:
+    def propose(self, host: Host) -> Cell | None:
         """Propose a trial, and write what it is; the study's lock is held.
 
+        Returns:
+            Its cell; None where the values do not fit together: the trial has failed then.
+
         Raises:
-            ConfigError: the proposed values do not fit together with the task; or as `outcomes`.
+            MedvidError: as `outcomes`; or what is proposed next cannot be found out.
         """
         outcomes = self.outcomes()
         known = {outcome.trial.number for outcome in outcomes}
         number = next(number for number in range(self.count) if number not in known)
-        values = propose(self.options, self.study.study.seed, number, self.own, outcomes)
-        trial = Trial(number, values)
-        task = load_task(self.folder.task(DEFAULT), host, overrides=values if number else {})
+        trial = Trial(number, propose(self.options, self.study.study.seed, number, self.own, outcomes))
+        logger.info("%s, trial %d of %d: %s", trial.name, number + 1, self.count, told(trial))
+        cell = self.cells_of(trial)[0]
+        try:
+            task = load_task(self.folder.task(DEFAULT), host, overrides=trial.values if number else {})
+        except ConfigError as error:
+            logger.warning("%s: %s", trial.name, error)
+            make_folder(self.folder.logs)
+            note_failure(self.folder, cell, error.exit_code, str(error))
+            write_trial(self.folder, trial)
+            return None
         write_text(self.folder.task(trial.name), dump_task(task), 0o600)
         write_trial(self.folder, trial)  # last: from now on it exists
-        logger.info("%s, trial %d of %d: %s", trial.name, number + 1, self.count, told(values, is_own=number == 0))
-        return trial
+        return cell
 
     def to_run(self, host: Host, *, retry: bool, without: set[Cell]) -> Iterator[Cell]:
         """What can be run now: what nobody works on, a new trial, and after the last the runs of the best.
@@ -191,8 +202,11 @@ class Search:
         cells = [self.cells_of(outcome.trial)[0] for outcome in outcomes if outcome.state in left]
         yield from (cell for cell in cells if cell not in without)
         self._check_hope(outcomes)
-        if len(outcomes) < self.count:
-            yield self.cells_of(self.propose(host))[0]
+        while len(outcomes) < self.count:
+            if cell := self.propose(host):
+                yield cell
+            outcomes = self.outcomes()
+            self._check_hope(outcomes)
         of_best = (cell for cell in self.then(outcomes) if cell not in without)
         yield from (cell for cell in of_best if state_of(self.folder, cell) in left)
 
@@ -205,10 +219,11 @@ class Search:
 
     def is_to_give_up(self, cell: Cell) -> bool:
         """Whether the run of a trial is to be given up now, by its validations and those of the others."""
-        outcomes = self.outcomes() if self.options.prune else []
-        figures = {outcome.trial.name: outcome.validations for outcome in outcomes}
+        if self.options.prune is None:
+            return False
+        figures = {outcome.trial.name: outcome.validations for outcome in self.outcomes()}
         mine = figures.pop(cell.configuration, ())
-        return self.options.prune is not None and is_to_prune(self.options.prune, mine, list(figures.values()))
+        return is_to_prune(self.options.prune, mine, list(figures.values()))
 
     def give_up(self, cell: Cell, validations: int) -> None:
         """Note that a trial was given up after so many validations."""
@@ -238,17 +253,17 @@ def summary_lines(search: Search, shown: int = 3) -> list[str]:
     lines = [f"{ended} of {search.count} trials have ended" + (f", {pruned} of them given up" if pruned else "")]
     if figure := search.figure([outcome.trial for outcome in outcomes]):
         lines += [
-            f"{outcome.trial.name}  {figure.name} {figure.sign * (outcome.value or 0.0):.4g}  "
-            f"{told(outcome.trial.values, is_own=outcome.trial.number == 0)}"
+            f"{outcome.trial.name}  {figure.name} {figure.sign * (outcome.value or 0.0):.4g}  {told(outcome.trial)}"
             for outcome in best_first(outcomes)[:shown]
         ]
         lines += ["the best was selected on these cases: its figure is too good; evaluate another split to report one"]
     return lines
 
 
-def told(values: Mapping[str, Any], *, is_own: bool = False) -> str:
-    """Values for people."""
-    texts = (f"{value:.4g}" if isinstance(value, float) else json_text(value) for value in values.values())
-    return ", ".join(f"{key} {text}" for key, text in zip(values, texts, strict=True)) + (
-        " (the task's own)" if is_own else ""
+def told(trial: Trial) -> str:
+    """The values of a trial, for people."""
+    texts = (
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {json_text(value)}"
+        for key, value in trial.values.items()
     )
+    return ", ".join(texts) + ("" if trial.number else " (the task's own)")
