@@ -16,8 +16,9 @@ from medvid.evaluation.metrics.of_labels import figures_of_labels
 from medvid.evaluation.metrics.of_values import figures_of_values
 from medvid.evaluation.metrics.value_maps import row_of, summarise
 from medvid.studies.compare import SAME_CASES, compare
+from medvid.studies.reading import read_sides
 from medvid.studies.rows import pattern_of
-from medvid.studies.sides import Side, read_side, read_sides
+from medvid.studies.sides import Side, read_side
 
 
 @pytest.fixture(autouse=True)

@@ -63,11 +63,11 @@ def states(finished: int, then: State = State.WAITING) -> dict[Cell, State]:
 
 
 def update(study: StudyFolder, cells: dict[Cell, State]) -> None:
-    update_parent(study, cells, aggregate(study, CELLS))
+    update_parent(study, "a", cells, aggregate(study, CELLS), ended=True)
 
 
 def test_aggregates_are_metrics_by_the_number_of_finished_cells(client: MlflowClient, study: StudyFolder) -> None:
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     [parent] = parents(client)
     assert (parent.info.run_name, parent.info.status) == ("cv", "RUNNING")
     record = read_record(study.path)
@@ -94,11 +94,11 @@ def test_aggregates_are_metrics_by_the_number_of_finished_cells(client: MlflowCl
 
 
 def test_a_parent_is_adopted_never_doubled(client: MlflowClient, study: StudyFolder) -> None:
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     [first] = parents(client)
     (study.path / "mlflow.json").unlink()  # killed before it was noted
-    begin_parent(study, CELLS)
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
+    begin_parent(study, "a")
     assert [run.info.run_id for run in parents(client)] == [first.info.run_id]
     record = read_record(study.path)
     assert record is not None
@@ -108,16 +108,16 @@ def test_a_parent_is_adopted_never_doubled(client: MlflowClient, study: StudyFol
 def test_a_study_that_is_made_anew_in_the_same_place_has_a_parent_of_its_own(
     client: MlflowClient, study: StudyFolder
 ) -> None:
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     study.path.rename(study.path.with_name("moved"))
     shutil.copytree(study.path.with_name("moved"), study.path)
     (study.path / "mlflow.json").unlink()
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     assert len(parents(client)) == 2
 
 
 def test_cells_that_began_without_a_parent_get_it(client: MlflowClient, study: StudyFolder) -> None:
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     [parent] = parents(client)
     other = client.create_experiment("other")
     for cell, experiment in zip(CELLS, [parent.info.experiment_id, other], strict=False):
@@ -133,13 +133,13 @@ def test_cells_that_began_without_a_parent_get_it(client: MlflowClient, study: S
 
 
 def test_it_stays_open_while_cells_can_go_on_and_opens_again_for_more(client: MlflowClient, study: StudyFolder) -> None:
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     finish(study, CELLS[0])
     update(study, states(1, State.INTERRUPTED))
     assert parents(client)[0].info.status == "RUNNING"
     update(study, states(1, State.FAILED))
     assert parents(client)[0].info.status == "FAILED"
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     assert parents(client)[0].info.status == "RUNNING"
 
 
@@ -147,7 +147,7 @@ def test_a_store_that_cannot_be_reached_stops_nothing(
     study: StudyFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    begin_parent(study, CELLS)
+    begin_parent(study, "a")
     finish(study, CELLS[0])
     update(study, states(1))
     assert "does not accept the study at present" in caplog.text

@@ -7,6 +7,8 @@ import typer
 from typer.core import TyperGroup
 
 from medvid.cli.common import TASK_HELP, Overrides, aligned, plugins_file, stage_progress
+from medvid.cli.compare import BaselineOption, GroupOption, MetricOption, Test
+from medvid.cli.compare import show as show_comparison
 from medvid.cli.run import run
 from medvid.errors import ConfigError
 from medvid.sentences import listed
@@ -151,6 +153,28 @@ def status(
 
 
 @app.command()
+def compare(
+    context: typer.Context,
+    folder: FolderArgument,
+    metric: MetricOption = None,
+    baseline: BaselineOption = None,
+    test: Annotated[Test | None, typer.Option("--test", help="The paired test; default: the study's.")] = None,
+    group: GroupOption = None,
+) -> None:
+    """Compare the configurations of a study, case by case, on what each has held out.
+
+    Metric, baseline and test are by default those of the study's block `compare`.
+    """
+    from medvid.plugin.host import make_host
+    from medvid.studies.reading import read_study_sides
+    from medvid.studies.study import Study
+
+    asked = Study.find(folder, make_host(plugins_file(context))).options.compare
+    sides = read_study_sides(folder, plugins_file(context))
+    show_comparison(sides, metric or asked.metric, baseline or asked.baseline, test or asked.test, group)
+
+
+@app.command()
 def cell(
     context: typer.Context,
     folder: FolderArgument,
@@ -158,7 +182,9 @@ def cell(
 ) -> None:
     """Run one cell of a study in this process, as the jobs of a cluster do; start it, or continue it."""
     from medvid.plugin.host import make_host
-    from medvid.studies.single import keeping_others_out
+    from medvid.studies.report import report_end
+    from medvid.studies.single import is_first, keeping_others_out
+    from medvid.studies.status import states
     from medvid.studies.study import Study
 
     study = Study.find(folder, make_host(plugins_file(context)))
@@ -170,6 +196,8 @@ def cell(
             typer.echo(f"{cells[number].name} is finished, or another process works on it")
             return
         run(context, **options)
+    if is_first():
+        report_end(study, states(study), ended=study.options.search is None)
 
 
 def _run(study: "Study", host: "Host", plugins: Path | None, *, retry: bool = False) -> None:

@@ -82,7 +82,8 @@ def compare(
         metric: default: the one that chooses the first one's weights.
         baseline: name of the side that others are compared with; default: of two the first, of more the best.
         test: for the p of no difference.
-        group: finds the patient in a case's name; default: the patient that rows name, else each case for itself.
+        group: finds the patient in a case's name; default: as a side says, else the patient that rows name, else each
+            case for itself.
 
     Raises:
         ConfigError: they cannot be compared, by this metric or test.
@@ -98,6 +99,7 @@ def compare(
     metric = metric or sides[0].monitor
     better = direction(sides, metric)
     check_truth(sides)
+    group = group or next((side.group for side in sides if side.group), None)
     owners = {key: owner for side in sides for key, owner in side.groups(group).items()}
     found = measure(sides, metric, owners, test)
     base = baseline or (

@@ -81,6 +81,7 @@ def _of_means(sides: Sequence[Side], metric: str, owners: Mapping[str, str], tes
     unit = "pairs of case and name" if len(names) > 1 else "cases"
     notes = [
         f"{metric} is the mean over cases" + (", then over names" if len(names) > 1 else ""),
+        *_of_seeds(sides),
         *_left_out({name: table.keys for name, table in tables.items()}, keys),
         *([f"only some have {listed(sorted(others))}, left out of all"] if others else []),
         *(
@@ -131,6 +132,7 @@ def _of_answers(sides: Sequence[Side], metric: str, owners: Mapping[str, str], t
         difference,
         (
             f"{metric} is of all cases together, of each seed by itself",
+            *_of_seeds(sides),
             *_left_out(all_keys, keys),
             f"intervals: 95% by percentiles of {POOLED_RESAMPLES:,} resamples of {_drawn(keys, groups)}",
         ),
@@ -147,6 +149,11 @@ def _common(keys: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
             hint="evaluate them on the same cases: platform evaluate RUN --data FOLDER",
         )
     return common
+
+
+def _of_seeds(sides: Sequence[Side]) -> list[str]:
+    several = [f"{side.name} of {len(side.rows)}" for side in sides if len(side.rows) > 1]
+    return [f"means over seeds come first: {listed(several)}"] if several else []
 
 
 def _left_out(keys: Mapping[str, Sequence[str]], common: Sequence[str]) -> list[str]:

@@ -39,31 +39,35 @@ DONE = "cells/done"
 _OPEN = {State.WAITING, State.INTERRUPTED, State.RUNNING}
 
 
-def begin_parent(folder: StudyFolder, cells: Sequence[Cell]) -> None:
-    """Make the study's MLflow run, or find it again, so that cells can name it as their parent.
+def begin_parent(folder: StudyFolder, configuration: str) -> None:
+    """Make the study's MLflow run, or find and open it again, so that cells can name it as their parent.
 
     Args:
         folder: of the study, whose lock this process holds.
-        cells: of the study.
+        configuration: whose task says in which experiment.
     """
     with _tolerated(folder) as uri:
-        _Parent(folder, cells, uri)
+        _Parent(folder, configuration, uri).set_status("RUNNING")
 
 
-def update_parent(folder: StudyFolder, cells: Mapping[Cell, State], found: Together) -> None:
+def update_parent(
+    folder: StudyFolder, configuration: str, cells: Mapping[Cell, State], found: Together, *, ended: bool
+) -> None:
     """Log what the finished cells say together, and close the run once all have ended.
 
     Args:
         folder: of the study, whose lock this process holds.
+        configuration: whose task says in which experiment.
         cells: of the study, with their states.
         found: written into the folder already.
+        ended: whether no further cells come.
     """
     with _tolerated(folder) as uri:
-        parent = _Parent(folder, [*cells], uri)
+        parent = _Parent(folder, configuration, uri)
         parent.adopt([cell for cell, state in cells.items() if state is not State.WAITING])
         parent.log(found)
-        if not _OPEN & set(cells.values()):
-            parent.close("FAILED" if State.FAILED in cells.values() else "FINISHED")
+        if ended and not _OPEN & set(cells.values()):
+            parent.set_status("FAILED" if State.FAILED in cells.values() else "FINISHED")
 
 
 class _Parent:
@@ -71,16 +75,16 @@ class _Parent:
 
     Args:
         folder: of the study.
-        cells: of the study.
+        configuration: whose task says in which experiment.
         uri: the store.
     """
 
-    def __init__(self, folder: StudyFolder, cells: Sequence[Cell], uri: str) -> None:
+    def __init__(self, folder: StudyFolder, configuration: str, uri: str) -> None:
         from mlflow import MlflowClient
 
         from medvid.tracking.destination import OWNER, known_run, new_run
 
-        self._folder, self._config = folder, read_task(folder.task(cells[0].configuration))
+        self._folder, self._config = folder, read_task(folder.task(configuration))
         run, key = _described(folder, self._config), {KEY: _key(folder.path)}
         with ready(uri):
             self._client: MlflowClient = MlflowClient(uri)
@@ -91,8 +95,6 @@ class _Parent:
         for name, value in {**key, OWNER: folder.name, "study.name": folder.name, "task": run.task}.items():
             if self._run.data.tags.get(name) != value:
                 self._client.set_tag(self._id, name, value)
-        if self._run.info.status != "RUNNING" and int(self._run.data.metrics.get(DONE, 0)) < len(cells):
-            self._client.update_run(self._id, status="RUNNING")  # it was extended
 
     def adopt(self, cells: Sequence[Cell]) -> None:
         """Tag the runs of cells that began without a parent, or with one that is gone."""
@@ -134,9 +136,13 @@ class _Parent:
         for start in range(0, len(metrics), METRICS_PER_BATCH):
             self._client.log_batch(self._id, metrics=metrics[start : start + METRICS_PER_BATCH])
 
-    def close(self, status: str) -> None:
-        """All cells have ended."""
-        if self._client.get_run(self._id).info.status != status:
+    def set_status(self, status: str) -> None:
+        """Say that cells run, or that all have ended."""
+        if self._run.info.status == status:
+            return
+        if status == "RUNNING":
+            self._client.update_run(self._id, status=status)
+        else:
             self._client.set_terminated(self._id, status)
 
 

@@ -7,6 +7,8 @@ from medvid.errors import DistributedError
 from medvid.plugin.host import Host
 from medvid.sentences import in_lines
 from medvid.studies.cells import Cell
+from medvid.studies.parent import begin_parent
+from medvid.studies.report import report_end
 from medvid.studies.searching import SearchWork
 from medvid.studies.states import State
 from medvid.studies.status import error_of, states
@@ -38,8 +40,11 @@ def run_study(study: Study, host: Host, plugins: Path | None, *, retry: bool = F
         todo = [cell for cell, state in found.items() if state in wanted]
         logger.info("study %s: %d of %d cells to run", study.folder.name, len(todo), len(found))
         work = Work(study, todo, plugins)
+    with study.folder.lock():
+        begin_parent(study.folder, study.configurations[0])
     host.build(study.options.launcher).launch(work)
     work.close()
+    report_end(study, states(study), ended=True)
     faults = [
         f"{process.cell.name}: {process.error}; see {process.cell.log(study.folder)}"
         for process in work.ended

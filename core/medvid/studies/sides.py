@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Side:
         rows: of all its cases, by seed; those of its folds together.
         summary: of the run, or of one of them: its metrics, and which way they are better.
         digests: of the data of cases, where they are known.
+        group: finds the patient in a case's name, where rows do not name patients.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Side:
     rows: Mapping[str, Sequence[Row]]
     summary: Mapping[str, Any]
     digests: Mapping[str, str] = field(default_factory=dict)
+    group: re.Pattern[str] | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -96,26 +98,6 @@ class Side:
         found = [answers_of(rows, metric) for rows in self.rows.values()]
         some = [one for one in found if one is not None]
         return some if len(some) == len(found) else None
-
-
-def read_sides(paths: Sequence[Path]) -> list[Side]:
-    """The sides in folders, each with a name of its own: as much of the end of its path as tells it from the others.
-
-    Raises:
-        ConfigError: a folder is given twice, or is none of a run, an evaluation or `platform score`.
-        DataError: its files are damaged.
-    """
-    folders = [path.absolute() for path in paths]
-    if twice := [path for path in paths if folders.count(path.absolute()) > 1]:
-        raise ConfigError(f"{twice[0]} is given twice")
-    return [replace(read_side(path), name=_name(path.absolute(), folders)) for path in paths]
-
-
-def _name(folder: Path, folders: Sequence[Path]) -> str:
-    for parts in range(1, len(folder.parts)):
-        if [other.parts[-parts:] for other in folders].count(folder.parts[-parts:]) == 1:
-            return "/".join(folder.parts[-parts:])
-    return str(folder)
 
 
 def read_side(path: Path) -> Side:

@@ -14,6 +14,11 @@ _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 """Variables with the number of this process among those of the run, as far as they are set."""
 
 
+def is_first() -> bool:
+    """Whether this is the first process of the run, or the only one."""
+    return all(os.environ.get(variable, "0") == "0" for variable in _RANKS)
+
+
 @contextmanager
 def keeping_others_out(study: StudyFolder, cell: Cell) -> Iterator[dict[str, Any] | None]:
     """Within the block, this process runs a cell; an error that leaves it is noted as the cell's.
@@ -28,7 +33,7 @@ def keeping_others_out(study: StudyFolder, cell: Cell) -> Iterator[dict[str, Any
         "overrides": overrides_of(study, cell),
         "folder": cell.run_folder(study).path,
     }
-    if any(os.environ.get(variable, "0") != "0" for variable in _RANKS):
+    if not is_first():
         yield options
         return
     with claimed(study, cell) as log:

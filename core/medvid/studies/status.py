@@ -62,11 +62,11 @@ def table(study: Study, found: Mapping[Cell, State]) -> list[list[str]]:
 def _figures(study: Study, found: Mapping[Cell, State]) -> tuple[list[str], Mapping[str, list[str]]]:
     """The heading, and the line of each configuration with its figures; no lines where these are left out."""
     if 0 < sum(state is State.FINISHED for state in found.values()) <= READ:
-        from medvid.studies.aggregate import aggregate
+        from medvid.studies.report import report
         from medvid.studies.table import heading, lines
 
         try:
-            together = aggregate(study.folder, list(found), metric=study.options.compare.metric, group=study.group)
+            together = report(study, found, ended=study.options.search is None)
             return heading(together), lines(together)
         except MedvidError as error:
             logger.warning("the figures are left out: %s", error)

@@ -51,7 +51,7 @@ def finished_cells(folder: StudyFolder, cells: Sequence[Cell]) -> list[Finished]
     return found
 
 
-def sides_of(folder: StudyFolder, done: Sequence[Finished]) -> dict[str, Side]:
+def sides_of(folder: StudyFolder, done: Sequence[Finished], group: re.Pattern[str] | None = None) -> dict[str, Side]:
     """The configurations that have finished cells, each with the rows of its folds together, by seed."""
     by_name: dict[str, list[Finished]] = {}
     for one in done:
@@ -63,7 +63,7 @@ def sides_of(folder: StudyFolder, done: Sequence[Finished]) -> dict[str, Side]:
             rows.setdefault(str(one.cell.seed), []).extend(one.rows)
         digests = [digests_of(one.cell.run_folder(folder).path) for one in own]
         known = {case: digest for of in digests for case, digest in of.items()}
-        sides[name] = Side(name, folder.path, rows, own[0].summary, known)
+        sides[name] = Side(name, folder.path, rows, own[0].summary, known, group)
     return sides
 
 

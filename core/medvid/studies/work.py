@@ -8,6 +8,8 @@ from pathlib import Path
 
 from medvid.studies.cells import Cell
 from medvid.studies.process import CellProcess, start_process
+from medvid.studies.report import report_end
+from medvid.studies.status import states
 from medvid.studies.study import Study
 
 logger = logging.getLogger("medvid")
@@ -49,9 +51,11 @@ class Work:
         return process.has_ended()
 
     def end(self, process: CellProcess) -> None:
-        """Say and remember how a process has ended."""
+        """Say and remember how a process has ended, and what the study says with it."""
         logger.info("%s %s", process.cell.name, process.told)
         self.ended.append(process)
+        if process.outcome == "finished":
+            report_end(self.study, states(self.study), ended=False)
 
     def close(self) -> None:
         """Say what came of it, once a launcher has returned; raises what it had to end for."""
