@@ -12,7 +12,7 @@ class ImageMasks(ImageDataset):
 class GlaS(ImageDataset):
     """Colon glands (Sirinukunwattana et al., Medical Image Analysis 2017)."""
 
-    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """The published 85/80, by the archive's file names: train_*, testA_* and testB_*."""
         splits = {name: tuple(case for case in cases if case.startswith(name)) for name in ("train", "test")}
         if sum(map(len, splits.values())) == len(cases) and all(splits.values()):

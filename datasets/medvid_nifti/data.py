@@ -12,6 +12,6 @@ class NIfTI(VolumeDataset):
 
     options: NIfTIOptions
 
-    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Hold out a share of the cases."""
         return hold_out(cases, self.options.validation_fraction, self.options.split_seed)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from medvid.data.listing import check_folder, name_left_out
-from medvid.data.videos.index import Clip, VideoIndex, notes_on_classes, raise_problems
+from medvid.data.videos.clips import Clip, Clips
+from medvid.data.videos.index import VideoIndex, notes_on_classes, raise_problems
 from medvid.data.videos.labels import label_key, read_labels
 from medvid.errors import DataError
 
@@ -60,10 +61,10 @@ def read_index(root: Path, annotations: Path | None = None, videos: Path | None 
     shared = [video for video in splits["train"] if video in splits["validation"]]
     problems += [f"video {video} is in both train and validation: trained on and held out" for video in shared]
     raise_problems(f"the annotations of {root}", problems)
-    clips = {video: clip for found in splits.values() for video, clip in found.items()}
-    divided = {split: tuple(found) for split, found in splits.items()}
-    used = {clip.path for clip in clips.values()}
-    others = [folder / name for name in sorted(present) if name.endswith(_SUFFIXES) and f"{folder}/{name}" not in used]
+    clips = Clips(root, {video: clip for found in splits.values() for video, clip in found.items()})
+    divided = {split: clips.ids.at(clips.places(tuple(found))) for split, found in splits.items()}
+    used = {Path(clips.path(place)).name for place in range(len(clips))}
+    others = [folder / name for name in sorted(present) if name.endswith(_SUFFIXES) and name not in used]
     notes = name_left_out(root, others, (), lambda _: "not in the annotations for training or validation")
     return VideoIndex(clips, labels, divided, (*notes, *notes_on_classes(clips, divided, labels)))
 

@@ -1,7 +1,9 @@
 """A user's own videos."""
 
+from array import array
 from collections.abc import Sequence
 
+from medvid.data.names import chosen
 from medvid.data.splits import Splits, hold_out
 from medvid.data.videos.dataset import VideoDataset
 from medvid_videos.config import VideosOptions
@@ -14,16 +16,20 @@ class Videos(VideoDataset):
 
     def default_split(self, cases: Sequence[str]) -> Splits:
         """Hold out a share of each class."""
-        by_class: dict[int | None, list[str]] = {}
-        for case in cases:
-            by_class.setdefault(self.clip(case).label, []).append(case)
-        held_out = {case for alike in by_class.values() for case in self._held_out(alike)}
+        clips, places = self.index.clips, self.index.clips.places(cases)
+        by_class: dict[int | None, array[int]] = {}
+        for place in places:
+            by_class.setdefault(clips.label(place), array("i")).append(place)
+        held_out = bytearray(len(clips))
+        for alike in by_class.values():
+            for place in clips.places(self._held_out(clips.ids.at(alike))):
+                held_out[place] = True
         return {
-            "train": tuple(case for case in cases if case not in held_out),
-            "validation": tuple(case for case in cases if case in held_out),
+            "train": chosen(cases, (not held_out[place] for place in places)),
+            "validation": chosen(cases, (bool(held_out[place]) for place in places)),
         }
 
-    def _held_out(self, cases: list[str]) -> tuple[str, ...]:
+    def _held_out(self, cases: Sequence[str]) -> Sequence[str]:
         if len(cases) < 2:
             return ()
         return hold_out(cases, self.options.validation_fraction, self.options.split_seed).get("validation", ())

@@ -40,6 +40,11 @@ class CheckedFiles:
             path: (size, time, digest) for path, (size, time, digest) in read_json(self.path).get("files", {}).items()
         }
 
+    @property
+    def any(self) -> bool:
+        """Whether any file was ever checked."""
+        return bool(self._files)
+
     def note(self, paths: Sequence[str], progress: Progress) -> None:
         """Hash files and record what they hold; records of other files are kept.
 

@@ -17,6 +17,7 @@ from medvid.data.batch import Batch
 from medvid.data.fold_choice import settle
 from medvid.data.grid import Grid
 from medvid.data.groups import Groups
+from medvid.data.names import together
 from medvid.data.placement import Placement
 from medvid.data.problems import say_together
 from medvid.data.splits import Splits, cases_of_split
@@ -217,7 +218,7 @@ class Dataset(ABC):
         """Ids of what is drawn from or evaluated, by split; default: the cases of `division`."""
         return self.division
 
-    def cases(self, split: str) -> tuple[str, ...]:
+    def cases(self, split: str) -> Sequence[str]:
         """Ids of one of the `splits`.
 
         Raises:
@@ -323,13 +324,13 @@ class Dataset(ABC):
         """
         return ""
 
-    def labelled(self) -> tuple[str, ...]:
+    def labelled(self) -> Sequence[str]:
         """Ids of all cases that have labels, in any split; default: all that are declared.
 
         Raises:
             medvid.errors.DataError: the data set cannot be indexed.
         """
-        return tuple(dict.fromkeys(case for cases in self.declared().values() for case in cases))
+        return together(self.declared().values())
 
     def fix_splits(self, splits: Splits) -> None:
         """Use the splits that a run remembers, whatever options and folder say now."""

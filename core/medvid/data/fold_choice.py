@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from medvid.config.options import DatasetOptions
@@ -132,5 +132,5 @@ _SIDES = {"train": "train", "validation": "val"}
 """What the sides of a fold are called in files."""
 
 
-def _sets(splits: Mapping[str, tuple[str, ...]]) -> dict[str, set[str]]:
+def _sets(splits: Splits) -> dict[str, set[str]]:
     return {name: set(ids) for name, ids in splits.items()}

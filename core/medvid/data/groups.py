@@ -42,6 +42,8 @@ def check_groups(groups: Groups, splits: Splits, where: str = "") -> None:
     Raises:
         DataError: naming the groups, with a case on either side.
     """
+    if not groups:
+        return
     train = splits.get("train", ())
     own = set(train)
     trained: dict[str, str] = {}

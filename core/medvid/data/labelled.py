@@ -116,7 +116,7 @@ class LabelledDataset(Dataset):
     def fingerprint(self, case: str) -> str:
         return digest_of(self.open_case(case).prepared.numpy().tobytes())
 
-    def labelled(self) -> tuple[str, ...]:
+    def labelled(self) -> Sequence[str]:
         """All cases: each has a label."""
         return super().labelled()
 

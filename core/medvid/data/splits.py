@@ -9,6 +9,7 @@ from unicodedata import normalize
 from pydantic import Field, field_validator
 
 from medvid.config.options import Options
+from medvid.data.names import chosen, members
 from medvid.errors import DataError
 from medvid.seeding import derive_seed
 from medvid.sentences import listed
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Splits = Mapping[str, tuple[str, ...]]
+Splits = Mapping[str, Sequence[str]]
 """Ids of the cases of each split: train, validation, test."""
 
 
@@ -39,7 +40,7 @@ class SplitOptions(Options):
         return None if ids is None else tuple(normalize("NFC", case) for case in ids)
 
 
-def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...]]:
+def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, Sequence[str]]:
     """The cases that a run trains on and the cases that it evaluates, by split.
 
     Args:
@@ -49,7 +50,7 @@ def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...
     Raises:
         DataError: a split does not exist or is empty, or cases to evaluate have no labels.
     """
-    cases: dict[str, tuple[str, ...]] = {}
+    cases: dict[str, Sequence[str]] = {}
     for split in dict.fromkeys(("train", evaluated)):
         try:
             cases[split] = dataset.cases(split)
@@ -61,7 +62,7 @@ def cases_of_run(dataset: "Dataset", evaluated: str) -> dict[str, tuple[str, ...
                 f"the split {split!r} of the data set in {dataset.options.root} has no cases",
                 hint="check its lists or folders, and dataset.validation_fraction if a share is held out",
             )
-    labelled = set(dataset.labelled())
+    labelled = members(dataset.labelled())
     if bare := [case for case in cases[evaluated] if case not in labelled]:
         raise DataError(
             f"{len(bare)} of {len(cases[evaluated])} cases of the split {evaluated!r} cannot be scored, because the "
@@ -142,7 +143,7 @@ def check_splits(splits: Splits, asked: SplitOptions | None, cases: Sequence[str
         log.warning(note)
 
 
-def cases_of_split(splits: Splits, split: str, root: Path) -> tuple[str, ...]:
+def cases_of_split(splits: Splits, split: str, root: Path) -> Sequence[str]:
     """The cases of a split of the data set in `root`.
 
     Raises:
@@ -153,7 +154,7 @@ def cases_of_split(splits: Splits, split: str, root: Path) -> tuple[str, ...]:
     return splits[split]
 
 
-def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tuple[str, ...]]:
+def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, Sequence[str]]:
     """Split cases into train and validation by a hash of their names, so that a new case moves no other one.
 
     Args:
@@ -165,18 +166,20 @@ def hold_out(cases: Sequence[str], fraction: float, seed: int) -> dict[str, tupl
         DataError: there is only one case.
     """
     if not fraction:
-        return {"train": tuple(cases)}
+        return {"train": cases[:]}
     if len(cases) < 2:
         raise DataError(
             f"at least 2 cases are required to hold one out, found {len(cases)}",
             hint="to see how well a single case can be fitted, say so: "
             f"dataset.split: {{train: [{', '.join(cases)}], validation: [{', '.join(cases)}]}}",
         )
-    ranked = sorted(cases, key=lambda case: derive_seed(seed, "split", case))
-    held_out = set(ranked[: max(1, round(len(cases) * fraction))])
+    ranked = sorted(range(len(cases)), key=lambda number: derive_seed(seed, "split", cases[number]))
+    held_out = bytearray(len(cases))
+    for number in ranked[: max(1, round(len(cases) * fraction))]:
+        held_out[number] = True
     return {
-        "train": tuple(case for case in cases if case not in held_out),
-        "validation": tuple(case for case in cases if case in held_out),
+        "train": chosen(cases, (not held for held in held_out)),
+        "validation": chosen(cases, (bool(held) for held in held_out)),
     }
 
 

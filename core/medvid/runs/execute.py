@@ -1,7 +1,7 @@
 """`platform run`: check, build, train, evaluate, report."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from logging.handlers import MemoryHandler
@@ -19,6 +19,7 @@ from medvid.data.loading.balance import draw_weights, effect, read_targets
 from medvid.data.loading.batches import training_batches
 from medvid.data.loading.transfer import on_device
 from medvid.data.loading.unreadable import UnreadableCases
+from medvid.data.names import together
 from medvid.data.splits import cases_of_run, check_truth
 from medvid.data.transforms.build import build_transforms
 from medvid.devices.determinism import indeterminism_named
@@ -161,9 +162,11 @@ def _propose_folder(task: Task) -> RunFolder:
     return from_first(RunFolder.propose(task.output, task.name, label))
 
 
-def _fix_cases(session: Session, origin: Origin) -> dict[str, tuple[str, ...]]:
+def _fix_cases(session: Session, origin: Origin) -> dict[str, Sequence[str]]:
     """Let a data set have the cases that a run began with, however its folder would be split now."""
-    cases = {split: origin.cases(split) for split in dict.fromkeys(("train", session.task.evaluation.split))}
+    cases: dict[str, Sequence[str]] = {
+        split: origin.cases(split) for split in dict.fromkeys(("train", session.task.evaluation.split))
+    }
     for note in (membership_note(session.dataset, origin, cases), fold_note(session.task.dataset, origin)):
         if note:
             logger.warning(note)
@@ -186,7 +189,7 @@ class _Execution:
         self,
         session: Session,
         folder: RunFolder,
-        cases: Mapping[str, tuple[str, ...]],
+        cases: Mapping[str, Sequence[str]],
         origin: Origin | None = None,
         parent: RunFolder | None = None,
     ) -> None:
@@ -241,7 +244,7 @@ class _Execution:
         dataset = self.session.dataset
         read_json(self.state.unreadable(self.fabric.global_rank))  # training continues with it: is it damaged?
         if self.fabric.is_global_zero:
-            both = tuple(dict.fromkeys(case for cases in self.cases.values() for case in cases))
+            both = together(self.cases.values())
             if self.origin:
                 check_plugins(self.origin.plugins, self.report.info.plugins)
             dataset.prepare(both, self.report.progress("prepare"))

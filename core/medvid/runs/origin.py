@@ -67,7 +67,7 @@ class Origin:
     fold: Mapping[str, Any] = field(default_factory=dict)
     started_from: Sequence[Mapping[str, Any]] = ()
 
-    def cases(self, split: str) -> tuple[str, ...]:
+    def cases(self, split: str) -> Sequence[str]:
         """Ids of the cases of a split."""
         return tuple(self.splits[split])
 

@@ -65,7 +65,7 @@ class PseudonymousDataset(Dataset):
         with self._pseudonyms.errors():
             return self._named_splits(self.inner.splits)
 
-    def cases(self, split: str) -> tuple[str, ...]:
+    def cases(self, split: str) -> Sequence[str]:
         with self._pseudonyms.errors():
             return self._named(self.inner.cases(split))
 

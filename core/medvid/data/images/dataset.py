@@ -75,7 +75,7 @@ class ImageDataset(Dataset):
         self._palette: dict[int, Colour] = {}
         self._remembered: Mapping[str, Any] = {}
 
-    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Split the cases if neither the task nor folders do: at random, but always in the same way.
 
         Raises:

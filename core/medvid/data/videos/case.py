@@ -9,8 +9,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from medvid.data.placement import Placement
+from medvid.data.videos.clips import Clip
 from medvid.data.videos.decoders import open_video
-from medvid.data.videos.index import Clip
 from medvid.data.videos.options import VideoDatasetOptions
 from medvid.data.videos.reader import VideoReader, VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times

@@ -56,14 +56,13 @@ class Columns:
 def numbered_columns(lines: Sequence[tuple[int, str]]) -> Columns | None:
     """The columns of a table without a header whose first one counts the lines, as pandas writes it."""
     for separator in ",;\t":
-        rows = [_row(line, separator) for _, line in lines]
-        if all(len(row) == 3 and is_path(row[1]) for row in rows):
-            first = rows[0][0].strip()
-            counted = (
-                [str(number) for number in range(int(first), int(first) + len(rows))] if first in {"0", "1"} else []
-            )
-            if [row[0].strip() for row in rows] == counted:
-                return Columns(1, 2, 3, separator)
+        first = _row(lines[0][1], separator)[0].strip()
+        rows = (_row(line, separator) for _, line in lines)
+        if first in {"0", "1"} and all(
+            len(row) == 3 and is_path(row[1]) and row[0].strip() == str(number)
+            for number, row in enumerate(rows, start=int(first))
+        ):
+            return Columns(1, 2, 3, separator)
     return None
 
 

@@ -7,6 +7,7 @@ re-encodes a data set so that this is cheap.
 import logging
 import os
 import stat
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,8 +23,9 @@ from medvid.data.splits import Splits, cases_of_split, choose_splits
 from medvid.data.transform import apply
 from medvid.data.videos.case import VideoCase
 from medvid.data.videos.check import check_video
+from medvid.data.videos.clips import Clip
 from medvid.data.videos.decoders import describe_decoder, open_video
-from medvid.data.videos.index import Clip, VideoIndex, find_videos, left_out_of
+from medvid.data.videos.index import VideoIndex, find_videos, left_out_of
 from medvid.data.videos.options import VideoDatasetOptions
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, random_times
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _HINT = "platform data check TASK.yaml lists all such files"
 _CHUNK = 1000
+_NOT_LOOKED_AT = -1
 _LOOKED_AT = 8
 _PIECE = 1 << 14
 _THREADS = 16  # they wait for the disk or the network
@@ -55,12 +58,11 @@ class VideoDataset(Dataset):
 
     def __init__(self, options: VideoDatasetOptions) -> None:
         super().__init__(options)
-        self._sizes: dict[str, int] = {}
-        self._present: dict[str, tuple[str, ...]] = {}
+        self._present: dict[str, Sequence[str]] = {}
 
     def default_split(self, cases: Sequence[str]) -> Splits:
         """Divide clips where lists or folders name none for validation; here: all are trained on."""
-        return {"train": tuple(cases)}
+        return {"train": cases}
 
     @cached_property
     def index(self) -> VideoIndex:
@@ -71,13 +73,13 @@ class VideoDataset(Dataset):
         return index
 
     def declared(self) -> Splits:
-        return self.index.splits or {"train": tuple(self.index.clips)}
+        return self.index.splits or {"train": self.index.clips.ids.at()}
 
     def divide(self) -> Splits:
         """As lists or folders say, else `default_split`."""
         return choose_splits(None, self.index.splits, self._divide)
 
-    def cases(self, split: str) -> tuple[str, ...]:
+    def cases(self, split: str) -> Sequence[str]:
         """Ids of the existing clips of a split, see `Dataset.cases` and the option `missing`."""
         if split not in self._present:
             self._present[split] = self._find_present(split)
@@ -99,28 +101,31 @@ class VideoDataset(Dataset):
 
         Only a few are decoded, to say how the data set is read; see `platform data check`.
         """
-        self._measure(cases, progress)
-        if absent := [case for case in cases if not self._sizes[case]]:
+        clips, places = self.index.clips, self.index.clips.places(cases)
+        self._measure(places, progress)
+        if absent := [clips.ids[place] for place in places if not self._sizes[place]]:
             raise DataError(
                 f"{len(absent)} clips are missing, empty or not files: {listed(absent)}", hint="start the run again"
             )
-        paths = [self.clip(case).path for case in cases]
-        self._checked().verify(paths, content=self.options.verify_content, progress=progress)
-        self._say_how_read(paths)
+        checked = self._checked()
+        if checked.any or self.options.verify_content:
+            paths = [clips.path(place) for place in places]
+            checked.verify(paths, content=self.options.verify_content, progress=progress)
+        looked_at = places[:: max(1, len(places) // _LOOKED_AT)][:_LOOKED_AT]
+        self._say_how_read([clips.path(place) for place in looked_at])
 
     def _divide(self) -> Splits:
         """Divide the clips to train on, or all of them, where lists or folders name none for validation."""
         declared = self.index.splits
         if "validation" in declared or (declared and "train" not in declared):
             return {}
-        return self.default_split(declared.get("train", tuple(self.index.clips)))
+        return self.default_split(declared.get("train", self.index.clips.ids.at()))
 
     def _checked(self) -> CheckedFiles:
         return CheckedFiles(self.options.cache, self.options.root)
 
-    def _say_how_read(self, paths: Sequence[str]) -> None:
+    def _say_how_read(self, looked_at: Sequence[str]) -> None:
         """Look at a few files, spread over the data set: what is odd about them usually holds for the others."""
-        looked_at = paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]
         notes: dict[str, list[str]] = {}
         for path in looked_at:
             with suppress(VideoReadError):  # training replaces it and says so
@@ -132,8 +137,9 @@ class VideoDataset(Dataset):
 
     def digest(self, cases: Sequence[str]) -> str:
         """A hash of names, sizes and labels, since reading the content of a large data set would take hours."""
-        self._measure([case for case in cases if case not in self._sizes], _ignore)
-        return digest_of_rows((case, self._sizes[case], self.clip(case).label) for case in cases)
+        clips, places = self.index.clips, self.index.clips.places(cases)
+        self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
+        return digest_of_rows((clips.ids[place], self._sizes[place], clips.label(place)) for place in places)
 
     def fingerprint(self, case: str) -> str:
         """A hash of the size and a piece from the middle, since reading all of a large data set would take hours."""
@@ -147,13 +153,14 @@ class VideoDataset(Dataset):
             raise DataError(f"case {case}: {path} cannot be read: {error.strerror}") from error
         return digest_of(f"{size}\0".encode() + piece)
 
-    def labelled(self) -> tuple[str, ...]:
+    def labelled(self) -> Sequence[str]:
         """Ids of the clips that have a label; without missing files, if these are to be left out."""
-        labelled = tuple(case for case in super().labelled() if self.clip(case).label is not None)
-        if self.options.missing != "drop":
-            return labelled
-        self._measure([case for case in labelled if case not in self._sizes], _ignore)
-        return tuple(case for case in labelled if self._sizes[case])
+        clips = self.index.clips
+        places = array("i", (one for one in clips.places(super().labelled()) if clips.label(one) is not None))
+        if self.options.missing == "drop":
+            self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
+            places = array("i", (place for place in places if self._sizes[place]))
+        return clips.ids.at(places)
 
     @property
     def transforms_last(self) -> bool:
@@ -201,11 +208,12 @@ class VideoDataset(Dataset):
             raise DataError(f"there is no case {case} in {self.options.root}")
         return self.index.clips[case]
 
-    def _find_present(self, split: str) -> tuple[str, ...]:
+    def _find_present(self, split: str) -> Sequence[str]:
         """The existing clips of a split; missing ones are an error or a warning."""
         cases = cases_of_split(self.splits, split, self.options.root)
-        self._measure(cases, _ignore)
-        absent = [case for case in cases if not self._sizes[case]]
+        clips, places = self.index.clips, self.index.clips.places(cases)
+        self._measure(places, _ignore)
+        absent = [clips.ids[place] for place in places if not self._sizes[place]]
         if not absent:
             return cases
         problem = (
@@ -219,22 +227,26 @@ class VideoDataset(Dataset):
                 "--set dataset.missing=drop",
             )
         log.warning("left out: %s", problem)
-        return tuple(case for case in cases if self._sizes[case])
+        return clips.ids.at(array("i", (place for place in places if self._sizes[place])))
 
-    def _measure(self, cases: Sequence[str], progress: Progress) -> None:
-        """Get the sizes of the clips' files; 0 for missing ones."""
-        chunks = [cases[start : start + _CHUNK] for start in range(0, len(cases), _CHUNK)]
-        paths = ([self.clip(case).path for case in chunk] for chunk in chunks)
+    @cached_property
+    def _sizes(self) -> "array[int]":
+        """Bytes of the file of each clip, by its number; 0 for missing ones."""
+        return array("q", [_NOT_LOOKED_AT]) * len(self.index.clips)
+
+    def _measure(self, places: Sequence[int], progress: Progress) -> None:
+        """Get the sizes of the clips' files."""
+
+        def look(chunk: Sequence[int]) -> int:
+            for place in chunk:
+                self._sizes[place] = _size(self.index.clips.path(place))
+            return len(chunk)
+
         done = 0
         with ThreadPoolExecutor(_THREADS) as pool:
-            for chunk, sizes in zip(chunks, pool.map(_sizes_of, paths), strict=True):
-                self._sizes.update(zip(chunk, sizes, strict=True))
-                done += len(chunk)
-                progress(done, len(cases))
-
-
-def _sizes_of(paths: Sequence[str]) -> list[int]:
-    return [_size(path) for path in paths]
+            for count in pool.map(look, (places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK))):
+                done += count
+                progress(done, len(places))
 
 
 def _size(path: str) -> int:

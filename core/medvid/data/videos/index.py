@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medvid.data.listing import by_name, check_folder, check_usable, find_files, name_left_out
+from medvid.data.names import Names
+from medvid.data.videos.clips import Clip, Clips
 from medvid.data.videos.labels import label_key
 from medvid.errors import DataError
 from medvid.sentences import in_lines, listed, shown_name
@@ -30,19 +32,6 @@ _MISPLACED = "not in the folder of a class of a split"
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """A video of the data set.
-
-    Args:
-        path: its file.
-        label: id of its class; None if unknown.
-    """
-
-    path: str
-    label: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class VideoIndex:
     """The content of a data set according to lists or folders, whether or not the files exist.
 
@@ -53,9 +42,9 @@ class VideoIndex:
         notes: what is unusual but can be used.
     """
 
-    clips: Mapping[str, Clip]
+    clips: Clips
     labels: tuple[str, ...]
-    splits: Mapping[str, tuple[str, ...]]
+    splits: Mapping[str, Names]
     notes: tuple[str, ...] = ()
 
 
@@ -130,21 +119,20 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
     """
     known = tuple(names or find_class_names(root))
     ids = _ids(root, known)
-    clips: dict[str, Clip] = {}
-    splits: dict[str, tuple[str, ...]] = {}
+    clips = Clips(root)
+    splits: dict[str, Names] = {}
     strangers: list[str] = []
     empty: list[str] = []
     for split, parent in _class_roots(root):
-        found: dict[str, Clip] = {}
-        videos = _videos_of_classes(parent)
+        first, videos = len(clips), _videos_of_classes(parent)
         for name in _class_folders(parent):
             label, place = ids.get(label_key(name)), str((parent / name).relative_to(root))
             if label is not None:
-                found |= {case: Clip(str(path), label) for case, path in _named(root, videos.get(name, [])).items()}
+                for case, path in _named(root, videos.get(name, [])).items():
+                    clips.put(clips.add(case), case, Clip(str(path), label))
             else:
                 (strangers if name in videos else empty).append(place)
-        clips |= found
-        splits[split] = tuple(found)
+        splits[split] = clips.ids.at(range(first, len(clips)))
     if strangers:
         raise DataError(
             f"{len(strangers)} folders in {root} are not among the {len(known)} class names: {listed(strangers)}",
@@ -154,13 +142,11 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
         raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
     splits.pop("", None)
     notes = [f"{len(empty)} folders without videos do not count as classes: {listed(empty)}"] if empty else []
-    notes += _left_out(root, {clip.path for clip in clips.values()})
+    notes += _left_out(root, clips)
     return VideoIndex(clips, known, splits, (*notes, *notes_on_classes(clips, splits, known)))
 
 
-def notes_on_classes(
-    clips: Mapping[str, Clip], splits: Mapping[str, Sequence[str]], names: Sequence[str]
-) -> tuple[str, ...]:
+def notes_on_classes(clips: Clips, splits: Mapping[str, Sequence[str]], names: Sequence[str]) -> tuple[str, ...]:
     """Notes on unusual classes: without clips, or without training clips.
 
     Args:
@@ -168,12 +154,12 @@ def notes_on_classes(
         splits: the ids of each split.
         names: names of the classes by id.
     """
-    used = {clip.label for clip in clips.values()}
+    used = clips.labels()
     absent = [name for label, name in enumerate(names) if label not in used]
     notes = [f"{len(absent)} of {len(names)} classes have no clips: {listed(absent)}"] if absent else []
     if len(names) == 1:
         notes.append(f"there is only one class, {names[0]}, so every prediction is right")
-    trained = {clips[case].label for case in splits["train"]} if "train" in splits else used
+    trained = clips.labels(splits["train"]) if "train" in splits else used
     held_out = [name for label, name in enumerate(names) if label in used - trained]
     if held_out:
         notes.append(f"{len(held_out)} classes are held out but have no training clips: {listed(held_out)}")
@@ -292,9 +278,9 @@ def _named(root: Path, files: Sequence[Path]) -> dict[str, Path]:
     return by_name(((path.relative_to(root).as_posix(), path) for path in files), "videos", hint)
 
 
-def _left_out(root: Path, used: set[str]) -> tuple[str, ...]:
+def _left_out(root: Path, clips: Clips) -> tuple[str, ...]:
     """Notes on all other files."""
-    files = [path for path in find_files(root) if str(path) not in used]
+    files = [path for path in find_files(root) if not clips.has_file(path)]
     return name_left_out(root, files, (), lambda path: _MISPLACED if _is_video(path) else "not videos")
 
 

@@ -8,16 +8,19 @@ import posixpath
 import re
 import stat
 import unicodedata
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from medvid.data.listing import check_folder, find_files, find_spelled, name_left_out
+from medvid.data.names import Names
+from medvid.data.videos.clips import Clip, Clips
 from medvid.data.videos.columns import Columns, is_path, numbered_columns, split_line
+from medvid.data.videos.entries import Entries, Entry, Lines
 from medvid.data.videos.index import (
     SUFFIXES,
-    Clip,
     VideoIndex,
     notes_on_classes,
     raise_problems,
@@ -56,15 +59,6 @@ class ListFormat:
     separator: str | None = None
     named: bool = False
     first: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of a list; an empty label is unknown."""
-
-    line: int
-    path: str
-    label: str
 
 
 def find_lists(root: Path) -> dict[str, Path]:
@@ -138,38 +132,37 @@ class _Lists:
 
     def read(self, files: Mapping[str, Path]) -> VideoIndex:
         entries = {split: self._parse(split, path) for split, path in files.items()}
-        ids = self._ids({entry.label for found in entries.values() for entry in found if entry.label})
-        clips: dict[str, Clip] = {}
-        splits: dict[str, tuple[str, ...]] = {}
+        ids = self._ids({label for found in entries.values() for label in found.labels if label})
+        clips = Clips(self.root)
+        splits: dict[str, Names] = {}
         for split, lines in entries.items():
-            found = self._clips(files[split], lines, self._prefix(split, lines), ids)
-            self._check_leaks(files, split, found, splits)
-            clips |= found
-            splits[split] = tuple(found)
+            places = self._read_clips(clips, files[split], lines, self._prefix(split, lines), ids)
+            splits[split] = clips.ids.at(places)
+            self._check_leaks(files, split, splits)
         raise_problems(f"the lists of {self.root}", self.problems, _HINT)
         labels = tuple(self.names) if self.names else _class_names(clips, ids)
         divided = {} if "all" in splits else splits
         self.notes += self._unlisted(clips)
         self.notes += notes_on_classes(clips, divided, labels)
-        if not self.form.first and all(clip.label for clip in clips.values() if clip.label is not None):
+        if not self.form.first and 0 not in clips.labels():
             self.notes.append("no clip has the label 0: labels count from 0")
         return VideoIndex(clips, labels, divided, tuple(self.notes))
 
-    def _parse(self, split: str, path: Path) -> list[Entry]:
+    def _parse(self, split: str, path: Path) -> Entries:
         """The lines of a list; invalid ones are added to the problems."""
-        lines = [(number, line.strip()) for number, line in enumerate(_text(path).split("\n"), start=1) if line.strip()]
+        lines = Lines(_text(path))
         columns = Columns.of(lines[0][1]) if lines and self.form.separator is None else None
         if columns:
-            lines, columns = lines[1:], None if columns.plain else columns
+            lines, columns = lines.without_first(), None if columns.plain else columns
         elif lines and (columns := numbered_columns(lines)):
             self.notes.append(f"{path.name}: its first column, which counts the lines, is ignored")
         if lines and not columns and all(is_path(line) for _, line in lines) and self._in_folders(lines):
             self.notes.append(f"{path.name} has no labels: they are taken from the folders in its paths")
-            return [Entry(number, line.strip('"'), _folder(line)) for number, line in lines]
+            return Entries((number, line.strip('"'), _folder(line)) for number, line in lines)
         if split == "test" and lines and not columns and all(is_path(line) for _, line in lines):
             self.notes.append(f"{path.name} has no labels: nothing can be scored on it")
-            return [Entry(number, line.strip('"'), "") for number, line in lines]
-        entries: list[Entry] = []
+            return Entries((number, line.strip('"'), "") for number, line in lines)
+        entries = Entries()
         before = len(self.problems)
         for number, line in lines:
             if problem := self._add(entries, number, line, columns):
@@ -179,7 +172,7 @@ class _Lists:
             self.problems.append(
                 f"{path.name}: its split column ({listed(sorted(parts))}) is not supported: write a list for each split"
             )
-        if _PARTS.search(path.stem) and {entry.label for entry in entries} <= {"0", "1", "2"}:
+        if _PARTS.search(path.stem) and entries.labels <= {"0", "1", "2"}:
             self.problems.append(
                 f"{path.name} is a list of HMDB51: its numbers give the split (1: training, 2: test, 0: neither), not "
                 "the class"
@@ -193,7 +186,7 @@ class _Lists:
         known = {label_key(name) for name in self.names or ()}
         return all(label_key(_folder(line)) in known for _, line in lines)
 
-    def _add(self, entries: list[Entry], number: int, line: str, columns: "Columns | None") -> str | None:
+    def _add(self, entries: Entries, number: int, line: str, columns: "Columns | None") -> str | None:
         """Add the entry of a line, or say what is wrong with it."""
         named = self.form.named or self.names is not None
         file, label = columns.cells(line) if columns else split_line(line, self.form.separator, named)
@@ -203,7 +196,7 @@ class _Lists:
             return f"no label in {line!r}"
         if not is_path(file) and _SEVERAL.search(file):
             return f"more than one label in {line!r}; a clip has one"
-        entries.append(Entry(number, file, label))
+        entries.add(number, file, label)
         return None
 
     def _ids(self, different: set[str]) -> dict[str, int]:
@@ -238,11 +231,13 @@ class _Lists:
         hits = [sum((prefix / entry.path).is_file() for entry in probed) for prefix in (self.root, folder)]
         return folder if hits[1] > hits[0] else self.root
 
-    def _clips(self, path: Path, entries: Sequence[Entry], prefix: Path, ids: Mapping[str, int]) -> dict[str, Clip]:
-        """Clips by id, in the order of the list."""
+    def _read_clips(
+        self, clips: Clips, path: Path, entries: Sequence[Entry], prefix: Path, ids: Mapping[str, int]
+    ) -> "array[int]":
+        """Add the clips of a list; returns their numbers, in the order of the list."""
         count = len(self.names) if self.names else None
-        clips: dict[str, Clip] = {}
-        lines: dict[str, int] = {}
+        added = array("i")
+        lines = array("q", bytes(8 * len(clips)))  # of each clip in this list
         twice: list[str] = []
         base, root = str(prefix), f"{self.root}{os.sep}"
         for entry in entries:
@@ -265,33 +260,37 @@ class _Lists:
             name = file.removeprefix(root).lstrip("/").replace(os.sep, "/")
             if not name.isascii():
                 name, file = unicodedata.normalize("NFC", name), str(find_spelled(Path(file)))
-            if name not in clips:
-                clips[name], lines[name] = Clip(file, label), entry.line
-            elif clips[name].label == label:
+            number = clips.add(name)
+            if number == len(lines):
+                lines.append(0)
+            if not lines[number]:
+                clips.put(number, name, Clip(file, label))
+                added.append(number)
+                lines[number] = entry.line
+            elif clips.label(number) == label:
                 twice.append(f"line {entry.line}")
             else:
                 self.problems.append(
-                    f"{place}: {entry.path} has the label {entry.label}, but another one in line {lines[name]}"
+                    f"{place}: {entry.path} has the label {entry.label}, but another one in line {lines[number]}"
                 )
         if twice:
             repeated = listed(twice)
             self.notes.append(f"{path.name}: {len(twice)} duplicate lines are ignored: {repeated}")
-        return clips
+        return added
 
-    def _unlisted(self, clips: Mapping[str, Clip]) -> tuple[str, ...]:
+    def _unlisted(self, clips: Clips) -> tuple[str, ...]:
         """Notes on videos that the lists do not name."""
-        used = {clip.path for clip in clips.values()}
-        folders = {os.path.dirname(path) for path in used}  # noqa: PTH120 (a hundred thousand times)
+        paths = map(clips.path, range(len(clips)))
+        folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (a hundred thousand times)
         beside = (path for folder in sorted(folders) for path in find_files(Path(folder), recursive=False))
-        others = [path for path in beside if is_path(path.name) and str(path) not in used]
+        others = [path for path in beside if is_path(path.name) and not clips.has_file(path)]
         return name_left_out(self.root, others, (), lambda _: "not in any list")
 
-    def _check_leaks(
-        self, files: Mapping[str, Path], split: str, found: Mapping[str, Clip], before: Mapping[str, Sequence[str]]
-    ) -> None:
+    def _check_leaks(self, files: Mapping[str, Path], split: str, splits: Mapping[str, Names]) -> None:
         """Refuse training clips that are held out too; validation and test can be the same list."""
-        for other, ids in before.items():
-            if "train" in (split, other):
+        found = splits[split]
+        for other, ids in splits.items():
+            if other != split and "train" in (split, other):
                 shared = [case for case in ids if case in found]
                 first, second = files[other].name, files[split].name
                 self.problems += [f"{case} is in both {first} and {second}: trained on and held out" for case in shared]
@@ -320,7 +319,7 @@ def _folder(line: str) -> str:
     return posixpath.basename(posixpath.dirname(line.strip('"')))
 
 
-def _class_names(clips: Mapping[str, Clip], ids: Mapping[str, int]) -> tuple[str, ...]:
+def _class_names(clips: Clips, ids: Mapping[str, int]) -> tuple[str, ...]:
     names = {number: label for label, number in ids.items() if not re.fullmatch(r"-?\d+", label)}
-    last = max((clip.label for clip in clips.values() if clip.label is not None), default=-1)
+    last = max((label for label in clips.labels() if label is not None), default=-1)
     return tuple(names.get(number, f"class {number}") for number in range(last + 1))

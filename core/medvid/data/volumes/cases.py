@@ -36,7 +36,7 @@ class IndexedVolumes(Dataset):
         self.formats = enabled_formats(build_all, options.format, options.answers) if build_all else shipped_formats()
 
     @abstractmethod
-    def default_split(self, cases: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    def default_split(self, cases: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Split labelled cases into train and validation if neither the task nor a datalist does.
 
         Raises:
