@@ -29,6 +29,7 @@ def test_some_names_are_a_sequence_like_a_tuple(names: list[str], data: st.DataO
     part = data.draw(st.slices(len(places)))
     assert (some, some[part]) == (expected, expected[part])
     assert expected == some
+    assert some + some == expected + some == some + expected == 2 * expected
     assert [*some] == [some[number] for number in range(len(some))] == [*expected]
     assert {name: name in some for name in names} == {name: name in expected for name in names}
     assert isinstance(members(some), Names)

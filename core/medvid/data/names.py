@@ -129,6 +129,12 @@ class Names(Sequence[str]):
                 self._members[member] = 1
         return place < len(self._members) and bool(self._members[place])
 
+    def __add__(self, other: Sequence[str]) -> tuple[str, ...]:
+        return (*self, *other)
+
+    def __radd__(self, other: Sequence[str]) -> tuple[str, ...]:
+        return (*other, *self)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):
             return NotImplemented
