@@ -87,7 +87,7 @@ class Synapse(Dataset):
         """The slices of the training volumes, and the volumes of other splits."""
         return {split: self.cases(split) for split in self.division}
 
-    def cases(self, split: str) -> tuple[str, ...]:
+    def cases(self, split: str) -> Sequence[str]:
         """Slices to train on, volumes of other splits."""
         volumes = cases_of_split(self.division, split, self.options.root)
         if split != "train":
