@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medvid.cli.common import TASK_HELP, Overrides, plugins_file
+from medvid.errors import ConfigError
 from medvid.slurm import Resources, job_script, submit
+from medvid.studies.folder import is_study_folder
+from medvid.studies.launcher_options import SlurmOptions
 
 if TYPE_CHECKING:
     from medvid.config.task import Task
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 def slurm(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help=TASK_HELP)],
+    task: Annotated[str, typer.Argument(metavar="TASK|STUDY", help=f"{TASK_HELP} Or the folder of a study.")],
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="RUN", help="Run folder; default: <output>/<task>/<backbone>.")
     ] = None,
@@ -31,11 +34,26 @@ def slurm(
     ] = None,
     show: Annotated[bool, typer.Option("--print", help="Print the job script, and submit nothing.")] = False,
 ) -> None:
-    """Submit a run to SLURM, as a job that is queued again and goes on until the run is finished."""
+    """Submit a run to SLURM, as a job that is queued again and goes on until the run is finished.
+
+    Of a study, what is left of it is submitted, as an array with a job for each cell.
+    """
     from medvid.config.load import load_task
     from medvid.config.recipes import find_task
     from medvid.plugin.host import make_host
 
+    if is_study_folder(Path(task)):
+        if overrides or demo or folder:
+            raise ConfigError(
+                "--set, --demo and --folder are for tasks: the cells of a study have what it was set up with",
+                hint="change them in a new study: platform study TASK --name NAME --set ...",
+            )
+        options = SlurmOptions(
+            nodes=nodes, gpus_per_node=gpus_per_node, time=time, partition=partition, extra=tuple(extra or ()),
+            submit=not show,
+        )  # fmt: skip
+        _submit_study(Path(task), options, plugins_file(context))
+        return
     path = find_task(task)
     loaded = load_task(path, make_host(plugins_file(context)), overrides=overrides or (), demo=demo)
     place = folder or loaded.output / loaded.name / f"{loaded.backbone.name}-s{loaded.seed}"
@@ -59,6 +77,28 @@ def slurm(
     else:
         place.parent.mkdir(parents=True, exist_ok=True)  # SLURM makes no folders for its logs
         typer.echo(submit(script))
+
+
+def _submit_study(path: Path, options: SlurmOptions, plugins: Path | None) -> None:
+    """Hand what is left of a study to SLURM, whatever its own launcher."""
+    from medvid.cli.common import stage_progress
+    from medvid.plugin.host import make_host
+    from medvid.studies.ready import make_ready
+    from medvid.studies.run import run_study
+    from medvid.studies.study import Study
+
+    host = make_host(plugins)
+    study = Study.find(path, host)
+    if study.options.search:
+        raise ConfigError(
+            "a search proposes a trial when another one ends, so its cells cannot be queued together",
+            hint=f"queue a job of `platform study resume {path}` for each trial at a time",
+        )
+    with stage_progress() as progress:
+        make_ready(study, host, progress)
+    run_study(study.launched_by(options), host, plugins)
+    if not options.submit and study.folder.job.is_file():
+        typer.echo(study.folder.job.read_text(), nl=False)
 
 
 def _devices(task: "Task", resources: Resources) -> list[str]:

@@ -108,7 +108,7 @@ def start(
         return
     study = set_up(file, checked, host, output)
     _run(study, host, plugins_file(context))
-    if show:
+    if show and study.folder.job.is_file():
         typer.echo(study.folder.job.read_text(), nl=False)
 
 
@@ -182,8 +182,9 @@ def cell(
 ) -> None:
     """Run one cell of a study in this process, as the jobs of a cluster do; start it, or continue it."""
     from medvid.plugin.host import make_host
+    from medvid.started import speaks
     from medvid.studies.report import report_end
-    from medvid.studies.single import is_first, keeping_others_out
+    from medvid.studies.single import keeping_others_out
     from medvid.studies.status import states
     from medvid.studies.study import Study
 
@@ -196,7 +197,7 @@ def cell(
             typer.echo(f"{cells[number].name} is finished, or another process works on it")
             return
         run(context, **options)
-    if is_first():
+    if speaks():
         report_end(study, states(study), ended=study.options.search is None)
 
 

@@ -56,4 +56,4 @@ def _words(point: Point) -> Iterator[str]:
     """What a point is called: the last word of each key, with its value."""
     for key, value in point.items():
         text = value if isinstance(value, str) else json_text(value)
-        yield key.rpartition(".")[2] + re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_")
+        yield key.removesuffix(".name").rpartition(".")[2] + re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_")

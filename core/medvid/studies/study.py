@@ -1,9 +1,10 @@
 """A study as its folder has it: its options and its cells."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medvid.config.options import LauncherOptions
 from medvid.data.fold_files import read_folds
 from medvid.plugin.host import Host
 from medvid.studies.cells import Cell, cells_of
@@ -35,6 +36,10 @@ class Study:
         """
         folder = StudyFolder.find(path)
         return cls(folder, read_resolved(folder.resolved, host).options)
+
+    def launched_by(self, launcher: LauncherOptions) -> "Study":
+        """The same study with another launcher."""
+        return replace(self, options=self.options.model_copy(update={"launcher": launcher}))
 
     @property
     def configurations(self) -> tuple[str, ...]:

@@ -34,9 +34,10 @@ class Slurm:
             ResourceError: there is no SLURM on this machine.
         """
         numbers = sorted(work.number(cell) for cell in work)
-        if not numbers:
-            return
         folder = work.study.folder
+        if not numbers:
+            folder.job.unlink(missing_ok=True)
+            return
         self._check_devices(work)
         make_folder(folder.logs)
         write_text(folder.job, self._script(work, numbers))
