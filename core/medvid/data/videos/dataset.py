@@ -101,7 +101,7 @@ class VideoDataset(Dataset):
 
         Only a few are decoded, to say how the data set is read; see `platform data check`.
         """
-        clips, places = self.index.clips, self.index.clips.places(cases)
+        clips, places = self.index.clips, self._places(cases)
         self._measure(places, progress)
         if absent := [clips.ids[place] for place in places if not self._sizes[place]]:
             raise DataError(
@@ -137,7 +137,7 @@ class VideoDataset(Dataset):
 
     def digest(self, cases: Sequence[str]) -> str:
         """A hash of names, sizes and labels, since reading the content of a large data set would take hours."""
-        clips, places = self.index.clips, self.index.clips.places(cases)
+        clips, places = self.index.clips, self._places(cases)
         self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
         return digest_of_rows((clips.ids[place], self._sizes[place], clips.label(place)) for place in places)
 
@@ -204,14 +204,20 @@ class VideoDataset(Dataset):
         Raises:
             DataError: the case does not exist.
         """
-        if case not in self.index.clips:
-            raise DataError(f"there is no case {case} in {self.options.root}")
-        return self.index.clips[case]
+        [place] = self._places([case])
+        return Clip(self.index.clips.path(place), self.index.clips.label(place))
+
+    def _places(self, cases: Sequence[str]) -> Sequence[int]:
+        """The numbers of clips; raises as `clip`."""
+        try:
+            return self.index.clips.places(cases)
+        except KeyError as error:
+            raise DataError(f"there is no case {error.args[0]} in {self.options.root}") from None
 
     def _find_present(self, split: str) -> Sequence[str]:
         """The existing clips of a split; missing ones are an error or a warning."""
         cases = cases_of_split(self.splits, split, self.options.root)
-        clips, places = self.index.clips, self.index.clips.places(cases)
+        clips, places = self.index.clips, self._places(cases)
         self._measure(places, _ignore)
         absent = [clips.ids[place] for place in places if not self._sizes[place]]
         if not absent:
