@@ -53,6 +53,7 @@ HEADS = {
 DATASETS = {
     "infos": ("Contradicts", "input_info of the data set"),
     "cases": ("Overlaps", "shared"),
+    "folds": ("Insists", "dataset.fold is one of a file, but other cases are trained on or held out"),
     "draws": ("Flat", "is (1, 8, 12, 4)"),
     "draws ": ("Strange", "labels outside of 0 to 2"),
     "seeds": ("Gambles", "global random states"),

@@ -12,7 +12,7 @@ import torch
 
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case
-from medvid.data.splits import Splits
+from medvid.data.splits import Splits, cases_of_split
 from medvid.data.transform import apply
 from medvid.errors import DataError
 from medvid.plugin.info import InputInfo
@@ -49,6 +49,13 @@ class Overlaps(Good):
 
     def declared(self) -> Splits:
         return {split: (*cases, "shared") for split, cases in super().declared().items()}
+
+
+class Insists(Good):
+    """Has its own cases, whatever fold is asked for."""
+
+    def cases(self, split: str) -> tuple[str, ...]:
+        return cases_of_split(self.declared(), split, self.options.root)
 
 
 class Flat(Good):
