@@ -43,7 +43,7 @@ def suggest(options: SearchOptions, seed: int, number: int, outcomes: Sequence[O
     check_installed(options.method)
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler: optuna.samplers.BaseSampler = (
