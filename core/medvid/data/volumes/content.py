@@ -93,7 +93,7 @@ class Contents:
     def of(self, files: CaseFiles, formats: Formats) -> Fingerprint:
         """Of one case. Found once, and sent to loader processes, so that they need not look at its files."""
         if files.id not in self._found:
-            self.find([files], formats)
+            self._found[files.id] = self._look(files, formats)
         return self._found[files.id]
 
     def find(self, cases: Sequence[CaseFiles], formats: Formats) -> dict[str, Fingerprint]:
@@ -102,9 +102,9 @@ class Contents:
         Raises:
             DataError: a file cannot be read.
         """
-        look = partial(fingerprint, formats=formats, hash_files=partial(self._hashes.of, digest_of_files))
         with ThreadPoolExecutor(usable_cores() + 4) as pool:  # hashing releases the interpreter's lock
-            found = dict(zip([files.id for files in cases], pool.map(look, cases), strict=True))
+            looked_at = pool.map(partial(self._look, formats=formats), cases)
+            found = dict(zip([files.id for files in cases], looked_at, strict=True))
         self._found |= found
         return found
 
@@ -120,6 +120,9 @@ class Contents:
             )
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"case {files.id}: {files.images[0]} cannot be read: {error}") from error
+
+    def _look(self, files: CaseFiles, formats: Formats) -> Fingerprint:
+        return fingerprint(files, formats, partial(self._hashes.of, digest_of_files))
 
     def reread(self, cases: Sequence[CaseFiles], formats: Formats, progress: Progress) -> None:
         """Read the files of cases whatever is known of them.
