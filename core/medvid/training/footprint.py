@@ -62,8 +62,8 @@ class Footprint:
 def estimate(checked: CheckedTask, model: Model, fabric: Fabric) -> Footprint | None:
     """Go through a training step and a batch of inference on tensors without memory, and count what lives at once.
 
-    Workspaces of kernels, the context of CUDA, gaps between allocations and the blended scores of a case (labels x
-    plane x depth of a window, float32) come on top.
+    Workspaces of kernels, the context of CUDA, gaps between allocations, the blended scores of a case (labels x plane x
+    depth of a window, float32) and random changes of the next batch (`TrainOptions.transforms_on`) come on top.
 
     Args:
         checked: the task.
