@@ -22,6 +22,7 @@ from medvid.data.loading.unreadable import UnreadableCases
 from medvid.data.names import together
 from medvid.data.splits import cases_of_run, check_truth
 from medvid.data.transforms.build import build_transforms
+from medvid.data.transforms.deferred import count_deferred
 from medvid.devices.determinism import indeterminism_named
 from medvid.devices.precision import cudnn_note, precision_of
 from medvid.devices.waiting import from_first, wait_for_all
@@ -309,6 +310,8 @@ class _Execution:
         leave_out_unused(self.fabric, model, checked.input_info, checked.target_info)
         if self.fabric.device.type == "cuda":  # elsewhere a step would tell as soon
             log_memory(checked, model, self.fabric)
+        if count := count_deferred(self.session.dataset.transforms):
+            logger.info("random changes: the last %d of the list on the device", count)
         axes = len(checked.input_info.size)
         changes = build_transforms(task.dataset, checked.host, "batch")
         trainer = Trainer(self.fabric, model, task.train, task.seed, axes, checked.host.build, changes)

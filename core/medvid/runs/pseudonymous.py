@@ -34,7 +34,7 @@ class PseudonymousDataset(Dataset):
 
     def __init__(self, inner: Dataset, pseudonyms: Pseudonyms) -> None:
         super().__init__(inner.options)
-        self.inner, self._pseudonyms = inner, pseudonyms
+        self.inner, self._pseudonyms, self.transforms = inner, pseudonyms, inner.transforms
         inner.hide_patients()
 
     def __setstate__(self, state: dict[str, Any]) -> None:

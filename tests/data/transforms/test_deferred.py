@@ -13,7 +13,7 @@ from medvid.data.dataset import Dataset
 from medvid.data.loading.batches import training_batches
 from medvid.data.loading.workers import Loading
 from medvid.data.transform import Transform, apply, initial_size
-from medvid.data.transforms.deferred import Deferred, defer, placed
+from medvid.data.transforms.deferred import Deferred, count_deferred, defer, placed
 from medvid.data.transforms.options import (
     ColorJitterOptions,
     FlipOptions,
@@ -192,6 +192,7 @@ def test_where_they_follow_is_said_or_decided_by_the_device() -> None:
     dataset, gpu = turned(Turned, TURN, FlipOptions()), torch.device("cuda")
     for where, device, count in [("auto", CPU, 2), ("auto", gpu, 1), ("loader", gpu, 2), ("device", CPU, 1)]:
         assert len(placed(dataset, where, device)) == count
+        assert count_deferred(placed(dataset, where, device)) == 2 * (count == 1)
     later = turned(ToyDataset, FlipOptions())
     assert placed(later, "auto", gpu) == later.transforms
     with pytest.raises(ConfigError, match="data set toy cannot follow there: its examples are finished later"):

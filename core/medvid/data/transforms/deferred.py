@@ -3,7 +3,6 @@
 They are those of the loader: the numbers are drawn on the CPU, from the generator as the loader leaves it.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,8 +13,6 @@ from medvid.data.batch import Batch, Pending
 from medvid.data.dataset import Dataset
 from medvid.data.transform import Transform, apply, initial_size
 from medvid.errors import ConfigError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,11 @@ class Deferred(Transform):
         return replace(batch, pending=(Pending(len(batch.input), (application,)),))
 
 
+def count_deferred(transforms: Sequence[Transform]) -> int:
+    """How many follow on the device."""
+    return sum(len(each.transforms) for each in transforms if isinstance(each, Deferred))
+
+
 def defer(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
     """Leave to the device what can be: the end of the list from where on all can change examples there."""
     start = len(transforms)
@@ -73,9 +75,7 @@ def placed(dataset: Dataset, where: str, device: torch.device) -> tuple[Transfor
     if where == "loader" or (where == "auto" and device.type != "cuda"):
         return whole
     found = defer(whole) if dataset.transforms_last else whole
-    if found != whole:
-        log.info("%d of %d transforms are applied on the device", len(whole) - len(found) + 1, len(whole))
-    elif where == "device":
+    if found == whole and where == "device":
         why = (
             "no transform at the end of the list can" if dataset.transforms_last else "its examples are finished later"
         )
