@@ -195,10 +195,11 @@ def test_where_they_follow_is_said_or_decided_by_the_device() -> None:
         assert count_deferred(placed(dataset, where, device)) == 2 * (count == 1)
     later = turned(ToyDataset, FlipOptions())
     assert placed(later, "auto", gpu) == later.transforms
-    with pytest.raises(ConfigError, match="data set toy cannot follow there: its examples are finished later"):
+    with pytest.raises(ConfigError, match="data set toy cannot be made there: its examples are finished later"):
         placed(later, "device", gpu)
-    with pytest.raises(ConfigError, match="no transform at the end of the list can"):
-        placed(turned(), "device", CPU)
+    with pytest.raises(ConfigError, match="the last of the list cannot"):
+        placed(turned(Turned, FlipOptions(), ColorJitterOptions()), "device", CPU)
+    assert placed(turned(), "device", CPU) == ()
 
 
 def test_the_type_of_targets_is_that_of_the_loader() -> None:

@@ -69,18 +69,16 @@ def placed(dataset: Dataset, where: str, device: torch.device) -> tuple[Transfor
         device: of the model.
 
     Raises:
-        ConfigError: all are to be, and none can.
+        ConfigError: they are to be, and none can.
     """
     whole = tuple(dataset.transforms)
     if where == "loader" or (where == "auto" and device.type != "cuda"):
         return whole
     found = defer(whole) if dataset.transforms_last else whole
-    if found == whole and where == "device":
-        why = (
-            "no transform at the end of the list can" if dataset.transforms_last else "its examples are finished later"
-        )
+    if whole and found == whole and where == "device":
+        why = "the last of the list cannot" if dataset.transforms_last else "its examples are finished later"
         raise ConfigError(
-            f"train.transforms_on is device, but those of data set {dataset.options.name} cannot follow there: {why}",
+            f"train.transforms_on is device, but those of data set {dataset.options.name} cannot be made there: {why}",
             hint="leave it out, or set train.transforms_on: loader",
         )
     return found
