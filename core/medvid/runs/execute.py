@@ -54,7 +54,7 @@ from medvid.runs.pseudonyms import Pseudonyms, check_key, pseudonyms_of
 from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
 from medvid.runs.session import Session, build_session
-from medvid.runs.shared import check_shared
+from medvid.runs.shared import check_same_data, check_shared
 from medvid.runs.space import check_space
 from medvid.runs.weights import describe_checkpoint, find_checkpoint, read_trained, started_from
 from medvid.scarcity import scarcity_named
@@ -90,7 +90,7 @@ def run_task(checked: CheckedTask, original: str, given: GivenFolder | None = No
     """
     task = checked.task
     with pseudonyms_of(task) as pseudonyms, keep_log() as log, launched(task.train) as fabric:
-        folder = given.folder if given else _propose_folder(task)
+        folder = from_first(given.folder) if given else _propose_folder(task)
         check_shared(fabric, folder)
         state = decided_by_first(fabric, lambda: given.state(task)) if given else "absent"
         if given and state == "finished":
@@ -267,6 +267,7 @@ class _Execution:
                 }
             )
         wait_for_all()
+        check_same_data(self.fabric, dataset, self.cases)
         if self.task.train.balance:
             self._balance()
 
@@ -291,10 +292,8 @@ class _Execution:
         self.task = keep_shares(self.task, began, processes, has_norms=any(batch_norms(self.session.model)))
         if processes != began.processes:
             check_split(self.task, self.session.checked.target_info, processes)
-            told = (
-                "the run goes on with %s, after %s: each step has the cases it would have had, but what each process "
-            )
-            told += "draws at random, such as dropout, is another draw"
+            told = "the run goes on with %s, after %s: each step has the cases it would have had, and what a process "
+            told += "draws at random, such as dropout, is drawn anew"
             logger.warning(told, Shares.of(self.task.train, processes), began)
 
     def _build(self) -> Trainer:

@@ -15,6 +15,8 @@ from typing import NoReturn
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 import __main__
 from medvid.config.task import TrainOptions
@@ -67,10 +69,31 @@ def _launch(options: TrainOptions) -> Fabric:
         threading.Thread(target=_end_unless_all_come, args=(launched, meeting, strategy), daemon=True).start()
     is_alone = not isinstance(strategy, DDPStrategy)
     with nullcontext() if is_alone else _signals_end_all(others), _failures_named(fabric):
+        if isinstance(strategy, DDPStrategy):
+            _meet_after_restart(strategy)
         fabric.launch()
         wait_for_all()
     launched.set()
     return fabric
+
+
+def _meet_after_restart(strategy: DDPStrategy) -> None:
+    """Let processes that torchrun has restarted meet before Fabric does it: it then takes the group that there is.
+
+    torch would read addresses of the processes before, which are still in torchrun's store, and fail or wait forever.
+    """
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if restarts == "0" or torch.distributed.is_initialized():
+        return
+    rank, count = strategy.global_rank, strategy.num_nodes * strategy.num_processes
+    store, _, _ = next(rendezvous("env://", rank, count))
+    torch.distributed.init_process_group(
+        strategy._get_process_group_backend(),
+        store=PrefixStore(f"restart-{restarts}", store),
+        rank=rank,
+        world_size=count,
+        device_id=None if strategy.root_device.type == "cpu" else strategy.root_device,
+    )
 
 
 @contextmanager
