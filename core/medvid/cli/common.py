@@ -16,11 +16,23 @@ Overrides = Annotated[
 TASK_HELP = "Task file, or the name of a recipe (platform tasks)."
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or the number of a saved step.")]
 
+MirrorOption = Annotated[
+    bool, typer.Option("--mirror", help="Average over the mirror images that the training had: evaluation.mirror.")
+]
+MIRRORED = "evaluation.mirror=trained"
+
 
 def plugins_file(context: typer.Context) -> Path | None:
     """The global option --plugins."""
     path: Path | None = context.find_root().params.get("plugins")
     return path
+
+
+def runs_of_study(study: Path, plugins: Path | None) -> Sequence[Path]:
+    """The run folders that predict for a study."""
+    from medvid.studies.ensemble import runs_of
+
+    return runs_of(study, plugins)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -175,6 +175,23 @@ def compare(
 
 
 @app.command()
+def best(context: typer.Context, folder: FolderArgument) -> None:
+    """Name the best configuration of a study, how sure that is, and the runs by which the study predicts."""
+    from medvid.cli.compare import lines_of
+    from medvid.studies.compare import CURSE
+    from medvid.studies.ensemble import best_of_study
+
+    found = best_of_study(folder, plugins_file(context))
+    typer.echo(f"best configuration: {found.name}")
+    for one in found.runs:
+        typer.echo(f"  {one}")
+    if found.comparison:
+        typer.echo("")
+        for line in (*lines_of(found.comparison), CURSE):
+            typer.echo(line)
+
+
+@app.command()
 def cell(
     context: typer.Context,
     folder: FolderArgument,

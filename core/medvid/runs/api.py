@@ -17,7 +17,7 @@ from medvid.files import read_json
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host, make_host
 from medvid.runs.chosen import Trained
-from medvid.runs.ensemble import Member
+from medvid.runs.ensemble import Member, joint_origin
 from medvid.runs.evaluate import RunEvaluation, options_of_folder
 from medvid.runs.execute import extend_run, resume_run, run_task
 from medvid.runs.extending import check_extension
@@ -149,6 +149,9 @@ class Run:
         data: Path | None = None,
         trained: Trained = "refuse",
         output: Path | None = None,
+        others: Sequence["Run"] = (),
+        average: Averaged | None = None,
+        home: Path | None = None,
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> tuple[Evaluation, Path]:
         """Evaluate a checkpoint of the run in full, on one device, on the cases that the run held out.
@@ -160,6 +163,10 @@ class Run:
             trained: what to do with cases in it that the run was trained on.
             output: where the files go, an empty folder; default: ``<run>/evaluations/<split>-<protocol>-<step>``, and a
                 hash behind it where other options or data differ from those of the run. What is there is replaced.
+            others: runs whose answers are averaged with those of this one; a case that any of them was trained on is
+                one that they were trained on.
+            average: as for `predict`.
+            home: the folder that gets ``evaluations/`` instead of that of the run.
             progress: told (stage, done, total).
 
         Returns:
@@ -173,9 +180,14 @@ class Run:
             ResourceError: memory or the disk ran out.
         """
         find_checkpoint(self.folder, checkpoint)
-        began, origin = self._began(), read_origin(self.folder)
-        task = self._inference_task([*_as_text(overrides), *(options_of_folder(data, began) if data else ())])
-        evaluation = RunEvaluation(self.folder, began, origin, checkpoint, data, trained, output, progress)
+        began = self._began()
+        options = [*_as_text(overrides), *(options_of_folder(data, began) if data else ())]
+        task = self._inference_task(options)
+        members = [Member(other.folder, other._inference_task(options)) for other in others]
+        origin = joint_origin(read_origin(self.folder), members)
+        evaluation = RunEvaluation(
+            self.folder, began, origin, checkpoint, data, trained, output, progress, members, average, home
+        )
         evaluation.check(task)
         with pseudonyms_of(task, [data] if data else ()) as pseudonyms:
             check_key(pseudonyms, origin.pseudonyms if origin else "")

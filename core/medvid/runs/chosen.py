@@ -50,6 +50,11 @@ def own_cases(dataset: Dataset, origin: Origin, split: str, progress: Progress) 
     notes = (
         [membership_note(dataset, origin, [split])] if remembered else [f"the run does not remember its {split} split"]
     )
+    if not remembered and split not in dataset.splits:
+        raise DataError(
+            f"the data set in {dataset.options.root} has no split {split!r}; it has {listed([*dataset.splits])}",
+            hint="score a folder of labelled cases: platform evaluate RUN --data FOLDER",
+        )
     cases = tuple(remembered) if remembered else dataset.cases(split)
     dataset.fix_splits({split: cases})
     hint = (

@@ -14,6 +14,7 @@ from medvid.evaluation.evaluator import Evaluator
 from medvid.evaluation.inference.ensemble import Average, Averaged, Ensemble
 from medvid.models.build import build_model
 from medvid.runs.folder import RunFolder
+from medvid.runs.origin import Origin, read_origin
 from medvid.runs.session import Session
 from medvid.runs.weights import load_trained
 
@@ -95,6 +96,16 @@ def load_members(
     options = _common_postprocessing(checked.task, members).evaluation
     evaluator = build_evaluator(options, checked.input_info, checked.target_info, checked.host, average)
     return Joined(Ensemble([session.model.eval(), *models], checked.target_info.where), evaluator, kind, steps)
+
+
+def joint_origin(first: Origin | None, others: Sequence[Member]) -> Origin | None:
+    """What the first run began with, where the training cases are those of all; None where one of them is not known."""
+    origins = [first, *(read_origin(other.folder) for other in others)]
+    known = [origin for origin in origins if origin is not None]
+    if first is None or len(known) < len(origins):
+        return None
+    trained = {case: record for origin in known for case, record in origin.splits["train"].items()}
+    return replace(first, splits={**first.splits, "train": trained})
 
 
 def why_apart(one: CheckedTask, other: CheckedTask) -> str:

@@ -2,21 +2,26 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from medvid.config.early import check_again
 from medvid.config.task import Task
 from medvid.digests import digest_of
 from medvid.errors import ConfigError, DataError
+from medvid.evaluation.inference.ensemble import Averaged
 from medvid.files import make_folder, remove_drafts, replaced_folder, write_json
 from medvid.plugin.events import Evaluation
 from medvid.plugin.host import Host
 from medvid.runs.chosen import Chosen, Trained, external_cases, own_cases
 from medvid.runs.closing import close_evaluation
 from medvid.runs.differences import changed_options
+from medvid.runs.ensemble import Member, load_members
 from medvid.runs.folder import DAY, PRIVATE, RunFolder
 from medvid.runs.origin import Origin
 from medvid.runs.pseudonyms import Pseudonyms
@@ -39,6 +44,9 @@ class RunEvaluation:
         trained: what to do with cases in it that the run was trained on.
         output: where the files go, if not into the run's folder.
         progress: told (stage, done, total).
+        others: runs whose answers are averaged with those of this one.
+        average: see `medvid.runs.ensemble.load_members`.
+        home: the folder that gets ``evaluations/``; default: that of the run.
     """
 
     folder: RunFolder
@@ -49,6 +57,9 @@ class RunEvaluation:
     trained: Trained
     output: Path | None
     progress: Callable[[str, int, int], None]
+    others: Sequence[Member] = ()
+    average: Averaged | None = None
+    home: Path | None = None
 
     def check(self, task: Task) -> None:
         """Refuse what cannot be evaluated, before anything is loaded.
@@ -90,19 +101,20 @@ class RunEvaluation:
 
     def _evaluate(self, session: Session, pseudonyms: Pseudonyms | None) -> tuple[Evaluation, Path]:
         task = session.task
-        step = load_trained(session, self.folder, self.checkpoint)
+        session, model, step, averaged = self._load(session)
         chosen = self._choose(session)
         for note in chosen.notes:
             log.warning(note)
         changes = changed_options(self.began, task) | ({"data": chosen.digest} if self.data else {})
         told = pseudonyms.hide_in(changes) if pseudonyms else changes
-        folder = self.output or self.folder.path / "evaluations" / _label(chosen.split, task, step, changes)
+        home = (self.home or self.folder.path) / "evaluations"
+        folder = self.output or home / _label(chosen.split, task, step, changes)
         make_folder(folder.parent, PRIVATE)
         remove_drafts(folder.parent, DAY)
         with replaced_folder(folder, PRIVATE) as draft:
             evaluation = close_evaluation(
                 session,
-                session.model,
+                model,
                 step,
                 chosen.cases,
                 draft,
@@ -113,6 +125,7 @@ class RunEvaluation:
             summary = {
                 "run": self.folder.name,
                 "step": step,
+                **averaged,
                 "split": chosen.split,
                 "cases": len(chosen.cases),
                 "folder": str(self.data) if self.data and not pseudonyms else None,
@@ -129,6 +142,24 @@ class RunEvaluation:
                 pseudonyms.write_table(draft)
         figures = tuple(folder / figure.relative_to(draft) for figure in evaluation.figures)
         return replace(evaluation, figures=figures), folder
+
+    def _load(self, session: Session) -> tuple[Session, nn.Module, int, dict[str, Any]]:
+        """The session with its evaluator, the model, the step of its weights, and what the summary has of others."""
+        if not self.others:
+            step = load_trained(session, self.folder, self.checkpoint)
+            return session, session.model, step, {}
+        joined = load_members(session, self.folder, self.others, self.checkpoint, self.average)
+        first, *steps = joined.steps
+        others = [{"run": member.folder.name, "step": step} for member, step in zip(self.others, steps, strict=True)]
+        return (
+            replace(session, evaluator=joined.evaluator),
+            joined.model,
+            first,
+            {
+                "average": joined.averaged,
+                "with": others,
+            },
+        )
 
     def _choose(self, session: Session) -> Chosen:
         """The cases to score."""

@@ -14,6 +14,10 @@ from medvid.studies.sides import Side
 from medvid.studies.statistics import Difference, TestName, holm
 
 SAME_CASES = "selected and compared on the same cases; for a figure to publish evaluate another split"
+CURSE = (
+    "the best of several looks better than it is, also where all are equal: its figure here is the highest of several "
+    "uncertain ones"
+)
 _TESTS: Mapping[TestName, str] = {
     "permutation": "sign-flip permutation, two-sided",
     "wilcoxon": "Wilcoxon's signed ranks, two-sided",
