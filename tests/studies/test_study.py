@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from medvid.cli.main import main
 from medvid.studies.folder import StudyFolder
 
-PATIENCE = 120
+PATIENCE = 600
 """Seconds after which a process hangs."""
 FOLDS = ["--folds", "2", "--group", r"^(p\d+)_", "--seeds", "2"]
 LATER = ["--launcher", "slurm", "--print"]
@@ -39,9 +39,30 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "medvid", "study", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts `platform study`; what still runs after a test, with its cells, is ended."""
+    started = []
+
+    def study(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "medvid", "study", *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return started[-1]
+
+    yield study
+    for process in started:
+        if process.poll() is None:
+            kill_all(process)
+
+
+def kill_all(study: subprocess.Popen[str]) -> None:
+    """Kill a study and its cells."""
+    for process in [*psutil.Process(study.pid).children(recursive=True), study]:
+        process.kill()
+    study.communicate()
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -75,13 +96,11 @@ def saved(name: str) -> set[str]:
 
 @pytest.mark.usefixtures("whole")
 def test_a_study_that_is_killed_twice_ends_as_an_undisturbed_one(
-    tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    start: Start, tracking_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = start("task.yaml", *FOLDS, "--name", "killed", "--concurrency", "2")
     wait_for(lambda: saved("killed"), study)
-    for process in [*psutil.Process(study.pid).children(recursive=True), study]:
-        process.kill()
-    study.communicate()
+    kill_all(study)
     assert "running" not in states("killed", capsys)
     before = saved("killed")
     study = start("resume", "studies/killed")

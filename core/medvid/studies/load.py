@@ -16,6 +16,7 @@ from medvid.data.fold_files import read_folds
 from medvid.errors import ConfigError
 from medvid.plugin.host import Host
 from medvid.studies.configurations import configurations_of, grid_of
+from medvid.studies.folder import is_study_folder
 from medvid.studies.launcher_options import LocalOptions
 from medvid.studies.options import StudyOptions
 from medvid.studies.search_options import Interval
@@ -102,6 +103,8 @@ def read_study(given: str, host: Host, changes: Mapping[str, object]) -> StudyFi
     Raises:
         ConfigError: all that is wrong, each with its place; those of tasks come with `StudyFile.tasks`.
     """
+    if is_study_folder(Path(given)):
+        raise ConfigError(f"{given} is the folder of a study", hint=f"platform study resume {given}, or status {given}")
     path = find_task(given)
     text = read_text(path, "study file")
     document = parse_file(text, str(path))
