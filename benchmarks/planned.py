@@ -1,16 +1,16 @@
-"""Planned tasks against a hand-written one on the phantoms of BTCV, in about the same processor time.
+"""Planned tasks against a hand-written one on the phantoms of BTCV: Dice after the same time of training.
 
-    python benchmarks/planned.py [--scale X] [--folder DIR] [--quick]
+    python benchmarks/planned.py [--steps N] [--folder DIR] [--quick]
 
-The hand-written one is the demo of `unetr_btcv`. Against it stand `platform plan` for `unet` and for `unetr` on the
-same files, in medvid's style. They are told what a processor needs: a voxel size, and for UNETR the small network of
-the demo; patch, batch, preparation, sampling, augmentation, loss and optimizer are the plan's. A plan is for 50,000
-steps and more. Of its recipe the number of steps is changed, and with it what counts steps: warm-up, how long a rate
-is held, evaluation. `--fast` gives both planned tasks the optimizer of the hand-written one as well, to tell it from
-the rest.
+The hand-written one is the demo of `unetr_btcv`, of N steps. Against it stand `platform plan --steps M` for `unet` and
+for `unetr` on the same files, in medvid's style, run as they are. They are told what a processor needs: a voxel
+size, a memory, and for UNETR the small network of the demo; patch, batch, preparation, sampling, augmentation, loss and
+recipe are the plan's.
 
-One thread, one after the other, each in a process of its own. Time is that of the processor, for the whole
-`platform run`: preparation, training and the evaluation of 4 cases twice.
+M is found out: each plan is first made for a few steps and run, which says how long a step takes on this machine. A
+second plan gets the steps that take as long as those of the hand-written one did. One thread, one after the other, each
+in a process of its own; the machine has to be otherwise idle. The table has the time of steps alone and the processor's
+time for the whole `platform run`: preparation, training, and the evaluations of 4 cases.
 """
 
 import argparse
@@ -20,93 +20,117 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from common import print_table
+from common import count, print_table
 
 from medvid_btcv.config import PhantomOptions
 from medvid_btcv.phantoms import generate
 
-STEPS = {"unetr_btcv, by hand": 140, "unet, planned": 175, "unetr, planned": 155}
-"""Steps that take about 6 minutes of a processor each."""
+PROBE = 10
+"""Steps that show how long one takes."""
 SMALL = ["hidden_size=96", "mlp_dim=192", "num_heads=4", "num_layers=4", "patch_size=8", "taps=[0, 1]"]
-FAST = ["optimizer={name: adamw, lr: 4e-3, weight_decay: 1e-5}", "clip_norm=1.0"]
-SCHEDULES = {"unet": "{name: poly, power: 0.9, hold: 1}", "unetr": "{name: warmup_cosine, warmup_steps: %d}"}
-VOXELS = {"unet": 8, "unetr": 5}
-"""Mm."""
+PLANS = {
+    "unet": ["--preset", "plain", "--set", "dataset.spacing=[8, 8, 8]"],
+    "unetr": [
+        "--set", "dataset.spacing=[5, 5, 5]", *(part for each in SMALL for part in ("--set", f"backbone.{each}"))
+    ],
+}  # fmt: skip
 
 
-def platform(*arguments: str, folder: Path, overrides: list[str]) -> tuple[float, float]:
-    """Run the command in a folder; processor time and wall time in seconds."""
-    command = [sys.executable, "-m", "medvid", *arguments, *(part for each in overrides for part in ("--set", each))]
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that is finished.
+
+    Args:
+        steps: of its training.
+        per_step: seconds, mean.
+        spent: processor seconds of the whole command.
+        dice: mean of the closing evaluation.
+    """
+
+    steps: int
+    per_step: float
+    spent: float
+    dice: float
+
+
+def platform(*arguments: str, folder: Path) -> float:
+    """Run the command in a folder; processor seconds."""
     variables = os.environ | {"OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with (folder / "log.txt").open("a") as log:
+        command = [sys.executable, "-m", "medvid", *arguments]
         subprocess.run(command, cwd=folder, env=variables, check=True, stdout=log, stderr=log)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return spent, time.perf_counter() - began
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def lasting(steps: int) -> list[str]:
-    """Overrides for a training of so many steps, evaluated at its end."""
-    return [f"train.steps={steps}", f"evaluation.every={steps}", "train.workers=0"]
+def run(*arguments: str, folder: Path) -> Result:
+    """Run a task."""
+    output = folder / "runs"
+    known = set(output.glob("*/*"))
+    spent = platform("run", *arguments, "--set", "train.workers=0", "--set", f"output={output}", folder=folder)
+    (made,) = set(output.glob("*/*")) - known
+    lines = [json.loads(line) for line in (made / "metrics.jsonl").read_text().splitlines()]
+    timed: list[tuple[int, float]] = [
+        (line["step"], line["values"]["step_time"]) for line in lines if line["split"] == "perf"
+    ]
+    lengths = [step - before for (step, _), before in zip(timed, [0, *(step for step, _ in timed)], strict=False)]
+    seconds = sum(length * each for length, (_, each) in zip(lengths, timed, strict=True))
+    dice: float = json.loads((made / "summary.json").read_text())["metrics"]["dice"]
+    return Result(timed[-1][0], seconds / timed[-1][0], spent, dice)
 
 
-def plan(backbone: str, steps: int, folder: Path, fast: bool) -> str:
-    """Write the planned task."""
-    schedule = SCHEDULES[backbone].replace("%d", str(max(1, steps // 20)))
-    overrides = [f"dataset.spacing={[VOXELS[backbone]] * 3}", f"train.schedule={schedule}", *lasting(steps)]
-    if backbone == "unetr":
-        overrides += [f"backbone.{each}" for each in SMALL]
-    if fast:
-        overrides += [f"train.{each}" for each in FAST]
-    preset = ["--preset", "plain"] if backbone == "unet" else []
-    task = f"{backbone}.yaml"
-    arguments = ["--backbone", backbone, *preset, "--style", "medvid", "--memory", "0.5", "-o", task]
-    platform("plan", "phantoms", *arguments, folder=folder, overrides=overrides)
-    return task
+def planned(backbone: str, steps: int, folder: Path) -> Result:
+    """Plan for so many steps, and run the plan as it was written."""
+    task = f"{backbone}_{steps}.yaml"
+    options: Sequence[Any] = ["--style", "medvid", "--memory", "0.5", "--steps", steps, *PLANS[backbone]]
+    platform("plan", "phantoms", "--backbone", backbone, *map(str, options), "-o", task, folder=folder)
+    return run(task, folder=folder)
 
 
-def dice(folder: Path) -> float:
-    """Of the newest run."""
-    newest = max((folder / "runs").glob("*/*/summary.json"), key=lambda path: path.stat().st_mtime)
-    value: float = json.loads(newest.read_text())["metrics"]["dice"]
-    return value
-
-
-def compare(folder: Path, scale: float, fast: bool) -> None:
+def compare(folder: Path, steps: int, probe: int) -> None:
     """Run all and print the table."""
     generate(folder / "phantoms", PhantomOptions())
-    rows = []
-    for name, default in STEPS.items():
-        steps = max(1, round(default * scale))
-        if name.endswith("hand"):
-            overrides = [*lasting(steps), f"train.schedule.warmup_steps={max(1, steps // 12)}"]
-            spent, wall = platform(
-                "run", "unetr_btcv", "--demo", folder=folder, overrides=[*overrides, f"dataset.root={folder / 'none'}"]
-            )
-        else:
-            task = plan(name.partition(",")[0], steps, folder, fast)
-            spent, wall = platform("run", task, folder=folder, overrides=[])
-        rows.append([name, str(steps), f"{spent:.0f}", f"{wall:.0f}", f"{dice(folder):.3f}"])
-        print(*rows[-1], sep="  ", flush=True)
-    print()
-    print_table(["", "steps", "processor s", "wall s", "mean Dice"], rows)
+    counted = {"steps": steps, "schedule.warmup_steps": max(1, steps // 12)}
+    overrides = [part for name, number in counted.items() for part in ("--set", f"train.{name}={number}")]
+    overrides += ["--set", f"evaluation.every={max(1, steps // 2)}", "--set", f"dataset.root={folder / 'none'}"]
+    by_hand = run("unetr_btcv", "--demo", *overrides, folder=folder)
+    results = {"unetr_btcv, by hand": by_hand}
+    for backbone in PLANS:
+        probed = planned(backbone, probe, folder)
+        fitting = max(1, round(by_hand.steps * by_hand.per_step / probed.per_step))
+        results[f"{backbone}, planned"] = planned(backbone, fitting if steps > probe else steps, folder)
+    rows = [
+        [
+            name,
+            str(each.steps),
+            f"{each.per_step:.2f}",
+            f"{each.steps * each.per_step:.0f}",
+            f"{each.spent:.0f}",
+            f"{each.dice:.3f}",
+        ]
+        for name, each in results.items()
+    ]
+    print_table(["", "steps", "s per step", "s of steps", "processor s in all", "mean Dice"], rows)
+    worse = [name for name, each in results.items() if each.dice < by_hand.dice]
+    print(f"below the hand-written one: {', '.join(worse)}" if worse else "each plan reaches the hand-written one")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="times as many steps of each")
+    parser.add_argument("--steps", type=count, default=100, help="of the hand-written one")
     parser.add_argument("--folder", type=Path, help="where files are kept; default: nowhere")
-    parser.add_argument("--fast", action="store_true", help="planned tasks with the optimizer of the hand-written one")
     parser.add_argument("--quick", action="store_true", help="1 step of each, to see that the script works")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        compare(folder, 0 if arguments.quick else arguments.scale, arguments.fast)
+        compare(folder, *((1, 1) if arguments.quick else (arguments.steps, PROBE)))
 
 
 if __name__ == "__main__":

@@ -118,6 +118,7 @@ def test_a_transformer_gets_a_patch_of_its_own(plan: Plan, tmp_path: Path) -> No
         ({"empty": True}, [], "nothing is labelled in any of the 4 cases"),
         ({"shape": (7, 7, 7)}, [], "too small for a U-Net"),
         ({}, ["--memory", "0.000001"], "no patch fits into the memory"),
+        ({}, ["--memory", "0.0001"], "no patch that a U-Net could halve fits into the memory"),
         ({}, ["--backbone", "unetr", "--style", "nnunet"], "nnU-Net has no plan for the backbone unetr"),
         ({}, ["--backbone", "unettr"], "unettr"),
         ({}, ["--configuration", "3d_lowres"], "no configuration 3d_lowres"),
@@ -154,6 +155,18 @@ def test_a_case_without_voxel_size_is_named(plan: Plan, tmp_path: Path) -> None:
     code, _, said = plan(root)
     assert code == 4
     assert "case_1" in said
+
+
+def test_what_is_odd_about_files_is_said(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES)
+    for path in (root / "imagesTr" / "case_1_0000.nii.gz", root / "labelsTr" / "case_1.nii.gz"):
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[80:84] = bytes(4)  # the first voxel size
+        content[252:256] = bytes(4)  # codes of the affines
+        path.write_bytes(gzip.compress(bytes(content)))
+    code, text, said = plan(root)
+    assert code == 0, said
+    assert "Odd: case_1: gives no voxel size on axis 0 (pixdim 0); 1 is used" in unwrapped(text)
 
 
 def test_the_folds_of_the_folder_are_used(plan: Plan, tmp_path: Path) -> None:

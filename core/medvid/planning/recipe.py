@@ -17,7 +17,14 @@ _SHORT_RATE = 3e-3
 _OFTEN = 100
 """Times that a case is drawn in a training from which on all of nnU-Net's changes are made to it."""
 _LIGHT = ("brightness", "contrast", "zero_outside")
-_PRIMUS_RATE, _PRIMUS_WIDTH = 3e-4, 864
+_PRIMUS_RATE = 3e-4
+_WIDTH, _WIDTH_RATE = 96, 4e-3
+"""Width and rate of the demo of UNETR's recipe, which a few hundred steps train."""
+
+
+def is_short(steps: int | None) -> bool:
+    """Whether a training is too short for the published recipes."""
+    return steps is not None and steps < _SHORT
 
 
 def put_nnunet_recipe(draft: Draft, steps: int | None) -> None:
@@ -83,14 +90,14 @@ def suit_rate(draft: Draft, steps: int | None, width: int) -> None:
         steps: of the training.
         width: channels of the backbone's widest features.
     """
-    if steps is None or steps >= _SHORT:
+    if not is_short(steps):
         return
-    scaled = float(f"{_PRIMUS_RATE * _PRIMUS_WIDTH / width:.1e}")
-    rate = min(_SHORT_RATE, max(_PRIMUS_RATE, scaled))
+    scaled = float(f"{_WIDTH_RATE * _WIDTH / width:.1e}")
+    rate = min(_WIDTH_RATE, max(_PRIMUS_RATE, scaled))
     draft.values["train"]["optimizer"]["lr"] = rate
     draft.reasons["train", "optimizer"] = (
-        f"below {_SHORT} steps: Primus's rate of {_PRIMUS_RATE:g} for a width of {_PRIMUS_WIDTH}, in inverse "
-        f"proportion for {width}, and up to {_SHORT_RATE:g}; decay has no time to matter"
+        f"below {_SHORT} steps: {_WIDTH_RATE:g} for a width of {_WIDTH}, in inverse proportion for {width}, but at "
+        f"least {_PRIMUS_RATE:g}; decay has no time to matter"
     )
 
 

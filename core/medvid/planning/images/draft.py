@@ -22,6 +22,7 @@ from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
 from medvid.planning.splits import put_split
 from medvid.planning.volumes import nnunet_task
+from medvid.planning.volumes.draft import check_pooled
 from medvid.planning.volumes.words import by
 from medvid.plugin.host import Host
 
@@ -129,11 +130,7 @@ def _put_unet(draft: Draft, facts: Sequence[ImageFacts], labels: int, request: R
         "median_relative_size_after_cropping": 1.0,
     }
     block = plan(described, fingerprint, request.preset, memory=request.memory)["configurations"]["2d"]
-    if len(block["architecture"]["arch_kwargs"]["strides"]) < 2:
-        raise DataError(
-            f"images of {by(median_size(facts))} pixels are too small for a U-Net, which halves them",
-            hint="plan for another --backbone",
-        )
+    check_pooled(block, request.memory)
     median = by(median_size(facts))
     draft.put("dataset.crop", block["patch_size"], f"pixels; the largest for {request.memory:g} GB; median {median}")
     draft.put("train.batch_size", block["batch_size"], "images; as many as the memory holds, at least 2")

@@ -9,9 +9,10 @@ import numpy as np
 from medvid.data.dataset import Progress
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.data.volumes.labels import LabelScheme
-from medvid.errors import ConfigError, DataError
+from medvid.errors import ConfigError, DataError, ResourceError
 from medvid.planning.draft import Draft
 from medvid.planning.nnunet.plans import plan
+from medvid.planning.nnunet.topology import plan_topology
 from medvid.planning.recipe import suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
@@ -21,7 +22,7 @@ from medvid.planning.volumes.facts import CaseFacts
 from medvid.planning.volumes.fingerprint import as_dataset_json, as_fingerprint, check_facts
 from medvid.planning.volumes.nnunet_task import put_plan
 from medvid.planning.volumes.survey import survey
-from medvid.planning.volumes.words import facts_in_words
+from medvid.planning.volumes.words import by, facts_in_words, notes_in_words
 
 _FLAT_SPACING = 999.0
 """mm that nnU-Net gives the axis that images of two axes lack, or as many times the largest of the others."""
@@ -108,13 +109,13 @@ def look_at_volumes(
             f"nnU-Net has no configuration {name} for these data, only {', '.join(plans['configurations'])}",
             hint="3d_lowres is planned where a patch holds less than a quarter of the median case",
         )
-    _check_size(plans["configurations"][name])
+    check_pooled(plans["configurations"][name], request.memory)
     if name == "3d_fullres" and "3d_cascade_fullres" in plans["configurations"]:
         draft.head.append(
             "Not planned: nnU-Net's 3d_cascade_fullres, a second network that refines 3d_lowres, as a patch holds less "
             "than a quarter of the median case. --configuration 3d_lowres plans the first one."
         )
-    _say_facts(draft, dataset, facts, channels, scheme)
+    _say_facts(draft, dataset, cases, facts, channels, scheme)
     put_split(draft, dataset, cases, request)
     return VolumeFacts(cases, facts, channels, scheme, plans, name)
 
@@ -138,20 +139,33 @@ def _with_flat_axis(fingerprint: dict[str, Any]) -> dict[str, Any]:
     return fingerprint | {"spacings": spacings.tolist()}
 
 
-def _check_size(block: Mapping[str, Any]) -> None:
-    if len(block["architecture"]["arch_kwargs"]["strides"]) < 2:
-        size = " x ".join(f"{length:g}" for length in block["median_image_size_in_voxels"])
-        raise DataError(
-            f"the cases are too small for a U-Net: the median one has {size} voxels, and two axes need at least 8 or "
-            "one 12, of voxels of similar size, to be halved once",
-            hint="they are of a size for a network without poolings: plan for another --backbone",
+def check_pooled(block: Mapping[str, Any], memory: float) -> None:
+    """Refuse a plan without a pooling, whether of small cases or of a small memory."""
+    if len(block["architecture"]["arch_kwargs"]["strides"]) > 1:
+        return
+    size = block["median_image_size_in_voxels"]
+    if len(plan_topology(block["spacing"], size).strides) > 1:
+        raise ResourceError(
+            f"no patch that a U-Net could halve fits into the memory of {memory:g} GB",
+            hint="plan for more: --memory GB",
         )
+    raise DataError(
+        f"the cases are too small for a U-Net: the median one has {by(size)} voxels, and two axes need at least 8 or "
+        "one 12, of voxels of similar size, to be halved once",
+        hint="they are of a size for a network without poolings: plan for another --backbone",
+    )
 
 
 def _say_facts(
-    draft: Draft, dataset: VolumeDataset, facts: Sequence[CaseFacts], channels: Sequence[str], scheme: LabelScheme
+    draft: Draft,
+    dataset: VolumeDataset,
+    cases: Sequence[str],
+    facts: Sequence[CaseFacts],
+    channels: Sequence[str],
+    scheme: LabelScheme,
 ) -> None:
     draft.head += facts_in_words(facts, scheme)
+    draft.head += notes_in_words(cases, facts)
     root = dataset.options.root
     if named_channels(root, len(channels)):
         draft.reasons["dataset", "normalize"] = f"by the names of channels in dataset.json: {', '.join(channels)}"

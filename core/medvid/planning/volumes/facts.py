@@ -1,7 +1,7 @@
 """What is found out about one case: size, spacing, content and intensities, as nnU-Net's fingerprint has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class CaseFacts:
         lowest: value of each channel, in the whole case.
         highest: likewise.
         drawn: of each channel, see `intensities`.
+        notes: what is odd about its files, but not an error.
     """
 
     spacing: tuple[float, ...]
@@ -38,6 +39,7 @@ class CaseFacts:
     lowest: tuple[float, ...]
     highest: tuple[float, ...]
     drawn: tuple[Drawn, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: int) -> CaseFacts:
@@ -52,7 +54,9 @@ def read_facts(files: CaseFiles, formats: Formats, scheme: LabelScheme, draws: i
     Raises:
         medvid.errors.DataError: a file cannot be used, or contradicts another one.
     """
-    return facts_of(*_read(files, formats, scheme), scheme.ids, draws)
+    image, label = _read(files, formats, scheme)
+    notes = dict.fromkeys((*image.notes, *(f"{note}, the label map" for note in label.notes)))
+    return replace(facts_of(image, label, scheme.ids, draws), notes=tuple(notes))
 
 
 def facts_of(image: Volume, label: Volume, ids: int, draws: int) -> CaseFacts:
@@ -91,5 +95,5 @@ def _read(files: CaseFiles, formats: Formats, scheme: LabelScheme) -> tuple[Volu
     data = np.concatenate([volume.channels_last for volume in volumes], axis=3)
     assert files.label is not None, "only labelled cases are looked at"
     label = reading.read_labels(formats, files.label, files.id, scheme.ids, scheme.names_of_ids, first.geometry)
-    image = Volume(data, first.geometry)
+    image = Volume(data, first.geometry, notes=tuple(note for each in volumes for note in each.notes))
     return image, reading.align(image, label, files.id, "label map")

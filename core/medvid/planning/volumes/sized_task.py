@@ -8,7 +8,7 @@ from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.nnunet.patch import first_patch
-from medvid.planning.recipe import put_recipe, suit_augmentation
+from medvid.planning.recipe import is_short, put_recipe, suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
@@ -38,7 +38,12 @@ def draft_sized(found: VolumeFacts, draft: Draft, request: Request, host: Host, 
     """
     block, forward = found.block, found.plans["transpose_forward"]
     put_preparation(draft, found.plans, found.name, found.spacing)
-    draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1, "centres": "classes", "forced": 0.5})
+    draft.put("dataset.patch", {"size": [1, 1, 1], "per_case": 1})
+    if is_short(request.steps):
+        draft.put("dataset.patch.centres", "voxels", "half on any labelled voxel: large structures are learnt first")
+    else:
+        draft.put("dataset.patch.centres", "classes")
+        draft.put("dataset.patch.forced", 0.5)
     draft.put("dataset.augment", augmentation(block["use_mask_for_norm"]))
     keep_sides(draft, found.scheme.names, request)
     put_recipe(draft, request.steps)

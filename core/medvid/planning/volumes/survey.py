@@ -14,7 +14,7 @@ from medvid.planning.survey import kept, load_values, look_at_all, write_values
 from medvid.planning.volumes.facts import CaseFacts, read_facts
 from medvid.planning.volumes.intensities import DRAWS
 
-_VERSION = 1
+_VERSION = 2
 """Increase this when facts of older code must no longer be used."""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from medvid.data.volumes.labels import LabelScheme
 from medvid.planning.volumes.facts import CaseFacts
+from medvid.sentences import listed
 
 
 def by(sizes: Sequence[float] | np.ndarray) -> str:
@@ -28,6 +29,15 @@ def facts_in_words(facts: Sequence[CaseFacts], scheme: LabelScheme) -> Iterator[
         size = f", median {np.median(millilitres[:, ids].sum(1)[present]):.3g} ml" if present.any() else ""
         share = counts[:, ids].sum() / voxels
         yield f"label {name}: in {present.sum()} cases, {share:.2%} of all voxels{size}"
+
+
+def notes_in_words(cases: Sequence[str], facts: Sequence[CaseFacts]) -> Iterator[str]:
+    """A line on each oddity of files, with the cases that have it."""
+    odd: dict[str, list[str]] = {}
+    for case, each in zip(cases, facts, strict=True):
+        for note in each.notes:
+            odd.setdefault(note, []).append(case)
+    yield from (f"Odd: {listed(names, 3)}: {note}" for note, names in odd.items())
 
 
 def _labels(scheme: LabelScheme) -> Iterator[tuple[str, list[int]]]:
