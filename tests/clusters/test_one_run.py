@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,6 +131,55 @@ def test_a_run_goes_on_with_one_process_over_the_same_cases(
     told = "goes on with 1 processes x batch_size 1 x accumulate 2, after 2 processes x batch_size 1 x accumulate 1"
     assert any(told in message for message in caplog.messages)
     assert weights(copy).keys() == weights(alone).keys()
+
+
+def test_a_process_that_is_killed_is_started_again_by_torchrun_and_ends_with_the_same_bits(
+    place: Path, alone: RunFolder, tracking_uri: str
+) -> None:
+    meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--local-addr=127.0.0.1"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1", *meeting]
+    run = subprocess.Popen(
+        [*torchrun, "--no-python", *RUN, "--folder", "runs/killed"],
+        cwd=place,
+        env=environment(tracking_uri),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not (place / f"runs/killed/checkpoints/step-{STEPS // 2:08d}").exists():
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    *_, last = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    os.kill(int(last), signal.SIGKILL)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert f"continuing from step-{STEPS // 2:08d}" in output
+    assert same_bits(RunFolder(place / "runs/killed"), alone)
+
+
+def test_machines_with_other_data_are_refused(place: Path, tmp_path: Path, tracking_uri: str) -> None:
+    """Each agent has a working directory of its own, and the data lie in it."""
+    command = [
+        *agent(free_port()),
+        *RUN,
+        *setting("dataset.root=/proc/self/cwd/own"),
+        "--folder",
+        str(place / "runs/data"),
+    ]
+    shutil.copy(SMALL, tmp_path)
+    draw_images(tmp_path / "own", "abcdef", seed=1)
+    started = [
+        subprocess.Popen(
+            command, cwd=cwd, env=environment(tracking_uri), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for cwd in (place, tmp_path)
+    ]
+    output = "".join(each.communicate(timeout=600)[0] for each in started)
+    assert all(each.returncode for each in started)
+    assert "error[DISTRIBUTED]: the data differ between machines: " in output
+    assert not (place / "runs/data").exists()
 
 
 def test_a_run_folder_that_another_machine_does_not_see_is_refused(tmp_path: Path) -> None:

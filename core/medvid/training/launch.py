@@ -98,12 +98,14 @@ def _meet_after_restart(strategy: DDPStrategy) -> None:
 
 @contextmanager
 def launched(options: TrainOptions) -> Iterator[Fabric]:
-    """As `launch`, and the processes part in order after the block.
+    """The Fabric of this process, after the others were started; they part in order after the block.
 
-    A process that ends while it is in the group may be aborted by threads of it that still run.
+    A process that ends while it is in the group may be aborted, by threads of the group that still run.
 
     Raises:
-        MedvidError: as `launch`.
+        DistributedError: the task asks for other devices than the processes that were started can have, or they do not
+            find each other.
+        ResourceError: the task asks for devices that this machine does not have.
     """
     fabric = _launch(options)
     try:
