@@ -8,6 +8,7 @@ cases belong together, since scans of one patient are not independent: they are 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -51,13 +52,18 @@ def bootstrap_interval(
     if len(names) < 2:
         return Interval(math.nan, math.nan, level)
     sums, counts = (_by_group(part, owner, len(names)) for part in (np.nan_to_num(figures), ~np.isnan(figures)))
-    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     chunk, found = max(1, _AT_ONCE // len(names)), []
     for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size).astype(np.float64)
+        drawn = _drawn(len(names), min(chunk, resamples - start), derive_seed(seed, "bootstrap", start))
         found.append(_mean_over_names(drawn @ sums, drawn @ counts))
     return percentile(np.concatenate(found), level)
+
+
+@lru_cache(maxsize=4)  # all figures of a study, and all its configurations, are of as many patients
+def _drawn(patients: int, times: int, seed: int) -> np.ndarray:
+    """How often each patient is drawn (times, patients), where as many are drawn as there are."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(patients, np.full(patients, 1 / patients), size=times).astype(np.float64)
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
