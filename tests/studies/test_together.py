@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.studies.folders import masks, written
 
 from medvid.errors import DataError
 from medvid.evaluation.metrics.ranking import auroc
+from medvid.runs.folder import append_metrics
 from medvid.studies.aggregate import aggregate
 from medvid.studies.cells import Cell
 from medvid.studies.compare import compare
+from medvid.studies.curves import curves_of
 from medvid.studies.folder import StudyFolder
 from medvid.studies.rows import pattern_of
 from medvid.studies.table import heading, lines
@@ -117,6 +120,19 @@ def test_the_mean_over_seeds_comes_before_the_comparison(study: StudyFolder) -> 
     assert pair.difference.p == pytest.approx(2 / 16)
     folds = {0: 0.1, 1: 0.1 - 0.01}  # b lacks seed 1 in fold 1
     assert pair.difference.mean == pytest.approx(np.mean([*folds.values()]))
+
+
+def test_validations_are_drawn_by_configuration(study: StudyFolder) -> None:
+    for cell in CELLS[:4]:
+        for step, dice in ((10, 0.5), (20, 0.6 + 0.1 * (cell.fold or 0))):
+            append_metrics(cell.run_folder(study).metrics, step, "validation", {"dice": dice, "dice/l1": 0.1})
+            append_metrics(cell.run_folder(study).metrics, step, "train", {"dice": 9.0, "loss": 1.0})
+    done = finished_cells(study, CELLS)
+    curve = {10: [0.5, 0.5], 20: [0.6, 0.7]}
+    assert curves_of(study, done, "dice") == {"a": curve, "b": curve}
+    aggregate(study, CELLS)
+    with Image.open(study.figures / "curves.png") as picture:
+        assert picture.size == (840, 540)
 
 
 def test_folds_that_overlap_are_refused(study: StudyFolder) -> None:

@@ -1,4 +1,4 @@
-"""What a study says together, written into its folder: cases.csv, summary.json and table.md."""
+"""What a study says together, written into its folder: cases.csv, summary.json, table.md and figures/curves.png."""
 
 import re
 from collections import defaultdict
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from medvid.evaluation.report import write_cases
 from medvid.files import write_json, write_text
 from medvid.studies.cells import Cell
+from medvid.studies.curves import curves_of, draw_curves
 from medvid.studies.folder import StudyFolder
 from medvid.studies.sides import Side
 from medvid.studies.spreads import spread_of
@@ -45,6 +46,8 @@ def aggregate(
     )
     if done:
         write_cases(all_rows(done, group), folder.cases)
+    if curves := curves_of(folder, done, metric):
+        draw_curves(curves, metric, folder.figures / "curves.png")
     write_json(folder.summary, as_values(folder.name, found))
     write_text(folder.table, as_markdown(folder.name, found))
     return found
