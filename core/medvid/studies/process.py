@@ -11,11 +11,12 @@ from datetime import timedelta
 from typing import IO, Literal
 
 from medvid.errors import LockedError
-from medvid.files import json_text, make_folder, read_json, write_json
+from medvid.files import json_text, make_folder, write_json
 from medvid.locks import is_held, taken
 from medvid.signals import STOP_SIGNALS
 from medvid.studies.cells import Cell
 from medvid.studies.folder import StudyFolder
+from medvid.studies.states import State, status_in
 
 _ERROR = re.compile(r"^error(?:\[\w+\])?: .*", re.MULTILINE)
 _TAIL = 1 << 16
@@ -37,7 +38,7 @@ def claimed(study: StudyFolder, cell: Cell) -> Iterator[IO[bytes] | None]:
     make_folder(study.logs)
     with cell.log(study).open("a+b") as log, taken(log) as is_ours:
         folder = cell.run_folder(study)
-        is_done = read_json(folder.summary).get("status") == "finished"
+        is_done = status_in(folder.summary) == State.FINISHED
         yield log if is_ours and not is_done and not is_held(folder.lock_file) else None
 
 

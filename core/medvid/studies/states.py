@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medvid.errors import DataError
@@ -31,9 +32,8 @@ class State(StrEnum):
 
 def state_of(study: "StudyFolder", cell: "Cell") -> State:
     """The state of a cell. It can be another one already when this returns."""
-    folder, status = cell.run_folder(study), ""
-    with suppress(DataError):  # a damaged summary says as much as none: the run goes on and writes it anew
-        status = read_json(folder.summary).get("status", "")
+    folder = cell.run_folder(study)
+    status = status_in(folder.summary)
     if status == "finished":
         return State.FINISHED
     if is_held(cell.log(study)) or is_held(folder.lock_file):
@@ -43,3 +43,10 @@ def state_of(study: "StudyFolder", cell: "Cell") -> State:
     if status == "failed" or cell.failure(study).is_file():
         return State.FAILED
     return State.INTERRUPTED if folder.resolved.is_file() else State.WAITING
+
+
+def status_in(summary: Path) -> str:
+    """The status of a run's summary.json; a damaged one says as much as none: the run goes on and writes it anew."""
+    with suppress(DataError):
+        return str(read_json(summary).get("status", ""))
+    return ""
