@@ -80,7 +80,7 @@ class Unreadable(Dataset):
     def draw(self, case: str, seed: int) -> Batch:
         raise DataError(f"case {case} cannot be read (seed {seed > 0})", hint="look at it")
 
-    input_info = target_info = cases = prepare = digest = open_case = open = None  # type: ignore[assignment]
+    input_info = target_info = declared = cases = prepare = digest = open_case = open = None  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
