@@ -40,7 +40,7 @@ def put_split(draft: Draft, dataset: Dataset, cases: Sequence[str], request: Req
         draft.head.append("Split: as the data set says.")
     elif has_folds:
         draft.put("dataset.fold", 0, "the first fold of the data set's own")
-    elif divides and not request.splits:
+    elif divides and not request.splits and "validation" in dataset.divide():
         draft.head.append("Split: a share of each class is held out; see validation_fraction.")
     else:
         _put_folds(draft, dataset, cases, request)
