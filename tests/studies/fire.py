@@ -28,7 +28,7 @@ DEADLINE = 1800
 STUDY = Path("studies/rates")
 
 
-def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **search: Any) -> Study:
+def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **options: Any) -> Study:
     """Search in the working directory until all trials have ended.
 
     Args:
@@ -36,12 +36,12 @@ def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **se
         workers: processes that work on it at a time.
         kills: number of SIGKILLs, of a worker or of a run.
         seed: of what is killed, and when.
-        search: further options of the search.
+        options: further ones of the search.
 
     Returns:
         The study, after checking that no trial was lost, changed or trained twice.
     """
-    _write_files(trials, search)
+    _write_files(trials, options)
     draw, deadline = random.Random(seed), time.monotonic() + DEADLINE
     running = [_worker("search.yaml")]
     first_seen: dict[int, Mapping[str, Any]] = {}
@@ -51,9 +51,10 @@ def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **se
             assert running[0].poll() is None, "the search does not start"
             time.sleep(0.1)
         study = Study.find(STUDY, make_host())
+        search = study.search
         while True:
             assert time.monotonic() < deadline, "the search does not end"
-            outcomes = study.search.outcomes()
+            outcomes = search.outcomes()
             for outcome in outcomes:
                 assert first_seen.setdefault(outcome.trial.number, outcome.trial.values) == outcome.trial.values
             if len(outcomes) == trials and all(outcome.state in ENDED for outcome in outcomes):
@@ -63,7 +64,7 @@ def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **se
             if kills and _is_training(study.folder) and time.monotonic() > next_kill:
                 kills -= _kill_one(running, draw)
                 next_kill = time.monotonic() + draw.uniform(1, 10)
-            time.sleep(0.1)
+            time.sleep(0.3)
     finally:
         for process in running:
             process.terminate()
@@ -80,14 +81,14 @@ def search_under_fire(trials: int, workers: int, kills: int, seed: int = 0, **se
     return study
 
 
-def _write_files(trials: int, search: Mapping[str, Any]) -> None:
+def _write_files(trials: int, options: Mapping[str, Any]) -> None:
     draw_images(Path("own"), "abcdef")
     bad = SMALL.read_text().replace("lr: 2e-3", "lr: 1e-6").replace("steps: 3", "steps: 30")
     Path("task.yaml").write_text(
         bad.replace("checkpoint_every: 1", "checkpoint_every: 5").replace("every: 1,", "every: 5,")
     )
     space = {"train.optimizer.lr": {"low": 1e-5, "high": 0.1, "log": True}}
-    block = {"method": "tpe", "trials": trials, "space": space, **search}
+    block = {"method": "tpe", "trials": trials, "space": space, **options}
     Path("search.yaml").write_text(json_text({"study": {"name": STUDY.name, "task": "task.yaml"}, "search": block}))
 
 
