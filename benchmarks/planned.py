@@ -103,8 +103,8 @@ def compare(folder: Path, steps: int, probe: int) -> None:
     results = {"unetr_btcv, by hand": by_hand}
     for backbone in PLANS:
         probed = planned(backbone, probe, folder)
-        fitting = max(1, round(by_hand.steps * by_hand.per_step / probed.per_step))
-        results[f"{backbone}, planned"] = planned(backbone, fitting if steps > probe else steps, folder)
+        fitting = max(1, round(by_hand.steps * by_hand.per_step / probed.per_step)) if steps > probe else probe
+        results[f"{backbone}, planned"] = probed if fitting == probe else planned(backbone, fitting, folder)
     rows = [
         [
             name,
