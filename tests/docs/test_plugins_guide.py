@@ -61,7 +61,7 @@ def test_a_plugin_is_as_short_as_the_guide_says(project: str) -> None:
 
 def test_the_guide_shows_what_the_commands_write(working_directory: Path) -> None:
     shown = [match.groups() for _, text in BLOCKS if (match := WRITTEN.match(text))]
-    assert [kind for _, _, kind, _ in shown] == ["transform", "optimizer", "protocol", "format"]
+    assert [kind for _, _, kind, _ in shown] == ["transform", "optimizer", "protocol", "format", "launcher"]
     for file, project, kind, text in shown:
         assert main(["plugins", "new", project, "--kind", kind]) == 0
         (written,) = (working_directory / project).rglob(file)
