@@ -15,9 +15,12 @@ from medvid.files import json_text
 from medvid.plugin.host import make_host
 from medvid.runs.folder import append_metrics
 from medvid.studies.cells import Cell
+from medvid.studies.launcher_options import SlurmOptions
+from medvid.studies.launchers.slurm import Slurm
 from medvid.studies.load import read_study
 from medvid.studies.search.search import Search, best_first, summary_lines
 from medvid.studies.search.trials import read_trials
+from medvid.studies.searching import SearchWork
 from medvid.studies.setup import set_up
 from medvid.studies.states import State, state_of
 from medvid.studies.study import Study
@@ -223,7 +226,6 @@ def test_a_space_that_the_task_does_not_have_is_refused_with_its_place(
     ("more", "message"),
     [
         ({"grid": {"backbone.depth": [1]}}, "either a search, or configurations"),
-        ({"launcher": {"name": "slurm"}}, "cannot be queued together"),
         ({"study": {"name": "rates", "task": "task.yaml", "seeds": 2}}, r"search\.then\.seeds"),
         ({"search": {"method": "tpe", "space": RATES}}, "trials is missing"),
         ({"search": {"method": "random", "trials": 2, "space": RATES, "prune": {"method": "mean"}}}, "'halving'"),
@@ -252,3 +254,20 @@ def test_values_that_do_not_go_together_fail_that_trial_alone(make: Make) -> Non
         {"backbone.embed_dim": 15, "backbone.num_heads": 4},
     ]
     assert "num_heads" in json.loads(search.cells_of(failed[0])[0].failure(search.folder).read_text())["error"]
+
+
+def test_slurm_gets_workers_as_long_as_trials_are_left(make: Make) -> None:
+    study = make(trials=2)
+    launcher = Slurm(SlurmOptions(gpus_per_node=0, concurrency=4, submit=False))
+    launcher.launch(SearchWork(study, HOST, None, retry=False))
+    script = study.folder.job.read_text()
+    assert "#SBATCH --array=0-1\n" in script
+    assert f"platform study resume --here {study.folder.path}\n" in script
+    with pytest.raises(ConfigError, match="one process, but the launcher asks for nodes 1 x gpus_per_node 2"):
+        Slurm(SlurmOptions(gpus_per_node=2, submit=False)).launch(SearchWork(study, HOST, None, retry=False))
+    for _ in range(2):
+        cell = next_cell(study.search)
+        assert cell
+        finish(study.search, cell, {"dice": 0.5})
+    launcher.launch(SearchWork(study, HOST, None, retry=False))
+    assert not study.folder.job.exists()

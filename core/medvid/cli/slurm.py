@@ -36,7 +36,7 @@ def slurm(
 ) -> None:
     """Submit a run to SLURM, as a job that is queued again and goes on until the run is finished.
 
-    Of a study, what is left of it is submitted, as an array with a job for each cell.
+    Of a study, what is left of it is submitted, as an array with a job for each cell; of a search, workers.
     """
     from medvid.config.load import load_task
     from medvid.config.recipes import find_task
@@ -89,11 +89,6 @@ def _submit_study(path: Path, options: SlurmOptions, plugins: Path | None) -> No
 
     host = make_host(plugins)
     study = Study.find(path, host)
-    if study.options.search:
-        raise ConfigError(
-            "a search proposes a trial when another one ends, so its cells cannot be queued together",
-            hint=f"queue a job of `platform study resume {path}` for each trial at a time",
-        )
     with stage_progress() as progress:
         make_ready(study, host, progress)
     run_study(study.launched_by(options), host, plugins)

@@ -117,13 +117,18 @@ def resume(
     context: typer.Context,
     folder: FolderArgument,
     retry: Annotated[bool, typer.Option("--retry", help="Run the cells that have failed, too.")] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="One cell after the other on this machine, whatever the study's launcher.")
+    ] = False,
 ) -> None:
     """Run what is left of a study. Several of these may run at once, on one machine or on many."""
     from medvid.plugin.host import make_host
+    from medvid.studies.launcher_options import LocalOptions
     from medvid.studies.study import Study
 
     host = make_host(plugins_file(context))
-    _run(Study.find(folder, host), host, plugins_file(context), retry=retry)
+    study = Study.find(folder, host)
+    _run(study.launched_by(LocalOptions()) if here else study, host, plugins_file(context), retry=retry)
 
 
 @app.command()

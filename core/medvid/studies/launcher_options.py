@@ -22,7 +22,7 @@ class SlurmOptions(LauncherOptions):
 
     name: Literal["slurm"] = "slurm"
     concurrency: PositiveInt | None = None
-    """Cells at a time; default: as many as the cluster gives."""
+    """Cells, or trials of a search, at a time; default: as many as the cluster gives."""
     nodes: PositiveInt = 1
     """Machines for each cell."""
     gpus_per_node: Annotated[int, Field(ge=0)] = 1

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, StringConstraints, field_validator, mod
 from medvid.config.named import Named
 from medvid.config.options import LauncherOptions, Options
 from medvid.data.fold_options import FoldsOptions
-from medvid.studies.launcher_options import LocalOptions, SlurmOptions
+from medvid.studies.launcher_options import LocalOptions
 from medvid.studies.search_options import SearchOptions
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -73,11 +73,6 @@ class StudyOptions(Options):
         seeds = self.study.seeds
         if (len(seeds) if isinstance(seeds, tuple) else seeds) > 1:
             raise ValueError("a search runs each trial with one seed; search.then.seeds is how many the best ones get")
-        if isinstance(self.launcher, SlurmOptions):
-            raise ValueError(
-                "a search proposes a trial when another one ends, so its cells cannot be queued together: "
-                "set launcher to local, and queue a job of `platform study resume FOLDER` for each trial at a time"
-            )
         return self
 
     @property

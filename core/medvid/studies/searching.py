@@ -13,7 +13,8 @@ from medvid.runs.folder import read_metrics
 from medvid.runs.origin import read_task
 from medvid.studies.cells import Cell
 from medvid.studies.process import CellProcess
-from medvid.studies.search.search import summary_lines
+from medvid.studies.search.search import ENDED, summary_lines
+from medvid.studies.states import state_of
 from medvid.studies.study import Study
 from medvid.studies.work import Work
 
@@ -100,6 +101,14 @@ class SearchWork(Work):
         self._killed[cell] += process.outcome == "killed"
         if process.outcome == "failed" or self._killed[cell] >= KILLS:
             self._done.add(cell)
+
+    @property
+    def open_count(self) -> int:
+        """Trials and runs of the best that have not ended."""
+        outcomes = self.search.outcomes()
+        ended = sum(outcome.state in ENDED for outcome in outcomes)
+        of_best = [cell for cell in self.search.then(outcomes) if state_of(self.study.folder, cell) not in ENDED]
+        return self.search.count - ended + len(of_best)
 
     def close(self) -> None:
         """Say which trials are the best; raises what the search had to end for."""

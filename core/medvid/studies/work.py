@@ -72,6 +72,16 @@ class Work:
         """
         return ["platform", *self._options, "study", "cell", str(self.study.folder.path), str(number)]
 
+    @property
+    def open_count(self) -> int | None:
+        """How many cells there can still be, where they become known only as others end; None where all are known."""
+        return None
+
+    @property
+    def worker_command(self) -> list[str]:
+        """The command that runs one cell after the other, on any machine that sees the folder, until none is left."""
+        return ["platform", *self._options, "study", "resume", "--here", str(self.study.folder.path)]
+
     @cached_property
     def _numbers(self) -> dict[Cell, int]:
         return {cell: number for number, cell in enumerate(self.study.cells())}

@@ -1,4 +1,4 @@
-"""Cells as one job array of SLURM."""
+"""Cells as one job array of SLURM, or workers that take one after the other."""
 
 import logging
 import shlex
@@ -19,6 +19,8 @@ logger = logging.getLogger("medvid")
 class Slurm:
     """Writes job.sh, and submits it: a job for each cell, which is queued again until the cell is finished.
 
+    Of a search, whose trials become known as others end, each job is a worker that runs one after the other.
+
     Args:
         options: what a job asks for.
     """
@@ -33,30 +35,35 @@ class Slurm:
             ConfigError: SLURM refuses the job, or tasks ask for another number of processes.
             ResourceError: there is no SLURM on this machine.
         """
-        numbers = sorted(work.number(cell) for cell in work)
-        folder = work.study.folder
+        folder, options = work.study.folder, self.options
+        if work.open_count is None:
+            numbers = sorted(work.number(cell) for cell in work)
+            *command, number = work.command("$SLURM_ARRAY_TASK_ID")
+            text, limit = f"{shlex.join(command)} {number}", options.concurrency
+            note = f"{len(numbers)} cells of {folder.path}, a job each."
+        else:
+            self._check_one_process()
+            numbers = list(range(min(options.concurrency or work.open_count, work.open_count)))
+            text, limit = shlex.join(work.worker_command), None
+            note = f"{len(numbers)} workers of {folder.path}: each runs one trial after the other."
         if not numbers:
             folder.job.unlink(missing_ok=True)
             return
         self._check_devices(work)
         make_folder(folder.logs)
-        write_text(folder.job, self._script(work, numbers))
-        if self.options.submit:
-            logger.info("%s", submit(folder.job.read_text()))
-        else:
-            logger.info("submit it: sbatch %s", folder.job)
-
-    def _script(self, work: Work, numbers: list[int]) -> str:
-        options, folder = self.options, work.study.folder
-        *command, number = work.command("$SLURM_ARRAY_TASK_ID")
-        return job_script(
-            f"{shlex.join(command)} {number}",
+        script = job_script(
+            text,
             self._resources,
             name=folder.name,
             log=f"{folder.logs}/%A_%a.out",
-            array=Array(",".join(_ranges(numbers)), options.concurrency),
-            notes=(f"{len(numbers)} cells of {folder.path}, a job each.",),
+            array=Array(",".join(_ranges(numbers)), limit),
+            notes=(note,),
         )
+        write_text(folder.job, script)
+        if self.options.submit:
+            logger.info("%s", submit(script))
+        else:
+            logger.info("submit it: sbatch %s", folder.job)
 
     @property
     def _resources(self) -> Resources:
@@ -64,6 +71,15 @@ class Slurm:
             include={"nodes", "gpus_per_node", "cpus_per_task", "time", "partition", "extra"}
         )
         return Resources(**asked)
+
+    def _check_one_process(self) -> None:
+        """Refuse jobs of several processes, each of which would be a worker of its own."""
+        if self._resources.processes > 1:
+            raise ConfigError(
+                f"a search on SLURM runs a trial as one process, but the launcher asks for nodes {self.options.nodes} "
+                f"x gpus_per_node {self.options.gpus_per_node}",
+                hint="set launcher.nodes and launcher.gpus_per_node to 1, or 0 GPUs for a CPU",
+            )
 
     def _check_devices(self, work: Work) -> None:
         """Refuse tasks that would have another number of processes than SLURM starts, before they wait in a queue."""
