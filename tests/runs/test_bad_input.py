@@ -138,4 +138,4 @@ def test_outputs_that_are_not_finite_are_neither_scored_nor_written(
 
 def test_neither_a_task_nor_a_run(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run"]) == 2
-    assert "either a task or --resume" in capfd.readouterr().err
+    assert "give a task, or --resume RUN, or --extend RUN" in capfd.readouterr().err

@@ -90,11 +90,15 @@ def test_a_study_file_without_its_head_says_what_to_begin_with(host: Host) -> No
 
 
 LEAVES = st.one_of(st.integers(), st.text(max_size=3), st.lists(st.integers(), max_size=2))
-BLOCKS = st.recursive(
-    st.dictionaries(st.sampled_from(["name", "a", "b"]), LEAVES, min_size=1),
-    lambda inner: st.dictionaries(st.sampled_from(["name", "a", "b"]), LEAVES | inner, min_size=1),
-    max_leaves=6,
-)
+
+
+def blocks(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    """Blocks of a task; a name is a text, or it is refused before anything else."""
+    optional = {"name": st.sampled_from(["unetr", "unet"]), "a": values, "b": values}
+    return st.fixed_dictionaries({}, optional=optional).filter(bool)
+
+
+BLOCKS = st.recursive(blocks(LEAVES), lambda inner: blocks(LEAVES | inner), max_leaves=6)
 
 
 @given(below=BLOCKS, block=BLOCKS)

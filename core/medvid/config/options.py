@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args
 
 from pydantic import (
     BaseModel,
@@ -102,13 +102,15 @@ def _with_run_weights(annotation: Any) -> Any:
     kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
     if not all(isinstance(kind, type) for kind in kinds):
         return None
-    published: Any
-    [published] = kinds
-    tagged = Annotated[published, Tag(published.__name__)] | Annotated[RunWeights, Tag(RunWeights.__name__)]
+    if not kinds:  # nothing was published
+        return RunWeights | None
+    published: Any = Union[tuple(kinds)]  # noqa: UP007 (of a list)
+    names = " or ".join(kind.__name__ for kind in kinds)
+    tagged = Annotated[published, Tag(names)] | Annotated[RunWeights, Tag(RunWeights.__name__)]
 
     def which(value: object) -> str:
         source = value.get("source") if isinstance(value, Mapping) else getattr(value, "source", None)
-        return RunWeights.__name__ if source == "medvid" else published.__name__
+        return RunWeights.__name__ if source == "medvid" else names
 
     return Annotated[tagged, Discriminator(which)] | None
 

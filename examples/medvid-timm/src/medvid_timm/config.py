@@ -111,7 +111,7 @@ class VitPytorchOptions(ImageModelOptions):
     """A model of vit-pytorch, which follows the papers in outline, but not to the parameter."""
 
     weights: None = None
-    """Always null: no weights were published for these models."""
+    """Weights of a run: none were published for these models."""
     model: Literal["deepvit", "t2t_vit", "cvt", "local_vit"]
     """Which model."""
     dropout: FractionBelowOne = 0.0
