@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from common import count, print_table
@@ -30,7 +31,7 @@ from common import count, print_table
 from medvid_btcv.config import PhantomOptions
 from medvid_btcv.phantoms import generate
 
-PROBE = 10
+PROBE = 30
 """Steps that show how long one takes."""
 SMALL = ["hidden_size=96", "mlp_dim=192", "num_heads=4", "num_layers=4", "patch_size=8", "taps=[0, 1]"]
 PLANS = {
@@ -47,7 +48,7 @@ class Result:
 
     Args:
         steps: of its training.
-        per_step: seconds, mean.
+        per_step: seconds, median: the first steps take longer.
         spent: processor seconds of the whole command.
         dice: mean of the closing evaluation.
     """
@@ -79,10 +80,8 @@ def run(*arguments: str, folder: Path) -> Result:
     timed: list[tuple[int, float]] = [
         (line["step"], line["values"]["step_time"]) for line in lines if line["split"] == "perf"
     ]
-    lengths = [step - before for (step, _), before in zip(timed, [0, *(step for step, _ in timed)], strict=False)]
-    seconds = sum(length * each for length, (_, each) in zip(lengths, timed, strict=True))
     dice: float = json.loads((made / "summary.json").read_text())["metrics"]["dice"]
-    return Result(timed[-1][0], seconds / timed[-1][0], spent, dice)
+    return Result(timed[-1][0], median(each for _, each in timed), spent, dice)
 
 
 def planned(backbone: str, steps: int, folder: Path) -> Result:

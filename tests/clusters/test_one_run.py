@@ -119,6 +119,18 @@ def test_two_machines_of_torchrun_train_one_run_to_the_bits_of_one_machine(
     assert same_bits(run_to_the_end(place, tracking_uri, "torchrun", command, command), alone)
 
 
+def test_one_process_that_takes_the_shares_of_two_in_turn_trains_to_the_same_bits(
+    place: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without dropout, which draws anew for each process."""
+    same = "backbone.drop_path_rate=0"
+    two = run_to_the_end(place, tracking_uri, "two", [*RUN, *setting("train.devices=2", same)])
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+    one = medvid.run("small.yaml", [*OPTIONS, same, "train.devices=1", "train.accumulate=2"], folder="runs/in-turn")
+    assert same_bits(one.folder, two)
+
+
 def test_a_run_goes_on_with_one_process_over_the_same_cases(
     place: Path, alone: RunFolder, tracking_uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
