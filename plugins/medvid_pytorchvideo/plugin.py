@@ -17,7 +17,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_pytorchvideo.weights:translate_slowfast",
-        examples=(Example({"depth": 18, "alpha": 2, "width": 8}, axes="video", size=(4, 32, 32)),),
+        examples=(Example({"depth": 18, "alpha": 2, "width": 8}, axes="video", size=(8, 32, 32)),),
     )
     yield BackboneSpec(
         name="x3d",
