@@ -114,7 +114,7 @@ def test_a_transformer_gets_a_patch_of_its_own(plan: Plan, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"names": NAMES[:1]}, [], "has 1 labelled case: a plan needs at least 2"),
+        ({"names": NAMES[:1]}, [], "needs at least 2 labelled cases, one to train on and one to hold out"),
         ({"empty": True}, [], "nothing is labelled in any of the 4 cases"),
         ({"shape": (7, 7, 7)}, [], "too small for a U-Net"),
         ({}, ["--memory", "0.000001"], "no patch fits into the memory"),

@@ -1,14 +1,33 @@
 """Which cases are held out: what the data set says, else the first of five folds."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from medvid.data.dataset import Dataset
 from medvid.data.fold_files import SPLITS_FILE, write_folds
 from medvid.data.folds import folds_of
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, DataError
 from medvid.planning.draft import Draft
 from medvid.planning.patients import patients_of
 from medvid.planning.request import Request
+
+
+def check_enough(root: Path, count: int, what: str) -> None:
+    """Refuse a data set of a single case, of which none could be held out.
+
+    Args:
+        root: of the data set.
+        count: of its labelled cases.
+        what: one of them, in words.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
+    if count < 2:
+        raise DataError(
+            f"a plan needs at least 2 {what}s, one to train on and one to hold out; {root} has {count}",
+            hint="add cases with their labels",
+        )
 
 
 def put_split(draft: Draft, dataset: Dataset, cases: Sequence[str], request: Request, *, divides: bool = False) -> None:

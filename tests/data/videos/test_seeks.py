@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import decord
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -185,12 +186,12 @@ def test_any_seek_gives_the_frame_that_decoding_in_one_go_gives(film, name, read
 
 @pytest.mark.parametrize("name", BY_DECORD)
 def test_decord_decodes_what_it_reads_right(film, name) -> None:
+    """Of some sizes decord hands out four channels on some machines: then it is left aside."""
     path = film(name).path
-    if BY_DECORD[name] and pytest.importorskip("decord").VideoReader(str(path), num_threads=1)[0].shape[-1] != 3:
-        pytest.skip("decord gives other frames than RGB on this machine, and is left aside")
+    is_rgb = BY_DECORD[name] and decord.VideoReader(str(path), num_threads=1)[0].shape[-1] == 3
     with open_video(path, decoder="decord") as video:
-        video.frames_at([0.7])
-        assert (video.times.decord is True) is BY_DECORD[name]
+        assert video.frames_at([0.7]).shape[-1] == 3
+        assert (video.times.decord is True) is is_rgb
 
 
 @pytest.mark.parametrize("name", ["h264.avi", "xvid.divx", "no length.webm", "cut x265.mkv", "uneven.mp4", "mpeg2.mpg"])

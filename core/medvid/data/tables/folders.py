@@ -19,7 +19,7 @@ _BEGINNING = 10_000
 _NO_CLASS = re.compile(
     r"(images?|img|masks?|labels?|labelcol|annotations?|segmentations?)([_-]?(tr|ts|train|test))?$", re.IGNORECASE
 )
-"""Folders of images and of their masks, which are no classes."""
+"""Folders of images and of their masks, which are not classes."""
 
 
 def folder_names(root: Path) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 from medvid.data.dataset import Progress
 from medvid.data.images.dataset import ImageDataset
 from medvid.data.images.index import find_pairs
-from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
@@ -20,7 +19,7 @@ from medvid.planning.recipe import put_nnunet_recipe, put_recipe, suit_augmentat
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
 from medvid.planning.sizing import Size
-from medvid.planning.splits import put_split
+from medvid.planning.splits import check_enough, put_split
 from medvid.planning.volumes import nnunet_task
 from medvid.planning.volumes.draft import check_pooled
 from medvid.planning.volumes.words import by
@@ -55,12 +54,7 @@ def draft_images(
     options = dataset.options
     index = find_pairs(options.root, options.images, options.masks, options.mask_suffix)
     cases = [files for files in index.cases.values() if files.masks]
-    if len(cases) < 2:
-        raise DataError(
-            f"{options.root} has {len(cases)} image{'' if len(cases) == 1 else 's'} with a mask: a plan needs at least "
-            "2, one to train on and one to hold out",
-            hint="add images with masks",
-        )
+    check_enough(options.root, len(cases), "annotated image")
     facts = look_at_images(cases, options.cache, progress)
     labels = _put_data(draft, facts)
     trained = [files.id for files in cases if files.id not in index.splits.get("test", ())]

@@ -11,7 +11,6 @@ import numpy as np
 from medvid.data.dataset import Progress
 from medvid.data.tables.dataset import AnsweredDataset
 from medvid.data.tables.facts import AIR, FileFacts
-from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
@@ -19,7 +18,7 @@ from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
 from medvid.planning.sides import has_side
 from medvid.planning.sizing import Size
-from medvid.planning.splits import put_split
+from medvid.planning.splits import check_enough, put_split
 from medvid.planning.survey import kept, load_values, look_at_all, write_values
 from medvid.planning.tables.answers import answers_in_words, put_balance
 from medvid.planning.volumes.words import by
@@ -53,12 +52,7 @@ def draft_answered(
         DataError: files cannot be read, or are too few.
     """
     cases = dataset.labelled()
-    if len(cases) < 2:
-        raise DataError(
-            f"{dataset.options.root} has {len(cases)} case{'' if len(cases) == 1 else 's'}: a plan needs at least 2, "
-            "one to train on and one to hold out",
-            hint="add cases",
-        )
+    check_enough(dataset.options.root, len(cases), "labelled case")
     chosen = cases[:: -(-len(cases) // _LOOKED_AT)]
     facts = look_at_all(partial(_look_up, dataset=dataset), chosen, progress)
     draft.head += _facts_in_words(facts, len(cases))

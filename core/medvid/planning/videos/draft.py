@@ -8,14 +8,13 @@ import numpy as np
 
 from medvid.data.dataset import Progress
 from medvid.data.videos.dataset import VideoDataset
-from medvid.errors import DataError
 from medvid.planning.backbones import resized
 from medvid.planning.draft import Draft
 from medvid.planning.fitting import fit, memory_in_words
 from medvid.planning.recipe import put_recipe
 from medvid.planning.request import Request
 from medvid.planning.sizing import Size
-from medvid.planning.splits import put_split
+from medvid.planning.splits import check_enough, put_split
 from medvid.planning.videos.facts import VideoFacts, look_at_videos
 from medvid.planning.volumes.words import by
 from medvid.plugin.host import Host
@@ -44,11 +43,7 @@ def draft_videos(
         DataError: videos cannot be read, or are too few.
     """
     cases = dataset.labelled()
-    if len(cases) < 2:
-        raise DataError(
-            f"{dataset.options.root} has {len(cases)} labelled video{'' if len(cases) == 1 else 's'}: a plan needs at "
-            "least 2, one to train on and one to hold out"
-        )
+    check_enough(dataset.options.root, len(cases), "labelled video")
     facts = look_at_videos(dataset, cases, progress)
     sizes = np.array([(each.height, each.width) for each in facts])
     counts = Counter(dataset.clip(case).label for case in cases)

@@ -16,7 +16,7 @@ from medvid.planning.nnunet.topology import plan_topology
 from medvid.planning.recipe import suit_augmentation
 from medvid.planning.request import Request
 from medvid.planning.sides import keep_sides
-from medvid.planning.splits import put_split
+from medvid.planning.splits import check_enough, put_split
 from medvid.planning.volumes.channels import guess_channels, named_channels
 from medvid.planning.volumes.facts import CaseFacts
 from medvid.planning.volumes.fingerprint import as_dataset_json, as_fingerprint, check_facts
@@ -83,12 +83,7 @@ def look_at_volumes(
         ResourceError: nothing fits into the memory.
     """
     cases, scheme = dataset.index.labelled, dataset.options.label_scheme()
-    if len(cases) < 2:
-        raise DataError(
-            f"{dataset.options.root} has {len(cases)} labelled case{'' if len(cases) == 1 else 's'}: a plan needs at "
-            "least 2, one to train on and one to hold out",
-            hint="add labelled cases",
-        )
+    check_enough(dataset.options.root, len(cases), "labelled case")
     facts = survey(dataset, cases, progress)
     count = dataset.options.channel_count()
     check_facts(cases, facts, count)
