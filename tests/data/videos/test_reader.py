@@ -49,6 +49,18 @@ def test_varying_frame_rates(films, tmp_path) -> None:
     assert sum(a != b for a, b in zip(naive, expected, strict=True)) > 20  # what sampling by index would give
 
 
+def test_going_forward_decodes_each_frame_once_and_keeps_none(films, tmp_path, monkeypatch) -> None:
+    path = films.write(tmp_path / "a.mp4", films.numbered(60), fps=30, gop=250)
+    with open_video(path) as video:
+        frames = video.in_order([-1, 0, 0, 0.01, 0.1, *np.arange(10, 60) / 30, 7, 9])
+        assert films.numbers(np.stack([next(frames) for _ in range(5)])) == [0, 0, 0, 0, 3]
+        assert films.numbers(np.stack([*frames])) == [*range(10, 60), 59, 59]
+        turned = []
+        monkeypatch.setattr(video, "picture", lambda frame: turned.append(frame.pts))
+        assert len([*video.in_order([0.5, 1.0, 1.0, 1.5])]) == 4
+        assert len(turned) == 3  # only what is asked for becomes a picture
+
+
 def test_webm(films, tmp_path) -> None:
     path = films.write(tmp_path / "a.webm", films.numbered(30), codec="libvpx-vp9")
     assert numbers_at(films, path, [0, 10 / 30, 29 / 30]) == [0, 10, 29]

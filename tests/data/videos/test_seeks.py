@@ -184,6 +184,17 @@ def test_any_seek_gives_the_frame_that_decoding_in_one_go_gives(film, name, read
     assert difference.max() < 5, (name, asked, numbers(found), numbers(given.frames[asked]))
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("step", [1, 3])
+def test_going_forward_gives_the_frames_that_decoding_in_one_go_gives(film, name, step) -> None:
+    given = film(name)
+    forget()
+    with open_video(given.path) as video:
+        found = np.stack([*video.in_order(given.times[::step].tolist())])
+    difference = np.abs(found.astype(int) - given.frames[::step]).mean(axis=(1, 2, 3))
+    assert difference.max() < 5, (name, numbers(found), numbers(given.frames[::step]))
+
+
 @pytest.mark.parametrize("name", BY_DECORD)
 def test_decord_decodes_what_it_reads_right(film, name) -> None:
     """Of some sizes decord hands out four channels on some machines: then it is left aside."""

@@ -62,8 +62,7 @@ def _compare(video: VideoReader) -> None:
     except UnexpectedFrameError:
         video.look_closer()
         kept = _decode_all(video)
-    due = (video.times.shown - video.times.shown[0]) * float(video.times.unit)
-    found = video.frames_at(due[list(kept)].tolist())
+    found = video.frames_at(video.times.due[list(kept)].tolist())
     if not all(np.array_equal(one, other) for one, other in zip(found, kept.values(), strict=True)):
         raise VideoReadError(video.path, "frames after a seek differ from decoding it from the beginning")
 

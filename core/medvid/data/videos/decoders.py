@@ -17,7 +17,7 @@ def open_video(path: Path | str, hint: str = "", decoder: ReaderName = "auto") -
     Args:
         path: its file.
         hint: what to do if it cannot be read, which depends on the file's origin.
-        decoder: see `medvid.data.videos.options.VideoDatasetOptions.reader`.
+        decoder: see `medvid.data.videos.options.PictureOptions.reader`.
 
     Raises:
         VideoReadError: it is not a video, or truncated.

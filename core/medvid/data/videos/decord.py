@@ -58,7 +58,7 @@ class DecordReader(VideoReader):
             ValueError: they differ.
         """
         starts = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
-        due = (self.times.shown - self.times.shown[0]) * float(self.times.unit)
+        due = self.times.due
         if len(starts) != len(due) or np.abs(starts - starts[0] - due).max() > _SAME_TIME:
             raise ValueError("other frames")
         _, frame = next(self._from_beginning())

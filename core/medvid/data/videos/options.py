@@ -36,7 +36,51 @@ class ResizedCropOptions(Options):
         return self
 
 
-class VideoDatasetOptions(DatasetOptions):
+class PictureOptions(DatasetOptions):
+    """Base of the options of data sets of videos: how decoded frames become the input of a model."""
+
+    size: PositiveInt = 224
+    """Height and width of clips in pixels."""
+    test_short_side: PositiveInt | None = None
+    """Length to which the shorter side is resized outside training, before one or three squares of `size` are cut out;
+    default, as in PySlowFast: `size` for three, the lower end of `short_side` for one."""
+    antialias: bool = True
+    """Average over pixels when frames are shrunk; the published code does not, which matters for large frames."""
+    mean: Color = (0.45, 0.45, 0.45)
+    """Subtracted from red, green and blue in [0, 1]. 0.5 with a `std` of 0.5 gives [-1, 1], as in ViViT; 0 and 1 keep
+    [0, 1], as in STAM."""
+    std: PositiveColor = (0.225, 0.225, 0.225)
+    """Divisor of red, green and blue after that."""
+    short_side: tuple[PositiveInt, PositiveInt] | None = None
+    """Range of the length in pixels to which the frames' shorter side is resized in training, before a random square of
+    `size` is cut out; default: 8/7 to 10/7 of `size`, which is 256 to 320 at 224. ViViT's factors 0.9 to 1.33 of 256
+    pixels are [230, 340]."""
+    resized_crop: ResizedCropOptions | None = None
+    """Instead of `short_side`: a crop of random area and aspect ratio; `{}` for MViT's."""
+    augment: tuple[VideoTransform, ...] = (HorizontalFlipOptions(),)
+    """Random changes of training clips, in this order, the same for all frames; the default is TimeSformer's."""
+    reader: ReaderName = "auto"
+    """Decoder of the files. auto and av: PyAV, with every frame compared with the times of the file's packets. decord:
+    decord for files in which it is known to return the right frames, PyAV for the others."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        check_range("short_side", self.short_side)
+        if self.short_side is not None and self.resized_crop is not None:
+            raise ValueError("short_side and resized_crop cannot be combined: leave one of them out")
+        if self.short_side_range[0] < self.size:
+            raise ValueError(f"short_side {list(self.short_side_range)} is smaller than size {self.size}")
+        if self.test_short_side is not None and self.test_short_side < self.size:
+            raise ValueError(f"test_short_side {self.test_short_side} is smaller than size {self.size}")
+        return self
+
+    @property
+    def short_side_range(self) -> tuple[int, int]:
+        """Range of the shorter side in training, if `resized_crop` is not used."""
+        return self.short_side or (round(self.size * 8 / 7), round(self.size * 10 / 7))
+
+
+class VideoDatasetOptions(PictureOptions):
     """Base of the options of data sets of labelled videos.
 
     "16x4" in the names of published models is `frames: 16, rate: 4`: a clip of 16 frames, every fourth of a video at
@@ -66,35 +110,12 @@ class VideoDatasetOptions(DatasetOptions):
     short: ShortPolicy = "pad"
     """How to handle a video shorter than a clip: pad repeats its last frame, as published; loop starts it again; error
     refuses it."""
-    size: PositiveInt = 224
-    """Height and width of clips in pixels."""
-    test_short_side: PositiveInt | None = None
-    """Length to which the shorter side is resized outside training, before one or three squares of `size` are cut out;
-    default, as in PySlowFast: `size` for three, the lower end of `short_side` for one."""
-    antialias: bool = True
-    """Average over pixels when frames are shrunk; the published code does not, which matters for large frames."""
-    mean: Color = (0.45, 0.45, 0.45)
-    """Subtracted from red, green and blue in [0, 1]. 0.5 with a `std` of 0.5 gives [-1, 1], as in ViViT; 0 and 1 keep
-    [0, 1], as in STAM."""
-    std: PositiveColor = (0.225, 0.225, 0.225)
-    """Divisor of red, green and blue after that."""
-    short_side: tuple[PositiveInt, PositiveInt] | None = None
-    """Range of the length in pixels to which the frames' shorter side is resized in training, before a random square of
-    `size` is cut out; default: 8/7 to 10/7 of `size`, which is 256 to 320 at 224. ViViT's factors 0.9 to 1.33 of 256
-    pixels are [230, 340]."""
-    resized_crop: ResizedCropOptions | None = None
-    """Instead of `short_side`: a crop of random area and aspect ratio; `{}` for MViT's."""
     rate_jitter: tuple[PositiveFloat, PositiveFloat] | None = None
     """Range of a factor on the span of a training clip, drawn uniformly on a logarithmic scale: [0.8, 1.25] shows
     actions up to a quarter slower or faster."""
-    augment: tuple[VideoTransform, ...] = (HorizontalFlipOptions(),)
-    """Random changes of training clips, in this order, the same for all frames; the default is TimeSformer's."""
     repeats: PositiveInt = 1
     """Examples per clip that is read, each with its own crop and changes (repeated augmentation, Hoffer et al., CVPR
     2020): a batch has `batch_size` times as many. 2 for MViT on Kinetics."""
-    reader: ReaderName = "auto"
-    """Decoder of the files. auto and av: PyAV, with every frame compared with the times of the file's packets. decord:
-    decord for files in which it is known to return the right frames, PyAV for the others."""
     classes: tuple[str, ...] | None = None
     """Names of the classes by id; default: from the data set's folders, lists or annotations."""
     missing: Literal["error", "drop"] = "error"
@@ -116,27 +137,11 @@ class VideoDatasetOptions(DatasetOptions):
         return classes
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> "VideoDatasetOptions":
-        check_range("short_side", self.short_side)
-        if self.short_side is not None and self.resized_crop is not None:
-            raise ValueError("short_side and resized_crop cannot be combined: leave one of them out")
-        if self.short_side_range[0] < self.size:
-            raise ValueError(f"short_side {list(self.short_side_range)} is smaller than size {self.size}")
-        if self.test_short_side is not None and self.test_short_side < self.size:
-            raise ValueError(f"test_short_side {self.test_short_side} is smaller than size {self.size}")
-        return self
-
-    @model_validator(mode="after")
     def _rates_fit(self) -> "VideoDatasetOptions":
         check_range("rate_jitter", self.rate_jitter)
         if self.sampling == "segments" and self.rate_jitter is not None:
             raise ValueError("rate_jitter changes the span of a clip, but sampling: segments spans the video")
         return self
-
-    @property
-    def short_side_range(self) -> tuple[int, int]:
-        """Range of the shorter side in training, if `resized_crop` is not used."""
-        return self.short_side or (round(self.size * 8 / 7), round(self.size * 10 / 7))
 
     def train_sampling(self) -> Sampling:
         """The sampling of training clips."""

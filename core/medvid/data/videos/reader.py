@@ -108,9 +108,34 @@ class VideoReader:
             VideoReadError: they cannot be decoded.
         """
         with self._as_one_error():
-            # Containers round times, WebM to milliseconds, so a frame due a moment later is meant.
-            tolerance = min(0.001, 0.25 / self.length.fps)
-            return self._read(np.maximum(np.asarray(times, dtype=np.float64), 0) + tolerance)
+            return self._read(self._within(times))
+
+    def in_order(self, times: Sequence[float]) -> Iterator[np.ndarray]:
+        """As `frames_at`, one by one: decoded once, and none is kept. Nothing else may be read meanwhile.
+
+        Args:
+            times: none is earlier than the one before it.
+
+        Yields:
+            A frame (H, W, 3) uint8 for each time; equal ones may be the same array.
+
+        Raises:
+            VideoReadError: they cannot be decoded.
+        """
+        with self._as_one_error():
+            asked, done = self._within(times), 0
+            while done < len(asked):
+                numbers = self.times.numbers_at(asked)
+                try:
+                    for number, picture in self._decoded(np.unique(numbers[done:]).tolist()):
+                        for _ in range(done, int(np.searchsorted(numbers, number, side="right"))):
+                            yield picture
+                            done += 1
+                except UnexpectedFrameError as error:
+                    self._adapt(error)
+                    if not np.array_equal(self.times.numbers_at(asked[:done]), numbers[:done]):
+                        reason = "its frames have other times than its packets"
+                        raise VideoReadError(self.path, reason, hint="re-encode it") from None
 
     def frames(self, *, strict: bool = False) -> Iterator[tuple[int, Any]]:
         """All frames in order, as PyAV frames, with their numbers in `times`.
@@ -155,15 +180,23 @@ class VideoReader:
             try:
                 pictures = self._pictures(np.unique(numbers).tolist())
             except UnexpectedFrameError as error:
-                if error.sought:
-                    self._learn(self.times.without_keys())
-                else:
-                    self.look_closer()
+                self._adapt(error)
             else:
                 break
         if len({picture.shape for picture in pictures.values()}) > 1:
             raise VideoReadError(self.path, "its frames have different sizes: re-encode it")
         return np.stack([pictures[number] for number in numbers.tolist()])
+
+    def _within(self, times: Sequence[float]) -> np.ndarray:
+        """Times from the first frame on; containers round, WebM to milliseconds, so a frame due a moment later is meant."""
+        return np.maximum(np.asarray(times, dtype=np.float64), 0) + min(0.001, 0.25 / self.length.fps)
+
+    def _adapt(self, error: UnexpectedFrameError) -> None:
+        """Read the file in a slower way, which finds the right frames."""
+        if error.sought:
+            self._learn(self.times.without_keys())
+        else:
+            self.look_closer()
 
     def _begin(self) -> None:
         """Reopen the file at its beginning; seeking back there does not restore the state of all containers."""
@@ -207,7 +240,10 @@ class VideoReader:
 
     def _pictures(self, wanted: list[int]) -> dict[int, np.ndarray]:
         """Frames by their numbers, which increase."""
-        pictures: dict[int, np.ndarray] = {}
+        return dict(self._decoded(wanted))
+
+    def _decoded(self, wanted: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Frames with their numbers, which increase."""
         frames: Iterator[tuple[int, Any]] | None = None
         reached = 0
         for number in wanted:
@@ -216,11 +252,10 @@ class VideoReader:
                 frames = self._from_key(number)
             for reached, frame in frames:
                 if reached == number:
-                    pictures[number] = self.picture(frame)
+                    yield number, self.picture(frame)
                     break
             else:
                 raise UnexpectedFrameError(sought=key is not None)
-        return pictures
 
     def _from_beginning(self, options: Mapping[str, str] | None = None) -> Iterator[tuple[int, Any]]:
         """All frames with their numbers."""

@@ -53,14 +53,19 @@ class FrameTimes:
     source: Source
     decord: bool | None = None
 
+    @cached_property
+    def due(self) -> np.ndarray:
+        """When each frame is due, in seconds from the first one, (N,) float64."""
+        seconds: np.ndarray = (self.shown - self.shown[0]) * float(self.unit)
+        return seconds
+
     def without_keys(self) -> "FrameTimes":
         """The same, but to be decoded from the beginning."""
         return replace(self, keys=self.keys[:0])
 
     def numbers_at(self, times: np.ndarray) -> np.ndarray:
         """Numbers of the frames shown at given times, in seconds from the first frame."""
-        due = (self.shown - self.shown[0]) * float(self.unit)
-        numbers: np.ndarray = (np.searchsorted(due, times, side="right") - 1).clip(min=0)
+        numbers: np.ndarray = (np.searchsorted(self.due, times, side="right") - 1).clip(min=0)
         return numbers
 
     def key_at(self, time: int | None) -> int | None:

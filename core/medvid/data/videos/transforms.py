@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 
 from medvid.data.batch import Pixels
 from medvid.data.transform import drawing_from
-from medvid.data.videos.options import VideoDatasetOptions
+from medvid.data.videos.options import PictureOptions
 
 
 def to_clip(frames: np.ndarray) -> Tensor:
@@ -20,7 +20,7 @@ def to_clip(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
-def random_crop(clip: Tensor, options: VideoDatasetOptions, generator: torch.Generator) -> Tensor:
+def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generator) -> Tensor:
     """A random part of the frames (T, 3, H, W) uint8, of any size, for training: (T, 3, size, size)."""
     size, part = options.size, options.resized_crop
     with drawing_from(generator):
@@ -35,12 +35,12 @@ def random_crop(clip: Tensor, options: VideoDatasetOptions, generator: torch.Gen
     return cropped
 
 
-def pixels(options: VideoDatasetOptions) -> Pixels:
+def pixels(options: PictureOptions) -> Pixels:
     """How the bytes of an example become the input of a model."""
     return Pixels(torch.tensor(options.mean), torch.tensor(options.std), (None,))
 
 
-def test_clips(clip: Tensor, options: VideoDatasetOptions, crops: int) -> Tensor:
+def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
     """A clip for inference: the square in the middle, or three along the longer side.
 
     Args:
@@ -66,6 +66,6 @@ def test_clips(clip: Tensor, options: VideoDatasetOptions, crops: int) -> Tensor
     return torch.stack([normalise(functional.crop(clip, *corner, size, size), options) for corner in corners])
 
 
-def normalise(clip: Tensor, options: VideoDatasetOptions) -> Tensor:
+def normalise(clip: Tensor, options: PictureOptions) -> Tensor:
     """(T, 3, H, W) uint8 to (3, T, H, W) float32, contiguous, minus the mean, divided by the standard deviation."""
     return pixels(options).normalise(clip.transpose(0, 1).unsqueeze(0))[0]
