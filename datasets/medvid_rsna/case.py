@@ -10,7 +10,7 @@ from nibabel.orientations import apply_orientation, io_orientation
 from torch import Tensor
 from torch.nn import functional
 
-from medvid.data.framed import FramedCase
+from medvid.data.framed import FramedCase, filled
 from medvid.data.volumes.formats.choice import Formats
 from medvid.data.volumes.formats.format import UnusableError
 from medvid.errors import DataError
@@ -49,11 +49,10 @@ class SliceSeries(FramedCase):
             "position_mm": [round(one.position, 3) for one in self._slices],
         }
 
-    def frames(self, start: int, stop: int) -> Tensor:
-        """Slices (C, X, Y, stop - start) of values within 0 and 1; behind the last one they are empty."""
-        given = [self._read(number) for number in range(start, min(stop, len(self._slices)))]
-        empty = torch.zeros(len(self._options.windows), *self._options.size[:2])
-        return torch.stack([*given, *[empty] * (stop - start - len(given))], dim=-1)
+    def frames(self, start: int, stop: int, step: int = 1) -> Tensor:
+        """Slices (C, X, Y, N) of values within 0 and 1."""
+        numbers = filled(range(start, stop, step), len(self._slices))
+        return torch.stack([self._read(number) for number in numbers], dim=-1)
 
     def _read_slice(self, number: int) -> Tensor:
         size = self._options.size[:2]

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from medvid.config.numbers import FractionBelowOne
-from medvid.config.options import DatasetOptions, Options, ProtocolOptions
+from medvid.config.options import Options, ProtocolOptions
+from medvid.data.framed_options import FramedOptions
 from medvid.data.splits import SplitOptions
 from medvid.data.transforms.options import VolumeTransform
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -20,7 +21,7 @@ Window = Literal["brain", "subdural", "bone"] | tuple[float, float]
 Size = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
-class RSNAHemorrhageOptions(DatasetOptions):
+class RSNAHemorrhageOptions(FramedOptions):
     """RSNA Intracranial Hemorrhage Detection 2019 (Flanders et al., Radiology: AI 2020) as it unpacks.
 
     `root` has stage_2_train.csv, whose lines say of an image and a kind of haemorrhage whether it is there, and the
@@ -39,7 +40,7 @@ class RSNAHemorrhageOptions(DatasetOptions):
     They become 0 and 1, and what lies beyond is cut off."""
     size: Size = (256, 256, 16)
     """Pixels along R and A to which slices are resampled, and how many follow one another in a training example. A
-    series of fewer is filled up with empty slices, whose labels are unknown."""
+    series of fewer is filled up with its last slice, without labels."""
     leave_out: tuple[str, ...] = ()
     """Images (ID_...) or series not to use, such as files that are damaged."""
     split: SplitOptions | None = None
@@ -66,7 +67,7 @@ class RSNAHemorrhageOptions(DatasetOptions):
 
     def input_info(self) -> InputInfo:
         """Slices that follow one another, see `DatasetOptions.input_info`."""
-        return InputInfo("volume", len(self.windows), self.size)
+        return InputInfo("volume", len(self.windows), self.size, self.stride, self.answers)
 
     def target_info(self) -> TargetInfo:
         """The kinds of haemorrhage on each slice, see `DatasetOptions.target_info`."""

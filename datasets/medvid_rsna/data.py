@@ -146,7 +146,7 @@ class RSNAHemorrhage(Dataset):
 
     def draw(self, case: str, seed: int) -> Batch:
         generator = torch.Generator().manual_seed(seed)
-        drawn = draw_window(self.open_case(case), self.options.size[2], self.target_info, generator)
+        drawn = draw_window(self.open_case(case), self.input_info, self.target_info, generator)
         return apply(self.transforms, drawn, generator)
 
     def open_case(self, case: str) -> SliceSeries:

@@ -93,13 +93,13 @@ def test_windows_are_channels_and_slices_lie_upright(copy: Path, tmp_path: Path)
     assert found[1, -1].tolist() == pytest.approx([0.3] * 12)
 
 
-def test_a_window_beyond_the_end_is_empty_and_unknown(heads: Path, tmp_path: Path) -> None:
+def test_a_window_beyond_the_end_is_filled_with_the_last_slice_and_unknown(heads: Path, tmp_path: Path) -> None:
     data = opened(heads, tmp_path, size=(12, 12, 8))
     case = data.labelled()[0]
     count = data.open_case(case).frame_count
     batch = data.draw(case, 0)
     assert batch.input.shape == (1, 3, 12, 12, 8)
-    assert not batch.input[..., count:].any()
+    assert torch.equal(batch.input[..., count:], batch.input[..., count - 1 : count].expand(-1, -1, -1, -1, 8 - count))
     assert (batch.target[0, count:] == UNKNOWN).all()
     assert torch.equal(batch.target[0, :count], data.open_case(case).target)
 

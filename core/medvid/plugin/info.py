@@ -29,6 +29,7 @@ that were not drawn are simply unknown.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from medvid.plugin.specs import Axes, What, Where
 
@@ -52,6 +53,11 @@ def none_of(classes: Iterable[int]) -> int:
     return ~sum(1 << number for number in drawn)
 
 
+Answered = Literal["all", "last", "centre"]
+"""Which frames of a window are answered: all; the last one, from it and those before it, as one can while a video is
+being recorded; or the one in the centre, from those before and after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputInfo:
     """What a model is fed: (B, channels, *size).
@@ -60,11 +66,15 @@ class InputInfo:
         axes: the meaning of the axes *S, see `medvid.plugin.specs.Axes`.
         channels: number of channels.
         size: length of each axis *S in training, in voxels, pixels and frames.
+        step: distance of the frames, or slices, of a window, where each has an answer of its own; 1: neighbours.
+        answered: which of them the window answers.
     """
 
     axes: Axes
     channels: int
     size: tuple[int, ...]
+    step: int = 1
+    answered: Answered = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 
 from medvid.config.axes import SLICES
 from medvid.data.dataset import Dataset, SegmentationCase, ViewedCase
-from medvid.data.framed import PLACES, FramedCase
+from medvid.data.framed import PLACES, FramedCase, filled
 from medvid.data.targets import case_target, frame_target
 from medvid.plugin.info import TargetInfo
 from medvid.testing.check import NotApplicableError, expect
@@ -113,13 +113,14 @@ def _check_framed(case: FramedCase, dataset: Dataset) -> None:
     frame_target(case.target.numpy(), dataset.target_info, case.id)
     whole, length = case.input(), dataset.input_info.size[axis - 1]
     expect(whole.shape[axis] == count, f"{case.id} has {count} frames, of which {whole.shape[axis]} are given")
-    for start in {0, count // 2}:
-        window = case.frames(start, start + length)
-        wanted = (dataset.input_info.channels, *dataset.input_info.size)
-        expect(window.shape == wanted, f"{length} frames of {case.id} are {tuple(window.shape)}, not {wanted}")
-        there = min(length, count - start)
-        same = torch.equal(window.narrow(axis, 0, there), whole.narrow(axis, start, there))
-        expect(same, f"frames {start} to {start + there - 1} of {case.id} are others than those of the whole")
+    for step in {1, 2, dataset.input_info.step}:
+        for start in (0, count // 2, 1 - step * length, count - 1):
+            window = range(start, start + step * length, step)
+            given = case.frames(window.start, window.stop, step)
+            wanted = (dataset.input_info.channels, *dataset.input_info.size)
+            expect(given.shape == wanted, f"{length} frames of {case.id} are {tuple(given.shape)}, not {wanted}")
+            same = torch.equal(given, whole.index_select(axis, torch.tensor(filled(window, count))))
+            expect(same, f"frames {[*window]} of {case.id} are others than those of the whole, or filled otherwise")
 
 
 def _check_viewed(case: ViewedCase, dataset: Dataset) -> None:

@@ -13,12 +13,12 @@ from medvid.config.axes import SLICES
 from medvid.config.options import DatasetOptions
 from medvid.data.batch import Batch
 from medvid.data.dataset import Case, Dataset, Progress
-from medvid.data.framed import FramedCase, draw_window
+from medvid.data.framed import FramedCase, draw_window, filled
 from medvid.data.grid import Grid
 from medvid.data.labelled import LabelledCase
 from medvid.data.splits import Splits
 from medvid.digests import digest_of
-from medvid.plugin.info import InputInfo, TargetInfo
+from medvid.plugin.info import Answered, InputInfo, TargetInfo
 from medvid.plugin.specs import Axes, What, Where
 from medvid.seeding import derive_seed
 
@@ -38,6 +38,8 @@ class ToyOptions(DatasetOptions):
     labels: tuple[str, ...]
     units: tuple[str, ...] = ()
     has_unknown: bool = False
+    step: int = 1
+    answered: Answered = "all"
 
     @classmethod
     def of(cls, input_info: InputInfo, target_info: TargetInfo) -> Self:
@@ -51,11 +53,13 @@ class ToyOptions(DatasetOptions):
             labels=target_info.names,
             units=target_info.units,
             has_unknown=target_info.has_unknown,
+            step=input_info.step,
+            answered=input_info.answered,
         )
 
     def input_info(self) -> InputInfo:
         """What a batch looks like."""
-        return InputInfo(self.axes, self.channels, self.size)
+        return InputInfo(self.axes, self.channels, self.size, self.step, self.answered)
 
     def target_info(self) -> TargetInfo:
         """What the labels are."""
@@ -85,7 +89,7 @@ class ToyDataset(Dataset):
     def draw(self, case: str, seed: int) -> Batch:
         if self.options.where == "frame":
             generator = torch.Generator().manual_seed(derive_seed("toy", "window", seed))
-            return draw_window(self._framed(case, seed), self._length, self.target_info, generator)
+            return draw_window(self._framed(case, seed), self.input_info, self.target_info, generator)
         x, target = self._draw(case, seed)
         return Batch(x[None], target[None], (case,))
 
@@ -222,10 +226,6 @@ class ToyFrames(FramedCase):
         number, place = ("frame", "time_s") if self.axes == "video" else ("slice", "position_mm")
         return {number: numbers, place: [2.0 * one for one in numbers]}
 
-    def frames(self, start: int, stop: int) -> Tensor:
-        axis = 1 + SLICES[self.axes]
-        given = self.all.narrow(axis, start, min(stop, self.frame_count) - start)
-        missing = stop - start - given.shape[axis]
-        return torch.cat(
-            [given, given.new_zeros(*given.shape).narrow(axis, 0, 1).repeat_interleave(missing, axis)], axis
-        )
+    def frames(self, start: int, stop: int, step: int = 1) -> Tensor:
+        numbers = torch.tensor(filled(range(start, stop, step), self.frame_count))
+        return self.all.index_select(1 + SLICES[self.axes], numbers)
