@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from common import count, print_table, stopwatch, take_turns
 
+from medvid.data.videos.clip_options import ReaderName
 from medvid.data.videos.decoders import open_video
-from medvid.data.videos.options import ListedVideoOptions, ReaderName
+from medvid.data.videos.options import ListedVideoOptions
 from medvid.data.videos.reader import forget
 from medvid.data.videos.sampling import Length, random_times
 from medvid.data.videos.transforms import random_crop, to_clip

@@ -21,7 +21,7 @@ class SSV2Options(VideoDatasetOptions):
     name: Literal["ssv2"] = "ssv2"
     sampling: SamplingKind = "segments"
     augment: tuple[VideoTransform, ...] = ()
-    """Random changes of training clips, see `VideoDatasetOptions`. No horizontal_flip: it makes of pushing something to
+    """Random changes of training clips, see `ClipOptions`. No horizontal_flip: it makes of pushing something to
     the left pushing it to the right, which is another class."""
     annotations: Path | None = None
     """Folder of the annotations, relative to `root`; default: `root`, labels or annotations."""

@@ -9,9 +9,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from medvid.data.placement import Placement
-from medvid.data.videos.clips import Clip
+from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_video
-from medvid.data.videos.options import VideoDatasetOptions
 from medvid.data.videos.reader import VideoReader, VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
 from medvid.data.videos.transforms import test_clips, to_clip
@@ -22,25 +21,25 @@ class VideoCase:
 
     Args:
         id: its name in the data set.
-        clip: its file and label.
+        path: its file.
         options: how it is read.
+        target: what it is annotated with; None for a new file.
+        patient: whose it is; empty where nothing says so.
         hint: what to do if it cannot be read.
     """
 
-    def __init__(self, id: str, clip: Clip, options: VideoDatasetOptions, hint: str = "") -> None:
-        self._id, self._clip, self._options, self._hint = id, clip, options, hint
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def sources(self) -> tuple[Path, ...]:
-        return (Path(self._clip.path),)
-
-    @property
-    def target(self) -> Tensor | None:
-        return None if self._clip.label is None else torch.tensor(self._clip.label)
+    def __init__(
+        self,
+        id: str,
+        path: Path | str,
+        options: ClipOptions,
+        target: Tensor | None = None,
+        patient: str = "",
+        hint: str = "",
+    ) -> None:
+        self.id, self.target, self.patient = id, target, patient
+        self.sources = (Path(path),)
+        self._options, self._hint = options, hint
 
     def input(self) -> Tensor:
         """The centre crop of the middle clip of the video."""
@@ -65,7 +64,7 @@ class VideoCase:
         return clip.permute(0, 2, 3, 1).contiguous().numpy()
 
     def _open(self) -> AbstractContextManager[VideoReader]:
-        return open_video(self._clip.path, self._hint, self._options.reader)
+        return open_video(self.sources[0], self._hint, self._options.reader)
 
     def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
         sampling: Sampling = self._options.test_sampling_of_clips()

@@ -10,38 +10,29 @@ import stat
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
-from medvid.data.batch import Batch, concatenate
+from medvid.data.batch import Batch
 from medvid.data.checked import CheckedFiles
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.splits import Splits, cases_of_split, choose_splits
-from medvid.data.transform import apply
 from medvid.data.videos.case import VideoCase
-from medvid.data.videos.check import check_video
 from medvid.data.videos.clips import Clip
-from medvid.data.videos.decoders import describe_decoder, open_video
+from medvid.data.videos.examples import draw_examples
+from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, verify
 from medvid.data.videos.index import VideoIndex, find_videos, left_out_of
 from medvid.data.videos.options import VideoDatasetOptions
-from medvid.data.videos.reader import VideoReadError
-from medvid.data.videos.sampling import SHORT_HINT, random_times
-from medvid.data.videos.transforms import pixels, random_crop, to_clip
-from medvid.digests import digest_of, digest_of_rows
+from medvid.digests import digest_of_rows
 from medvid.errors import DataError
-from medvid.seeding import derive_seed
 from medvid.sentences import listed
 
 log = logging.getLogger(__name__)
 
-_HINT = "platform data check TASK.yaml lists all such files"
 _CHUNK = 1000
 _NOT_LOOKED_AT = -1
-_LOOKED_AT = 8
-_PIECE = 1 << 14
 _THREADS = 16  # they wait for the disk or the network
 
 
@@ -53,7 +44,7 @@ class VideoDataset(Dataset):
     """
 
     options: VideoDatasetOptions
-    deep_check = "decodes all frames, not only the first and last, and compares some with a read after a seek"
+    deep_check = DEEP_CHECK
     check_here = 0.0
 
     def __init__(self, options: VideoDatasetOptions) -> None:
@@ -87,14 +78,11 @@ class VideoDataset(Dataset):
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
         """Decode a clip at its beginning and end, or in full."""
-        try:
-            return check_video(self.clip(case).path, deep=deep)
-        except VideoReadError as error:
-            raise DataError(f"case {case}: {error.reason}") from None
+        return check_file(case, self.clip(case).path, deep=deep)
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:
         """Record hashes of the files, see `medvid.data.checked`."""
-        self._checked().note([self.clip(case).path for case in cases], progress)
+        CheckedFiles(self.options.cache, self.options.root).note([self.clip(case).path for case in cases], progress)
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Make sure that the files exist, are not empty, and are unchanged since they were checked.
@@ -107,12 +95,7 @@ class VideoDataset(Dataset):
             raise DataError(
                 f"{len(absent)} clips are missing, empty or not files: {listed(absent)}", hint="start the run again"
             )
-        checked = self._checked()
-        if checked.any or self.options.verify_content:
-            paths = [clips.path(place) for place in places]
-            checked.verify(paths, content=self.options.verify_content, progress=progress)
-        looked_at = places[:: max(1, len(places) // _LOOKED_AT)][:_LOOKED_AT]
-        self._say_how_read([clips.path(place) for place in looked_at])
+        verify(clips.path, places, self.options, progress)
 
     def _divide(self) -> Splits:
         """Divide the clips to train on, or all of them, where lists or folders name none for validation."""
@@ -121,20 +104,6 @@ class VideoDataset(Dataset):
             return {}
         return self.default_split(declared.get("train", self.index.clips.ids.at()))
 
-    def _checked(self) -> CheckedFiles:
-        return CheckedFiles(self.options.cache, self.options.root)
-
-    def _say_how_read(self, looked_at: Sequence[str]) -> None:
-        """Look at a few files, spread over the data set: what is odd about them usually holds for the others."""
-        notes: dict[str, list[str]] = {}
-        for path in looked_at:
-            with suppress(VideoReadError):  # training replaces it and says so
-                for note in check_video(path, deep=False):
-                    notes.setdefault(note, []).append(Path(path).name)
-        log.info("videos are read by %s", describe_decoder(self.options.reader))
-        for note, names in notes.items():
-            log.warning("of %d videos sampled, each of %d %s: %s", len(looked_at), len(names), note, listed(names))
-
     def digest(self, cases: Sequence[str]) -> str:
         """A hash of names, sizes and labels, since reading the content of a large data set would take hours."""
         clips, places = self.index.clips, self._places(cases)
@@ -142,16 +111,8 @@ class VideoDataset(Dataset):
         return digest_of_rows((clips.ids[place], self._sizes[place], clips.label(place)) for place in places)
 
     def fingerprint(self, case: str) -> str:
-        """A hash of the size and a piece from the middle, since reading all of a large data set would take hours."""
-        path = self.clip(case).path
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116 (a hundred thousand times)
-            with open(path, "rb") as file:  # noqa: PTH123 (likewise)
-                file.seek(max(0, size // 2 - _PIECE // 2))
-                piece = file.read(_PIECE)
-        except OSError as error:
-            raise DataError(f"case {case}: {path} cannot be read: {error.strerror}") from error
-        return digest_of(f"{size}\0".encode() + piece)
+        """A hash of the size and a piece from the middle, see `medvid.data.videos.files.fingerprint`."""
+        return fingerprint(case, self.clip(case).path)
 
     def labelled(self) -> Sequence[str]:
         """Ids of the clips that have a label; without missing files, if these are to be left out."""
@@ -168,35 +129,22 @@ class VideoDataset(Dataset):
         return True
 
     def draw(self, case: str, seed: int) -> Batch:
-        clip, options = self.clip(case), self.options
+        clip = self.clip(case)
         if clip.label is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
-        draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
-        with open_video(clip.path, _HINT, options.reader) as video:
-            low, high = options.rate_jitter or (1.0, 1.0)
-            speed = low * (high / low) ** _uniform(draw)
-            try:
-                times = random_times(options.train_sampling(), video.length, lambda: _uniform(draw), speed)
-            except ValueError as error:
-                raise VideoReadError(clip.path, str(error), hint=SHORT_HINT) from None
-            frames = to_clip(video.frames_at(times))
-        label = torch.tensor([clip.label])
-        examples = []
-        for number in range(options.repeats):
-            generator = torch.Generator().manual_seed(derive_seed(seed, "example", number))
-            example = random_crop(frames, options, generator).transpose(0, 1).contiguous()
-            batch = Batch(example[None], label, (case,), pixels(options))
-            examples.append(apply(self.transforms, batch, generator))
-        return concatenate(examples)
+        label = torch.tensor(clip.label)
+        return draw_examples(case, clip.path, lambda _: label, self.options, self.transforms, seed, HINT)
 
     def open_case(self, case: str) -> VideoCase:
-        return VideoCase(case, self.clip(case), self.options, _HINT)
+        clip = self.clip(case)
+        target = None if clip.label is None else torch.tensor(clip.label)
+        return VideoCase(case, clip.path, self.options, target, hint=HINT)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
         for line in left_out_of(paths):
             log.warning(line)
         for name, clip in find_videos(paths).items():
-            yield VideoCase(name, clip, self.options)
+            yield VideoCase(name, clip.path, self.options)
 
     def clip(self, case: str) -> Clip:
         """File and label of a case.
@@ -261,10 +209,6 @@ def _size(path: str) -> int:
     except OSError:
         return 0
     return state.st_size if stat.S_ISREG(state.st_mode) else 0
-
-
-def _uniform(generator: torch.Generator) -> float:
-    return float(torch.rand((), generator=generator, dtype=torch.float64))
 
 
 def _ignore(done: int, total: int) -> None: ...

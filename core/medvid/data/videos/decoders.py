@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from medvid.data.videos.clip_options import ReaderName
 from medvid.data.videos.decord import DecordReader, decord_version
 from medvid.data.videos.faults import find_fault
-from medvid.data.videos.options import ReaderName
 from medvid.data.videos.reader import VideoReader, VideoReadError
 
 
@@ -17,7 +17,7 @@ def open_video(path: Path | str, hint: str = "", decoder: ReaderName = "auto") -
     Args:
         path: its file.
         hint: what to do if it cannot be read, which depends on the file's origin.
-        decoder: see `medvid.data.videos.options.PictureOptions.reader`.
+        decoder: see `medvid.data.videos.clip_options.PictureOptions.reader`.
 
     Raises:
         VideoReadError: it is not a video, or truncated.

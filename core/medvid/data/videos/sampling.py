@@ -20,7 +20,7 @@ Draw = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the frames of a clip are chosen; the fields are options of `VideoDatasetOptions`."""
+    """How the frames of a clip are chosen; the fields are options of `ClipOptions`."""
 
     frames: int
     rate: float

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 
 from medvid.data.batch import Pixels
 from medvid.data.transform import drawing_from
-from medvid.data.videos.options import PictureOptions
+from medvid.data.videos.clip_options import PictureOptions
 
 
 def to_clip(frames: np.ndarray) -> Tensor:
