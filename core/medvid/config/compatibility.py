@@ -10,7 +10,7 @@ from medvid.config.task import Task
 from medvid.errors import CheckpointError, ConfigError
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo, TargetInfo, described
-from medvid.plugin.specs import BackboneSpec, DatasetSpec, HeadSpec, LossSpec, ProtocolSpec, What, Where
+from medvid.plugin.specs import Axes, BackboneSpec, DatasetSpec, HeadSpec, LossSpec, ProtocolSpec, What, Where
 
 _SHOWN = 20
 _BALANCED: Mapping[str, What] = {"classes": "class", "labels": "labels"}
@@ -185,21 +185,22 @@ def _check_order(task: Task, given: InputInfo) -> None:
         first = first or (options.name if options.normalises else "")
 
 
-def can_score(spec: ProtocolSpec, where: Where, what: What) -> bool:
-    """Whether a protocol has figures for a target."""
-    return where in spec.where and what in spec.what
+def can_score(spec: ProtocolSpec, where: Where, what: What, axes: Axes) -> bool:
+    """Whether a protocol has figures for a target of cases with these axes."""
+    return where in spec.where and what in spec.what and axes in spec.axes
 
 
 def _check_scored(
     dataset: DatasetSpec, whats: Sequence[What], protocol: ProtocolSpec, annotated: str, host: Host
 ) -> None:
     def scores(spec: ProtocolSpec) -> bool:
-        return any(can_score(spec, dataset.where, what) for what in whats)
+        return any(can_score(spec, dataset.where, what, dataset.axes) for what in whats)
 
     if not scores(protocol):
         fitting = _names(spec.name for spec in host.specs(ProtocolSpec) if scores(spec))
         raise ConfigError(
-            f"protocol {protocol.name!r} does not score {annotated}, which data set {dataset.name!r} is annotated with",
+            f"protocol {protocol.name!r} does not score {annotated} of {plural([dataset.axes])}, which data set "
+            f"{dataset.name!r} is annotated with",
             hint=f"protocols that do: {fitting}",
         )
 

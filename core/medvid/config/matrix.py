@@ -63,7 +63,7 @@ def matrix(host: Host) -> Iterator[Cell]:
 
 
 def _cell(host: Host, backbone: BackboneSpec, head: HeadSpec, what: What, axes: Axes) -> Cell:
-    if not any(can_score(spec, head.where, what) for spec in host.specs(ProtocolSpec)):
+    if not any(can_score(spec, head.where, what, axes) for spec in host.specs(ProtocolSpec)):
         return Cell(backbone, head, what, axes, f"no protocol scores {described(head.where, what)}")
     if axes not in head.axes:
         return Cell(backbone, head, what, axes, f"head {head.name!r} works on {plural(head.axes)} only")

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from medvid.config.evaluation import TOLERANCE, MedvidProtocolOptions
+from medvid.config.options import ProtocolOptions
 from medvid.data.dataset import SegmentationCase
 from medvid.data.grid import Grid
 from medvid.data.placement import Placement
@@ -26,6 +27,7 @@ from medvid.evaluation.metrics.label_maps import LabelMaps
 from medvid.evaluation.native_values import NativeValues, as_they_are
 from medvid.evaluation.patients import PatientFigure
 from medvid.evaluation.restore import Decision, NativeLabels, PreparedLabels, best_label, likely_labels
+from medvid.evaluation.videos import VideoFigures
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import What
 
@@ -63,13 +65,15 @@ class ViewProtocol(Protocol):
         average: what is averaged over the views, or that the largest probability counts; values are averaged as they
             are.
         what: what is predicted.
-        figures: of classes or labels, besides medvid's.
+        figures: of classes, labels or values, besides medvid's.
+        videos: figures of videos that have a class per frame, likewise.
     """
 
     placement: Placement
     average: Literal["probabilities", "logits", "maximum"]
     what: What = "class"
     figures: CaseFigures | None = None
+    videos: VideoFigures | None = None
 
     def combine(self, outputs: Tensor) -> Tensor:
         """Reduce the outputs of all views (V, ..., N) to one answer (..., N).
@@ -325,3 +329,9 @@ def medvid_protocol(options: MedvidProtocolOptions, target_info: TargetInfo) -> 
         empty=UNDEFINED,
         definition="scored on the grid of the files; a label in neither mask is left out of the means",
     )
+
+
+def tools_protocol(options: ProtocolOptions, target_info: TargetInfo) -> ViewProtocol:  # noqa: ARG001 (it has none)
+    """As medvid's own, but EndoNet's mAP chooses the weights: `average_precision` over all frames, mean over labels."""
+    figures = CaseFigures((), lambda _answers, _truth: {}, monitor="average_precision")
+    return ViewProtocol("spread", "probabilities", target_info.what, figures)

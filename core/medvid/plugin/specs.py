@@ -213,12 +213,14 @@ class ProtocolSpec(ComponentSpec):
     Args:
         where: the places of prediction that it scores.
         what: the kinds of prediction that it scores.
+        axes: the axes of the data sets that it scores; those with figures of times need videos.
     """
 
     kind: ClassVar[str] = "protocol"
 
     where: tuple[Where, ...]
     what: tuple[What, ...] = ("class",)
+    axes: tuple[Axes, ...] = ("image", "volume", "video")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

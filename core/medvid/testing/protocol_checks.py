@@ -50,9 +50,10 @@ class ProtocolSubject(Subject):
     def evaluators(self) -> Iterator[tuple[str, Evaluator, ToyDataset]]:
         """An evaluator for each target and axes, in words, and a data set for it."""
         for target in self.targets:
-            for axes, size in SIZES.items():
+            for axes in cast(ProtocolSpec, self.spec).axes:
                 if (target.where, axes) == ("frame", "image"):
                     continue
+                size = SIZES[axes]
                 info = InputInfo(axes, 1, size)
                 options = EVALUATION_OPTIONS[target.where].model_validate({"protocol": self.options, "figures": 1})
                 evaluator = build_evaluator(options, info, target, self.host)

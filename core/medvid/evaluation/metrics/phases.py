@@ -14,25 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from medvid.config.phases import CHOLEC80, Allowance
 from medvid.evaluation.metrics.aggregate import mean
 from medvid.plugin.info import UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """How many phases away a prediction may be at a border, by phase.
-
-    Args:
-        late: behind the truth, at the start of a run.
-        early: ahead of it, at the end.
-    """
-
-    late: tuple[int, ...]
-    early: tuple[int, ...]
-
-
-CHOLEC80 = Allowance(late=(1, 1, 1, 1, 1, 2, 2), early=(1, 1, 1, 2, 2, 2, 2))
-"""Of its seven phases, numbered from 0 in their usual order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +45,11 @@ class PhaseScores:
         with np.errstate(invalid="ignore"):
             scores: np.ndarray = 2 * self.precision * self.recall / (self.precision + self.recall)
         return scores
+
+    @property
+    def f1_in_truth(self) -> np.ndarray:
+        """As `f1`, but 0 for a phase of the truth that is never predicted, or never right."""
+        return np.where(np.isnan(self.recall), np.nan, np.nan_to_num(self.f1))
 
     @property
     def _per_phase(self) -> tuple[np.ndarray, ...]:

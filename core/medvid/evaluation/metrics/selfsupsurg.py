@@ -7,7 +7,8 @@ for each of them. Nothing is clipped.
 
 import numpy as np
 
-from medvid.evaluation.metrics.phases import CHOLEC80, Allowance, PhaseScores, runs
+from medvid.config.phases import CHOLEC80, Allowance
+from medvid.evaluation.metrics.phases import PhaseScores, runs
 
 
 def selfsupsurg_scores(

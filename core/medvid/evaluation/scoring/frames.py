@@ -11,6 +11,7 @@ from medvid.data.framed import PLACES
 from medvid.data.output import PICTURES
 from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.frames import InferredFrames
+from medvid.evaluation.metrics.figure import definitions, directions
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.report import file_name, write_cases
 from medvid.evaluation.scoring.case_labels import LabelsScorer
@@ -18,6 +19,7 @@ from medvid.evaluation.scoring.case_values import ValueScorer
 from medvid.evaluation.scoring.classes import ClassScorer
 from medvid.evaluation.scoring.closing import patient_column
 from medvid.evaluation.scoring.entries import EntryScorer
+from medvid.evaluation.videos import videos_of
 from medvid.plugin.info import TargetInfo
 from medvid.plugin.specs import What
 
@@ -42,10 +44,10 @@ class FrameScorer:
     """
 
     def __init__(self, options: FrameEvaluationOptions, protocol: ViewProtocol, target_info: TargetInfo) -> None:
-        self._options, self._info = options, target_info
+        self._options, self._info, self._videos = options, target_info, protocol.videos
         self._each = _OF_CASES[target_info.what](options, protocol, target_info)
         self._each.counted = "frames"
-        self.monitor = self._each.monitor
+        self.monitor = protocol.videos.monitor if protocol.videos else self._each.monitor
 
     def score(self, inferred: InferredFrames, *, final: bool, folder: Path) -> list[dict[str, Any]]:  # noqa: ARG002 (rows have it all)
         """A row for each frame: case, patient where known, the frame's number and place, and the columns of a case.
@@ -76,11 +78,25 @@ class FrameScorer:
         return Prediction(tuple(files), self._lines(answers, case.places), tuple(rows))
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
-        """Reduce the rows of all frames to figures, as those of cases."""
-        return self._each.summarise(rows)
+        """Reduce the rows of all frames to figures, as those of cases, and to those that the protocol has of videos."""
+        summary = self._each.summarise(rows)
+        if self._videos is None:
+            return summary
+        scores = self._videos.of(videos_of(rows, self._info.names))
+        return Summary(
+            metrics={**scores.metrics, **summary.metrics},
+            table=scores.table or summary.table,
+            notes=(*scores.notes, *definitions(self._videos.figures), *summary.notes),
+            better={**directions(self._videos.figures), **summary.better},
+        )
 
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
-        """Those of cases, and answers and truth along the frames of some cases, spread evenly over all."""
+        """Those of cases, and answers and truth along the frames of some cases, spread evenly over all.
+
+        videos.csv has a row for each video where the protocol has figures of them.
+        """
+        if self._videos and rows:
+            write_cases(self._videos.of(videos_of(rows, self._info.names)).rows, folder / "videos.csv")
         files, by_case = self._each.figures(rows, folder), dict[str, list[Mapping[str, Any]]]()
         for row in rows:
             by_case.setdefault(row["case"], []).append(row)
