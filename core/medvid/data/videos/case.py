@@ -13,7 +13,7 @@ from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_video
 from medvid.data.videos.reader import VideoReader, VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
-from medvid.data.videos.transforms import test_clips, to_clip
+from medvid.data.videos.transforms import read_clip, test_clips, to_clip
 
 
 class VideoCase:
@@ -48,8 +48,8 @@ class VideoCase:
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
         with self._open() as video:
             times = self._times(video, clips, placement)
-            frames = video.frames_at([time for clip in times for time in clip])
-        parts = to_clip(frames).chunk(clips)
+            frames = read_clip(video, [time for clip in times for time in clip], self._options)
+        parts = frames.chunk(clips)
         return torch.cat([test_clips(part, self._options, crops) for part in parts])
 
     def thumbnails(self, count: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.numbers import PositiveFraction, check_range
 from medvid.config.options import DatasetOptions, Options
@@ -50,6 +50,8 @@ class PictureOptions(DatasetOptions):
     """Range of the length in pixels to which the frames' shorter side is resized in training, before a random square of
     `size` is cut out; default: 8/7 to 10/7 of `size`, which is 256 to 320 at 224. ViViT's factors 0.9 to 1.33 of 256
     pixels are [230, 340]."""
+    margin: NonNegativeInt = 0
+    """Pixels of the mean colour that are put around a training clip of `short_side`, before the square is cut out."""
     resized_crop: ResizedCropOptions | None = None
     """Instead of `short_side`: a crop of random area and aspect ratio; `{}` for MViT's."""
     augment: tuple[VideoTransform, ...] = (HorizontalFlipOptions(),)
@@ -63,6 +65,8 @@ class PictureOptions(DatasetOptions):
         check_range("short_side", self.short_side)
         if self.short_side is not None and self.resized_crop is not None:
             raise ValueError("short_side and resized_crop cannot be combined: leave one of them out")
+        if self.margin and self.resized_crop is not None:
+            raise ValueError("margin and resized_crop cannot be combined: leave one of them out")
         if self.short_side_range[0] < self.size:
             raise ValueError(f"short_side {list(self.short_side_range)} is smaller than size {self.size}")
         if self.test_short_side is not None and self.test_short_side < self.size:
@@ -73,6 +77,12 @@ class PictureOptions(DatasetOptions):
     def short_side_range(self) -> tuple[int, int]:
         """Range of the shorter side in training, if `resized_crop` is not used."""
         return self.short_side or (round(self.size * 8 / 7), round(self.size * 10 / 7))
+
+    @property
+    def blank_colour(self) -> tuple[int, int, int]:
+        """Red, green and blue of the mean, 0 to 255."""
+        red, green, blue = (min(max(round(255 * value), 0), 255) for value in self.mean)
+        return red, green, blue
 
 
 class ClipOptions(PictureOptions):
@@ -88,8 +98,8 @@ class ClipOptions(PictureOptions):
     """Frames per clip."""
     rate: PositiveFloat = 4
     """Distance between neighbouring frames, in frames of a video at `target_fps`."""
-    target_fps: PositiveFloat = 30
-    """The frame rate that `rate` refers to."""
+    target_fps: PositiveFloat | Literal["file"] = 30
+    """The frame rate that `rate` refers to. file: that of each file, so `rate: 2` is every second of its frames."""
     stretch: bool = False
     """Spread the frames evenly over frames * rate, as in the code of TimeSformer and VTN: with 8x32 they are then 36.4
     apart, not 32."""
@@ -103,8 +113,9 @@ class ClipOptions(PictureOptions):
     test_sampling: SamplingKind | None = None
     """`sampling` outside training. VTN looks at whole videos: `test_sampling: segments, test_frames: 250`."""
     short: ShortPolicy = "pad"
-    """How to handle a video shorter than a clip: pad repeats its last frame, as published; loop starts it again; error
-    refuses it."""
+    """How to handle a video shorter than a clip: pad repeats its last frame, as published; loop starts it again;
+    blank fills the clip with the mean colour, which is 0 once it is normalised (to half a level of 255); error refuses
+    it."""
     rate_jitter: tuple[PositiveFloat, PositiveFloat] | None = None
     """Range of a factor on the span of a training clip, drawn uniformly on a logarithmic scale: [0.8, 1.25] shows
     actions up to a quarter slower or faster."""
@@ -124,18 +135,22 @@ class ClipOptions(PictureOptions):
 
     def train_sampling(self) -> Sampling:
         """The sampling of training clips."""
-        return Sampling(self.frames, self.rate, self.target_fps, self.sampling, self.stretch, self.short)
+        return Sampling(self.frames, self.rate, self._fps, self.sampling, self.stretch, self.short)
 
     def test_sampling_of_clips(self) -> Sampling:
         """The sampling of clips outside training."""
         return Sampling(
             self.test_frames or self.frames,
             self.test_rate or self.rate,
-            self.target_fps,
+            self._fps,
             self.test_sampling or self.sampling,
             self.stretch,
             self.short,
         )
+
+    @property
+    def _fps(self) -> float | None:
+        return None if self.target_fps == "file" else self.target_fps
 
     def input_info(self) -> InputInfo:
         """Clips as the model gets them in training, see `DatasetOptions.input_info`."""

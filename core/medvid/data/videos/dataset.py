@@ -1,4 +1,4 @@
-"""A data set of labelled videos: what the plugins for such data share.
+"""A data set of videos with an answer each: what the plugins for such data share.
 
 Clips are decoded from their files each time, in the loader's processes; nothing is cached. `platform data reencode`
 re-encodes a data set so that this is cheap.
@@ -19,6 +19,7 @@ from medvid.data.batch import Batch
 from medvid.data.checked import CheckedFiles
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.splits import Splits, cases_of_split, choose_splits
+from medvid.data.targets import Answer, case_target
 from medvid.data.videos.case import VideoCase
 from medvid.data.videos.clips import Clip
 from medvid.data.videos.examples import draw_examples
@@ -39,6 +40,8 @@ _THREADS = 16  # they wait for the disk or the network
 class VideoDataset(Dataset):
     """Videos named by lists or folders, see `medvid.data.videos.options`.
 
+    Each has a class; a subclass whose videos have labels or values says so in `answer`, and in its options.
+
     Args:
         options: the validated options.
     """
@@ -58,10 +61,18 @@ class VideoDataset(Dataset):
     @cached_property
     def index(self) -> VideoIndex:
         """The clips that lists or folders name, whether or not their files exist."""
-        index = self.options.index()
+        index = self.read_index()
         for note in index.notes:
             log.warning(note)
         return index
+
+    def read_index(self) -> VideoIndex:
+        """Read `index`; default: as the options do."""
+        return self.options.index()
+
+    def answer(self, place: int) -> Answer | None:
+        """What the clip with a number is annotated with; None if nothing. Default: its class."""
+        return self.index.clips.label(place)
 
     def declared(self) -> Splits:
         return self.index.splits or {"train": self.index.clips.ids.at()}
@@ -105,19 +116,19 @@ class VideoDataset(Dataset):
         return self.default_split(declared.get("train", self.index.clips.ids.at()))
 
     def digest(self, cases: Sequence[str]) -> str:
-        """A hash of names, sizes and labels, since reading the content of a large data set would take hours."""
+        """A hash of names, sizes and answers, since reading the content of a large data set would take hours."""
         clips, places = self.index.clips, self._places(cases)
         self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
-        return digest_of_rows((clips.ids[place], self._sizes[place], clips.label(place)) for place in places)
+        return digest_of_rows((clips.ids[place], self._sizes[place], self.answer(place)) for place in places)
 
     def fingerprint(self, case: str) -> str:
         """A hash of the size and a piece from the middle, see `medvid.data.videos.files.fingerprint`."""
         return fingerprint(case, self.clip(case).path)
 
     def labelled(self) -> Sequence[str]:
-        """Ids of the clips that have a label; without missing files, if these are to be left out."""
+        """Ids of the clips that have an answer; without missing files, if these are to be left out."""
         clips = self.index.clips
-        places = array("i", (one for one in clips.places(super().labelled()) if clips.label(one) is not None))
+        places = array("i", (one for one in clips.places(super().labelled()) if self.answer(one) is not None))
         if self.options.missing == "drop":
             self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
             places = array("i", (place for place in places if self._sizes[place]))
@@ -129,16 +140,13 @@ class VideoDataset(Dataset):
         return True
 
     def draw(self, case: str, seed: int) -> Batch:
-        clip = self.clip(case)
-        if clip.label is None:
+        if (target := self._target(case)) is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
-        label = torch.tensor(clip.label)
-        return draw_examples(case, clip.path, lambda _: label, self.options, self.transforms, seed, HINT)
+        path = self.clip(case).path
+        return draw_examples(case, path, lambda _: target, self.options, self.transforms, seed, HINT)
 
     def open_case(self, case: str) -> VideoCase:
-        clip = self.clip(case)
-        target = None if clip.label is None else torch.tensor(clip.label)
-        return VideoCase(case, clip.path, self.options, target, hint=HINT)
+        return VideoCase(case, self.clip(case).path, self.options, self._target(case), hint=HINT)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
         for line in left_out_of(paths):
@@ -154,6 +162,12 @@ class VideoDataset(Dataset):
         """
         [place] = self._places([case])
         return Clip(self.index.clips.path(place), self.index.clips.label(place))
+
+    def _target(self, case: str) -> torch.Tensor | None:
+        """The answer of a case as a target."""
+        [place] = self._places([case])
+        answer = self.answer(place)
+        return None if answer is None else case_target(answer, self.target_info, case)
 
     def _places(self, cases: Sequence[str]) -> Sequence[int]:
         """The numbers of clips; raises as `clip`."""

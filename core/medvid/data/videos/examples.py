@@ -12,7 +12,7 @@ from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_video
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, random_times
-from medvid.data.videos.transforms import pixels, random_crop, to_clip
+from medvid.data.videos.transforms import pixels, random_crop, read_clip
 from medvid.seeding import derive_seed
 
 Target = Callable[[Sequence[float]], Tensor]
@@ -50,7 +50,7 @@ def draw_examples(
             times = random_times(options.train_sampling(), video.length, lambda: _uniform(draw), speed)
         except ValueError as error:
             raise VideoReadError(path, str(error), hint=SHORT_HINT) from None
-        frames = to_clip(video.frames_at(times))
+        frames = read_clip(video, times, options)
     annotation = target(times)[None]
     examples = []
     for number in range(options.repeats):

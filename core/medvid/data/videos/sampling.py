@@ -11,7 +11,7 @@ from typing import Literal
 from medvid.data.placement import Placement
 
 SamplingKind = Literal["clip", "segments"]
-ShortPolicy = Literal["pad", "loop", "error"]
+ShortPolicy = Literal["pad", "loop", "blank", "error"]
 SHORT_HINT = "set dataset.short to pad or loop, or take it out"
 """The hint for a video that is too short, with `ShortPolicy` error."""
 Draw = Callable[[], float]
@@ -20,11 +20,14 @@ Draw = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the frames of a clip are chosen; the fields are options of `ClipOptions`."""
+    """How the frames of a clip are chosen; the fields are options of `ClipOptions`.
+
+    With `target_fps` None `rate` counts frames of the file, and a training clip begins at one.
+    """
 
     frames: int
     rate: float
-    target_fps: float
+    target_fps: float | None
     kind: SamplingKind = "clip"
     stretch: bool = False
     short: ShortPolicy = "pad"
@@ -66,7 +69,10 @@ def random_times(sampling: Sampling, length: Length, draw: Draw, speed: float = 
             for first, final in _segments(sampling.frames, length)
         ]
     span = _span(sampling, length) * speed
-    return _clip(sampling, length, span, draw() * max(0.0, length.last - span))
+    free = max(0.0, length.last - span)
+    if sampling.target_fps is None:
+        return _clip(sampling, length, span, int(draw() * (round(free * length.fps) + 1)) / length.fps)
+    return _clip(sampling, length, span, draw() * free)
 
 
 def placed_times(sampling: Sampling, length: Length, clips: int, placement: Placement) -> list[list[float]]:
@@ -90,9 +96,10 @@ def placed_times(sampling: Sampling, length: Length, clips: int, placement: Plac
 
 def _span(sampling: Sampling, length: Length) -> float:
     """Seconds from the first to the last frame of a clip."""
+    fps = sampling.target_fps or length.fps
     if sampling.stretch:
-        return max(0.0, sampling.frames * sampling.rate / sampling.target_fps - 1 / length.fps)
-    return (sampling.frames - 1) * sampling.rate / sampling.target_fps
+        return max(0.0, sampling.frames * sampling.rate / fps - 1 / length.fps)
+    return (sampling.frames - 1) * sampling.rate / fps
 
 
 def _starts(free: float, clips: int, placement: Placement) -> list[float]:
@@ -111,6 +118,8 @@ def _clip(sampling: Sampling, length: Length, span: float, start: float) -> list
             return [min(time, length.last) for time in times]
         case "loop":
             return [time % length.duration for time in times]
+        case "blank":
+            return times
         case "error":
             raise ValueError(f"it lasts {length.duration:.2f} s, less than the {span + 1 / length.fps:.2f} s of a clip")
 

@@ -4,6 +4,8 @@ Frames stay bytes until they are normalised, at the input's size, and in trainin
 before that costs a quarter of the memory traffic, and torchvision resizes bytes fastest.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,12 +14,22 @@ from torchvision.transforms.v2 import functional
 
 from medvid.data.batch import Pixels
 from medvid.data.transform import drawing_from
-from medvid.data.videos.clip_options import PictureOptions
+from medvid.data.videos.clip_options import ClipOptions, PictureOptions
+from medvid.data.videos.reader import VideoReader
 
 
 def to_clip(frames: np.ndarray) -> Tensor:
     """Decoded frames (T, H, W, 3) uint8 as a tensor (T, 3, H, W) on the same memory."""
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+
+def read_clip(video: VideoReader, times: Sequence[float], options: ClipOptions) -> Tensor:
+    """The frames shown at these times, (T, 3, H, W) uint8; with `short: blank` of one colour behind the end."""
+    clip = to_clip(video.frames_at(times))
+    if options.short == "blank":
+        behind = torch.tensor(times, dtype=torch.float64) >= video.length.duration
+        clip[behind] = torch.tensor(options.blank_colour, dtype=torch.uint8).view(3, 1, 1)
+    return clip
 
 
 def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generator) -> Tensor:
@@ -30,7 +42,7 @@ def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generato
             low, high = options.short_side_range
             short = int(torch.randint(low, high + 1, ()))
             clip = functional.resize(clip, [short], antialias=options.antialias)
-            crop = v2.RandomCrop(size)
+            crop = v2.RandomCrop(size, options.margin or None, fill=options.blank_colour)
         cropped: Tensor = crop(clip)
     return cropped
 

@@ -50,7 +50,8 @@ def draft_videos(
     draft.head.append(_facts_in_words(facts, len(cases), [*counts.values()]))
     draft.head.append("Not known: which videos are of one patient; whether mirrored videos mean the same.")
     put_split(draft, dataset, cases, request, divides=True)
-    _put_clips(draft, facts, dataset.options.target_fps)
+    fps = dataset.options.target_fps
+    _put_clips(draft, facts, float(np.median([each.fps for each in facts])) if fps == "file" else fps)
     if max(counts.values()) > 3 * min(counts.values()):
         draft.put(
             "train.balance", "classes", f"{max(counts.values())} videos of a class, {min(counts.values())} of another"
