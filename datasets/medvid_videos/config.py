@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import NonNegativeInt
 
 from medvid.config.numbers import FractionBelowOne
+from medvid.data.tables.folders import TABLE, holds
+from medvid.data.videos.answered_options import AnsweredVideoOptions
 from medvid.data.videos.index import SUFFIXES, find_class_names
 from medvid.data.videos.lists import find_lists
 from medvid.data.videos.options import ListedVideoOptions
@@ -30,11 +32,22 @@ class VideosOptions(ListedVideoOptions):
     named_lists: ClassVar[bool] = True
 
 
+class VideoTableOptions(AnsweredVideoOptions):
+    """A user's own videos with a class, any of several labels, or numbers each: a CSV file with a line per video.
+
+    Columns mean what they do for images and volumes; see docs/data.md.
+    """
+
+    name: Literal["video_table"] = "video_table"
+
+
 _BEGINNING = 10_000
 
 
 def recognise(folder: Path) -> dict[str, Any] | None:
     """The options for a folder with folders of videos by class, or with lists of videos."""
+    if recognise_table(folder) is not None:
+        return None
     try:
         lists = find_lists(folder).values()
         if any(suffix in path.read_text("utf-8", "replace")[:_BEGINNING] for path in lists for suffix in SUFFIXES):
@@ -43,3 +56,8 @@ def recognise(folder: Path) -> dict[str, Any] | None:
     except DataError:
         return None
     return {}
+
+
+def recognise_table(folder: Path) -> dict[str, Any] | None:
+    """The options for a folder with a table of videos."""
+    return {} if (folder / TABLE).is_file() and holds(folder, SUFFIXES) else None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from medvid.data.names import chosen
 from medvid.data.splits import Splits, hold_out
+from medvid.data.videos.answered import AnsweredVideos
 from medvid.data.videos.dataset import VideoDataset
 from medvid_videos.config import VideosOptions
 
@@ -33,3 +34,7 @@ class Videos(VideoDataset):
         if len(cases) < 2:
             return ()
         return hold_out(cases, self.options.validation_fraction, self.options.split_seed).get("validation", ())
+
+
+class VideoTable(AnsweredVideos):
+    """A user's own videos with answers of their own, see `medvid_videos.config.VideoTableOptions`."""

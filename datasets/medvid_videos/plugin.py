@@ -7,7 +7,7 @@ from medvid.plugin import ComponentSpec, DatasetSpec, Example, hookimpl
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the data set."""
+    """Contribute the data sets."""
     yield DatasetSpec(
         name="videos",
         target="medvid_videos.data:Videos",
@@ -17,5 +17,15 @@ def medvid_components() -> Iterable[ComponentSpec]:
         where="case",
         what=("class",),
         summary="Your own videos: one folder per class, or lists of paths and labels",
+        examples=(Example({"frames": 4, "rate": 2, "size": 32}),),
+    )
+    yield DatasetSpec(
+        name="video_table",
+        target="medvid_videos.data:VideoTable",
+        config="medvid_videos.config:VideoTableOptions",
+        axes="video",
+        where="case",
+        what=("class", "labels", "value"),
+        summary="Your own videos with a class, several labels or numbers each, named by a CSV file",
         examples=(Example({"frames": 4, "rate": 2, "size": 32}),),
     )

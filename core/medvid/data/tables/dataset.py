@@ -1,4 +1,4 @@
-"""A data set of cases with answers of their own: what the plugins for images and for volumes share."""
+"""A data set of cases with answers of their own: what those of images, of volumes and of videos share."""
 
 import logging
 from abc import abstractmethod
@@ -52,13 +52,13 @@ class AnsweredDataset(Dataset):
             answered: what the index says of it; None for a new file.
         """
 
-    @abstractmethod
     def look_at(self, case: str) -> FileFacts:
-        """Read a file for a plan.
+        """Read a file for a plan, where images and volumes are planned for.
 
         Raises:
             DataError: it cannot be read.
         """
+        raise NotImplementedError
 
     def files(self, case: AnsweredCase) -> tuple[Path, ...]:
         """The files that a case is read from; default: its path."""

@@ -1,14 +1,14 @@
 """From a table to cases with their answers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 from unicodedata import normalize
 
-from medvid.data.listing import find_spelled
+from medvid.data.listing import find_spelled, identity
 from medvid.data.problems import raise_together
 from medvid.data.tables.cells import Uncertain, class_of, finding_of, is_missing, split_of, value_of
 from medvid.data.tables.columns import PATHS, PATIENTS, SPLITS, Row, Table
@@ -31,6 +31,7 @@ class Layout:
         patient: of patients.
         split: of splits.
         files: paths by the names that stand in the table, where these are not relative to the root.
+        suffixes: of files that the table may name without them.
     """
 
     root: Path
@@ -38,12 +39,24 @@ class Layout:
     patient: str | None = None
     split: str | None = None
     files: Mapping[str, Path] | None = None
+    suffixes: tuple[str, ...] = ()
 
     def find(self, name: str, known: dict[Path, dict[str, Path]]) -> Path:
-        """The file or folder that a table names; `known` as of `medvid.data.listing.find_spelled`."""
+        """The file or folder that a table names; `known` as of `medvid.data.listing.find_spelled`.
+
+        Raises:
+            ValueError: without a suffix, it names several files.
+        """
         if self.files is not None:
             return self.files.get(name, self.root / name)
-        return find_spelled(self.root / name, known)
+        path = find_spelled(self.root / name, known)
+        if path.is_file() or not self.suffixes:
+            return path
+        files = [find_spelled(path.with_name(path.name + suffix), known) for suffix in self.suffixes]
+        named = [file for file in files if file.is_file()]
+        if len(named) > 1:
+            raise ValueError(f"{name} could be {listed([file.name for file in named])}")
+        return named[0] if named else path
 
 
 def class_names(table: Table, column: str) -> tuple[str, ...]:
@@ -53,7 +66,12 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
         DataError: the column is empty.
     """
     names = {row.cells[column] for row in table.rows if row.cells[column]}
-    _check_filled(table, [column])
+    check_filled(table, [column])
+    return in_order(names)
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of classes or labels: numbers by size, else by the alphabet."""
     try:
         return tuple(sorted(names, key=float))
     except ValueError:
@@ -63,7 +81,7 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
 def read_classes(column: str, names: Sequence[str]) -> Read:
     """How rows say a class."""
     ids = {name: number for number, name in enumerate(names)}
-    return lambda row: _explained(column, partial(class_of, row.cells[column], ids))
+    return lambda row: explained(column, partial(class_of, row.cells[column], ids))
 
 
 def read_findings(
@@ -71,13 +89,13 @@ def read_findings(
 ) -> Read:
     """How rows say findings, one column each."""
     return lambda row: tuple(
-        _explained(column, partial(finding_of, row.cells[column], uncertain(column), blank)) for column in columns
+        explained(column, partial(finding_of, row.cells[column], uncertain(column), blank)) for column in columns
     )
 
 
 def read_values(columns: Sequence[str]) -> Read:
     """How rows say values, one column each."""
-    return lambda row: tuple(_explained(column, partial(value_of, row.cells[column])) for column in columns)
+    return lambda row: tuple(explained(column, partial(value_of, row.cells[column])) for column in columns)
 
 
 def index_table(table: Table, layout: Layout, columns: Sequence[str], read: Read) -> AnswerIndex:
@@ -100,18 +118,19 @@ def index_table(table: Table, layout: Layout, columns: Sequence[str], read: Read
         )
     patient = table.find(layout.patient, PATIENTS, "patient_column")
     split = table.find(layout.split, SPLITS, "split_column")
-    _check_filled(table, [*columns, *([split] if split else [])])
+    check_filled(table, [*columns, *([split] if split else [])])
     cases, splits, problems = {}, defaultdict[str, list[str]](list), []
-    lines: dict[str, int] = {}
+    lines: dict[Hashable, int] = {}
     known: dict[Path, dict[str, Path]] = {}
     for row in table.rows:
         try:
             case = _case(row, path, layout, known, read(row), row.cells[patient] if patient else "")
-            if case.id in lines:
-                raise ValueError(f"{case.id} is named in line {lines[case.id]} already")
+            file = identity(case.path)
+            if file in lines:
+                raise ValueError(f"{case.id} is named in line {lines[file]} already")
             if split:
-                splits[_explained(split, partial(split_of, row.cells[split]))].append(case.id)
-            lines[case.id], cases[case.id] = row.line, case
+                splits[explained(split, partial(split_of, row.cells[split]))].append(case.id)
+            lines[file], cases[case.id] = row.line, case
         except ValueError as error:
             hint = "correct the table, or take the line out"
             problems.append(DataError(f"{table.path}:{row.line}: {error}", hint=hint))
@@ -131,7 +150,12 @@ def _case(
     return AnsweredCase(text, found, answer, patient)
 
 
-def _check_filled(table: Table, columns: Sequence[str]) -> None:
+def check_filled(table: Table, columns: Sequence[str]) -> None:
+    """Refuse columns in which no line has anything.
+
+    Raises:
+        DataError: naming them.
+    """
     if empty := [column for column in columns if all(is_missing(row.cells[column]) for row in table.rows)]:
         raise DataError(f"{table.path}: nothing stands in {_columns(empty)}", hint="leave them out, or fill them in")
 
@@ -140,7 +164,8 @@ def _columns(names: Sequence[str]) -> str:
     return f"column{'s' if len(names) > 1 else ''} {listed(names)}"
 
 
-def _explained(column: str, read: Callable[[], Value]) -> Value:
+def explained(column: str, read: Callable[[], Value]) -> Value:
+    """What a cell says, or an error that names its column."""
     try:
         return read()
     except ValueError as error:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
@@ -18,6 +18,7 @@ from medvid.data.tables.columns import CLASSES, Table, read_table
 from medvid.data.tables.folders import TABLE, folder_names, index_folders
 from medvid.data.tables.index import Answer, AnswerIndex, hold_out_patients, with_patients
 from medvid.data.tables.lists import Layout, class_names, index_table, read_classes, read_findings, read_values
+from medvid.data.tables.several import blank_note, listed_names, read_listed, separator_of
 from medvid.errors import DataError
 from medvid.plugin.info import UNKNOWN, TargetInfo
 from medvid.plugin.specs import What
@@ -42,6 +43,10 @@ def _as_block(value: Any) -> Any:
 Value = Annotated[ValueOptions, BeforeValidator(_as_block, json_schema_input_type=str | ValueOptions)]
 
 
+_ANSWERS = ("class_column", "label_columns", "labels_column", "value_columns")
+"""Options, one of which says what is predicted."""
+
+
 class AnsweredOptions(DatasetOptions):
     """Base of the options of data sets whose cases have a class, findings or numbers each.
 
@@ -59,13 +64,19 @@ class AnsweredOptions(DatasetOptions):
     """Predict the findings in these columns, each on its own: 1 or 0, yes or no; -1 where it is uncertain."""
     value_columns: dict[str, Value] = Field(default_factory=dict)
     """Predict the numbers in these columns, each with its unit: {age: years, score: ""}."""
+    labels_column: str | None = None
+    """Predict the labels that this column lists, each on its own: "run; jump". What is not listed is absent."""
+    labels_separator: Annotated[str, Field(min_length=1)] | None = None
+    """What separates the labels in it, " " for blanks; default: whichever of | ; , is used."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes by id; default: as they occur, by the alphabet or, of numbers, by size."""
+    """Names of the classes by id, or of the labels of `labels_column`; default: as they occur, by the alphabet or, of
+    numbers, by size."""
     uncertain: Uncertain | dict[str, Uncertain] = "ignore"
     """What -1 counts as (Irvin et al., AAAI 2019): ignore: unknown, zeros: absent, ones: present. For all columns, or
     for some: {Edema: ones}; the others are then ignored where uncertain."""
     blank: Literal["ignore", "zeros"] = "ignore"
-    """What an empty cell of a finding counts as: unknown, or absent as in CheXpert. Of classes and numbers: unknown."""
+    """What an empty cell of a finding, or of `labels_column`, counts as: unknown, or absent as in CheXpert. Of classes
+    and numbers: unknown."""
     patient_column: str | None = None
     """Column of patients, none of whom may be on both sides of a split; default: patient, patient_id, subject or the
     like, if there is one."""
@@ -83,6 +94,9 @@ class AnsweredOptions(DatasetOptions):
     has_unknown: bool | None = None
     """Whether any answer may be unknown; default: as the table says."""
 
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Of files that a table may name without them."""
+
     @field_validator("patient_pattern")
     @classmethod
     def _pattern_compiles(cls, pattern: str | None) -> str | None:
@@ -95,11 +109,13 @@ class AnsweredOptions(DatasetOptions):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        asked = [name for name in ("class_column", "label_columns", "value_columns") if getattr(self, name)]
+        asked = [name for name in _ANSWERS if getattr(self, name)]
         if len(asked) > 1:
             raise ValueError(f"{' and '.join(asked)} are set, but one kind of answer is predicted: keep one")
         if isinstance(self.uncertain, dict) and (other := set(self.uncertain) - set(self.label_columns)):
             raise ValueError(f"uncertain names {listed(sorted(other))}, which label_columns does not")
+        if self.labels_separator and not self.labels_column:
+            raise ValueError("labels_separator is of labels_column, which is not set")
         if self.patient_column and self.patient_pattern:
             raise ValueError("patient_column and patient_pattern are both set: keep one of them")
         return self
@@ -107,18 +123,19 @@ class AnsweredOptions(DatasetOptions):
     @property
     def what(self) -> What:
         """What is predicted."""
-        return "labels" if self.label_columns else "value" if self.value_columns else "class"
+        return "labels" if self.label_columns or self.labels_column else "value" if self.value_columns else "class"
 
     def target_info(self) -> TargetInfo:
         """The answers, see `DatasetOptions.target_info`."""
         means = [value.mean for value in self.value_columns.values()]
         deviations = [value.deviation for value in self.value_columns.values()]
-        if self.has_unknown is None or None in [*means, *deviations] or (self.what == "class" and not self.classes):
+        names = self.label_columns or tuple(self.value_columns) or self.classes
+        if self.has_unknown is None or None in [*means, *deviations] or not names:
             return self.filled().target_info()
         return TargetInfo(
             "case",
             self.what,
-            self.classes or () if self.what == "class" else self.label_columns or tuple(self.value_columns),
+            names,
             tuple(value.unit for value in self.value_columns.values()),
             self.has_unknown,
             tuple(mean for mean in means if mean is not None),
@@ -155,11 +172,12 @@ class AnsweredOptions(DatasetOptions):
             return self._index_folders(is_case)
         table = read_table(self.table_path)
         columns, classes, read = self._answers(table)
-        index = index_table(
-            table, Layout(self.root, self.path_column, self.patient_column, self.split_column), columns, read
-        )
+        layout = Layout(self.root, self.path_column, self.patient_column, self.split_column, suffixes=self.suffixes)
+        index = index_table(table, layout, columns, read)
         cases = with_patients([*index.cases.values()], self.patient_pattern) if self.patient_pattern else index.cases
-        return AnswerIndex(cases, index.splits, classes, index.notes)
+        listed_in = columns if self.labels_column and self.blank == "ignore" else ()
+        notes = [note for column in listed_in for note in blank_note(table, column)]
+        return AnswerIndex(cases, index.splits, classes, (*index.notes, *notes))
 
     def splits_of(self, index: AnswerIndex) -> Splits:
         """The cases of each split, as the data set has them.
@@ -203,13 +221,13 @@ class AnsweredOptions(DatasetOptions):
 
     def _check_folders(self) -> None:
         if self.what != "class" or self.class_column:
-            asked = "label_columns" if self.label_columns else "value_columns" if self.value_columns else "class_column"
+            asked = next(name for name in _ANSWERS if getattr(self, name))
             raise DataError(
                 f"dataset.{asked} is set, but there is no {TABLE} in {self.root}", hint="name the CSV: dataset.table"
             )
 
     def _answers(self, table: Table) -> tuple[Sequence[str], tuple[str, ...], Any]:
-        """The columns of the answers, the names of the classes, and how a row is read."""
+        """The columns of the answers, the names of the classes, or of listed labels, and how a row is read."""
         if self.value_columns:
             columns = self._spelled(table, tuple(self.value_columns), "value_columns")
             return columns, (), read_values(columns)
@@ -217,11 +235,15 @@ class AnsweredOptions(DatasetOptions):
             columns = self._spelled(table, self.label_columns, "label_columns")
             policies = dict(zip(columns, map(self._policy, self.label_columns), strict=True))
             return columns, (), read_findings(columns, policies.__getitem__, self.blank)
+        if self.labels_column and (column := table.find(self.labels_column, (), "labels_column")):
+            separator = separator_of(table, column, self.labels_separator)
+            names = self.classes or listed_names(table, column, separator)
+            return (column,), names, read_listed(column, names, separator, self.blank)
         column = table.find(self.class_column, CLASSES, "class_column")
         if column is None:
             raise DataError(
                 f"{table.path} has no column of classes by a usual name; it has {listed(table.columns)}",
-                hint="say what to predict: dataset.class_column, label_columns or value_columns",
+                hint=f"say what to predict: dataset.{', '.join(_ANSWERS)}",
             )
         classes = self.classes or class_names(table, column)
         return (column,), classes, read_classes(column, classes)

@@ -1,5 +1,7 @@
 """A case of a video data set."""
 
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,9 +13,12 @@ from torchvision.transforms.v2 import functional
 from medvid.data.placement import Placement
 from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_video
+from medvid.data.videos.index import find_videos, left_out_of
 from medvid.data.videos.reader import VideoReader, VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
 from medvid.data.videos.transforms import read_clip, test_clips, to_clip
+
+log = logging.getLogger(__name__)
 
 
 class VideoCase:
@@ -72,3 +77,15 @@ class VideoCase:
             return placed_times(sampling, video.length, clips, placement)
         except ValueError as error:
             raise VideoReadError(video.path, str(error), hint=SHORT_HINT) from None
+
+
+def new_cases(paths: Sequence[Path], options: ClipOptions) -> Iterator[VideoCase]:
+    """Videos without annotation, for prediction.
+
+    Raises:
+        DataError: as `medvid.data.videos.index.find_videos`.
+    """
+    for line in left_out_of(paths):
+        log.warning(line)
+    for name, clip in find_videos(paths).items():
+        yield VideoCase(name, clip.path, options)

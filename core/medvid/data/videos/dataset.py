@@ -20,11 +20,11 @@ from medvid.data.checked import CheckedFiles
 from medvid.data.dataset import Dataset, Progress
 from medvid.data.splits import Splits, cases_of_split, choose_splits
 from medvid.data.targets import Answer, case_target
-from medvid.data.videos.case import VideoCase
+from medvid.data.videos.case import VideoCase, new_cases
 from medvid.data.videos.clips import Clip
 from medvid.data.videos.examples import draw_examples
 from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, verify
-from medvid.data.videos.index import VideoIndex, find_videos, left_out_of
+from medvid.data.videos.index import VideoIndex
 from medvid.data.videos.options import VideoDatasetOptions
 from medvid.digests import digest_of_rows
 from medvid.errors import DataError
@@ -149,10 +149,7 @@ class VideoDataset(Dataset):
         return VideoCase(case, self.clip(case).path, self.options, self._target(case), hint=HINT)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
-        for line in left_out_of(paths):
-            log.warning(line)
-        for name, clip in find_videos(paths).items():
-            yield VideoCase(name, clip.path, self.options)
+        return new_cases(paths, self.options)
 
     def clip(self, case: str) -> Clip:
         """File and label of a case.

@@ -175,12 +175,12 @@ def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
     found: dict[str, Clip] = {}
     for path in paths:
         if path.is_dir():
-            files = _named(path, [file for file in find_files(path) if _is_video(file)])
+            files = _named(path, [file for file in find_files(path) if is_video(file)])
             if not files:
                 raise DataError(f"no videos ({', '.join(SUFFIXES)}) in {path}")
         elif not path.exists():
             raise DataError(f"{path} does not exist")
-        elif not _is_video(path):
+        elif not is_video(path):
             raise DataError(f"{path} is not a video: {', '.join(SUFFIXES)} can be read")
         else:
             files = _named(path.parent, [path])
@@ -200,7 +200,7 @@ def left_out_of(paths: Sequence[Path]) -> list[str]:
         line
         for path in paths
         for line in name_left_out(
-            path, [file for file in find_files(path) if not _is_video(file)], (), lambda _: "not videos"
+            path, [file for file in find_files(path) if not is_video(file)], (), lambda _: "not videos"
         )
     ]
 
@@ -266,7 +266,7 @@ def _videos_of_classes(parent: Path) -> dict[str, list[Path]]:
     videos: dict[str, list[Path]] = {}
     depth = len(parent.parts)
     for path in find_files(parent):
-        if _is_video(path) and len(path.parts) > depth + 1:
+        if is_video(path) and len(path.parts) > depth + 1:
             videos.setdefault(path.parts[depth], []).append(path)
     return videos
 
@@ -281,10 +281,11 @@ def _named(root: Path, files: Sequence[Path]) -> dict[str, Path]:
 def _left_out(root: Path, clips: Clips) -> tuple[str, ...]:
     """Notes on all other files."""
     files = [path for path in find_files(root) if not clips.has_file(path)]
-    return name_left_out(root, files, (), lambda path: _MISPLACED if _is_video(path) else "not videos")
+    return name_left_out(root, files, (), lambda path: _MISPLACED if is_video(path) else "not videos")
 
 
-def _is_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, by its name."""
     return path.name.lower().endswith(SUFFIXES)
 
 
