@@ -188,7 +188,7 @@ class VideoReader:
         return np.stack([pictures[number] for number in numbers.tolist()])
 
     def _within(self, times: Sequence[float]) -> np.ndarray:
-        """Times from the first frame on; containers round, WebM to milliseconds, so a frame due a moment later is meant."""
+        """Times from the first frame on, a moment later: containers round times, WebM to milliseconds."""
         return np.maximum(np.asarray(times, dtype=np.float64), 0) + min(0.001, 0.25 / self.length.fps)
 
     def _adapt(self, error: UnexpectedFrameError) -> None:
