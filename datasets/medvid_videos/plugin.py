@@ -29,3 +29,13 @@ def medvid_components() -> Iterable[ComponentSpec]:
         summary="Your own videos with a class, several labels or numbers each, named by a CSV file",
         examples=(Example({"frames": 4, "rate": 2, "size": 32}),),
     )
+    yield DatasetSpec(
+        name="labelled_frames",
+        target="medvid_videos.frames_data:LabelledFrames",
+        config="medvid_videos.frames_config:LabelledFramesOptions",
+        axes="video",
+        where="frame",
+        what=("class", "labels", "value"),
+        summary="Your own videos, with a phase, labels or numbers on each frame, in a file per video or in one for all",
+        examples=(Example({"frames": 4, "size": 32}),),
+    )

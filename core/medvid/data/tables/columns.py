@@ -91,7 +91,11 @@ def read_table(path: Path) -> Table:
 
 @lru_cache(maxsize=8)  # options, data set and checks all ask for it
 def _read(path: Path, size: int, changed: int) -> Table:  # noqa: ARG001 (another file has others)
-    text = _text(path)
+    return parse_table(path, text_of(path, "dataset.table"))
+
+
+def parse_table(path: Path, text: str) -> Table:
+    """As `read_table`, from what stands in the file."""
     separator = max(_SEPARATORS, key=lambda one: len(next(csv.reader([_header(text)], delimiter=one), [])))
     reader = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:
@@ -110,8 +114,20 @@ def _header(text: str) -> str:
     return next(iter(text.splitlines()), "")
 
 
-def _text(path: Path) -> str:
-    content = path.read_bytes()
+def text_of(path: Path, option: str) -> str:
+    """The text of a file in UTF-8, without a mark at its beginning.
+
+    Args:
+        path: the file.
+        option: that names it, for the hint of an error.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"set {option}") from None
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path} is UTF-16", hint="save it again as CSV in UTF-8")
     try:

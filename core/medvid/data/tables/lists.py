@@ -78,9 +78,14 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def read_classes(column: str, names: Sequence[str]) -> Read:
-    """How rows say a class."""
-    ids = {name: number for number, name in enumerate(names)}
+def read_classes(column: str, names: Sequence[str] | Mapping[str, int]) -> Read:
+    """How rows say a class.
+
+    Args:
+        column: of the classes.
+        names: by id; or the id that each word in the column means.
+    """
+    ids = names if isinstance(names, Mapping) else {name: number for number, name in enumerate(names)}
     return lambda row: explained(column, partial(class_of, row.cells[column], ids))
 
 

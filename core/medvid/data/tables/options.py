@@ -153,7 +153,7 @@ class AnsweredOptions(DatasetOptions):
         unknown = any(self._is_unknown(case.answer) for case in index.cases.values())
         trained = [index.cases[case].answer for case in self.splits_of(index).get("train", ())]
         scales = {
-            name: _scaled(value, [answer[number] for answer in trained if isinstance(answer, tuple)])
+            name: scaled(value, [answer[number] for answer in trained if isinstance(answer, tuple)])
             for number, (name, value) in enumerate(self.value_columns.items())
         }
         known = unknown if self.has_unknown is None else self.has_unknown
@@ -261,7 +261,8 @@ class AnsweredOptions(DatasetOptions):
         return [found for name in names if (found := table.find(name, (), option))]
 
 
-def _scaled(value: ValueOptions, numbers: Sequence[float]) -> ValueOptions:
+def scaled(value: ValueOptions, numbers: Sequence[float]) -> ValueOptions:
+    """A column of numbers with the mean and deviation of its training cases, unless it has others; NaN is unknown."""
     known = [number for number in numbers if not math.isnan(number)]
     mean = fmean(known) if known else 0.0
     deviation = pstdev(known) if len(set(known)) > 1 else 1.0

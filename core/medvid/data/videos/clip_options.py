@@ -38,7 +38,10 @@ class PictureOptions(DatasetOptions):
     """Height and width of clips in pixels."""
     test_short_side: PositiveInt | None = None
     """Length to which the shorter side is resized outside training, before one or three squares of `size` are cut out;
-    default, as in PySlowFast: `size` for three, the lower end of `short_side` for one."""
+    default, as in PySlowFast: `size` for three, and where frames stay `whole`, else the lower end of `short_side`."""
+    whole: bool = False
+    """Scale whole frames to squares, whatever their shape, rather than cut squares out of them. In training
+    `short_side` is then both of their sides, of which [size, size] leaves nothing to cut."""
     antialias: bool = True
     """Average over pixels when frames are shrunk; the published code does not, which matters for large frames."""
     mean: Color = (0.45, 0.45, 0.45)
@@ -59,6 +62,9 @@ class PictureOptions(DatasetOptions):
     reader: ReaderName = "auto"
     """Decoder of the files. auto and av: PyAV, with every frame compared with the times of the file's packets. decord:
     decord for files in which it is known to return the right frames, PyAV for the others."""
+    verify_content: bool = False
+    """Before a run, hash all files and compare them with the record of `platform data check`. Otherwise only files
+    whose size or time changed since then are hashed."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -122,9 +128,6 @@ class ClipOptions(PictureOptions):
     repeats: PositiveInt = 1
     """Examples per clip that is read, each with its own crop and changes (repeated augmentation, Hoffer et al., CVPR
     2020): a batch has `batch_size` times as many. 2 for MViT on Kinetics."""
-    verify_content: bool = False
-    """Before a run, hash all files and compare them with the record of `platform data check`. Otherwise only files
-    whose size or time changed since then are hashed."""
 
     @model_validator(mode="after")
     def _rates_fit(self) -> Self:

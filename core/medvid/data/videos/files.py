@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medvid.data.checked import CheckedFiles, Progress
 from medvid.data.videos.check import check_video
-from medvid.data.videos.clip_options import ClipOptions
+from medvid.data.videos.clip_options import PictureOptions
 from medvid.data.videos.decoders import describe_decoder
 from medvid.data.videos.reader import VideoReadError
 from medvid.digests import digest_of
@@ -23,7 +23,7 @@ _LOOKED_AT = 8
 _PIECE = 1 << 14
 
 
-def verify(path: Callable[[int], str], places: Sequence[int], options: ClipOptions, progress: Progress) -> None:
+def verify(path: Callable[[int], str], places: Sequence[int], options: PictureOptions, progress: Progress) -> None:
     """Make sure that files are as they were when they were checked, and say how they are read.
 
     Args:
@@ -69,7 +69,7 @@ def fingerprint(case: str, path: Path | str) -> str:
     return digest_of(f"{size}\0".encode() + piece)
 
 
-def _say_how_read(looked_at: Sequence[str], options: ClipOptions) -> None:
+def _say_how_read(looked_at: Sequence[str], options: PictureOptions) -> None:
     """Look at a few files, spread over the data set: what is odd about them usually holds for the others."""
     notes: dict[str, list[str]] = {}
     for path in looked_at:

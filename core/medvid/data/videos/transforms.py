@@ -41,7 +41,7 @@ def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generato
         else:
             low, high = options.short_side_range
             short = int(torch.randint(low, high + 1, ()))
-            clip = functional.resize(clip, [short], antialias=options.antialias)
+            clip = _scaled(clip, short, options)
             crop = v2.RandomCrop(size, options.margin or None, fill=options.blank_colour)
         cropped: Tensor = crop(clip)
     return cropped
@@ -50,6 +50,11 @@ def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generato
 def pixels(options: PictureOptions) -> Pixels:
     """How the bytes of an example become the input of a model."""
     return Pixels(torch.tensor(options.mean), torch.tensor(options.std), (None,))
+
+
+def centre(clip: Tensor, options: PictureOptions) -> Tensor:
+    """The square in the middle of frames (T, 3, H, W) uint8, for inference: (T, 3, size, size)."""
+    return _squares(clip, options, 1)[0]
 
 
 def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
@@ -63,9 +68,13 @@ def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
     Returns:
         (crops, 3, T, size, size) float32.
     """
+    return torch.stack([normalise(square, options) for square in _squares(clip, options, crops)])
+
+
+def _squares(clip: Tensor, options: PictureOptions, crops: int) -> list[Tensor]:
     size = options.size
-    short = options.test_short_side or (size if crops > 1 else options.short_side_range[0])
-    clip = functional.resize(clip, [short], antialias=options.antialias)
+    short = options.test_short_side or (size if crops > 1 or options.whole else options.short_side_range[0])
+    clip = _scaled(clip, short, options)
     free = [length - size for length in clip.shape[-2:]]
     middle = [-(-length // 2) for length in free]
     longer = 0 if free[0] > free[1] else 1
@@ -75,7 +84,14 @@ def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
         if crops > 1:
             corner[longer] = (0, middle[longer], free[longer])[crop]
         corners.append(corner)
-    return torch.stack([normalise(functional.crop(clip, *corner, size, size), options) for corner in corners])
+    return [functional.crop(clip, *corner, size, size) for corner in corners]
+
+
+def _scaled(clip: Tensor, short: int, options: PictureOptions) -> Tensor:
+    """Frames (T, 3, H, W) with a shorter side of this length, or with both, see `PictureOptions.whole`."""
+    sides = [short, short] if options.whole else [short]
+    scaled: Tensor = functional.resize(clip, sides, antialias=options.antialias)
+    return scaled
 
 
 def normalise(clip: Tensor, options: PictureOptions) -> Tensor:
