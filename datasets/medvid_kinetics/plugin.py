@@ -14,7 +14,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         config="medvid_kinetics.config:KineticsOptions",
         axes="video",
         where="case",
-        what=("class",),
+        what=("class", "labels"),
         demo="medvid_kinetics.clips:generate",
         demo_config="medvid_kinetics.config:ClipsOptions",
         summary="Kinetics-400, -600 and -700, in lists of PySlowFast or mmaction2 or in folders of classes",

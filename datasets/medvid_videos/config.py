@@ -15,7 +15,7 @@ from medvid.errors import DataError
 
 
 class VideosOptions(ListedVideoOptions):
-    """A user's own videos, with one label each.
+    """A user's own videos, with one label each, or with `multilabel` several.
 
     In one folder per class, with or without folders train and val (or validation) and test around these; or in lists
     with ids or names as labels: train.csv, val.csv and test.csv, or a single list named by `lists: {all: ...}`.

@@ -16,14 +16,15 @@ class Videos(VideoDataset):
     options: VideosOptions
 
     def default_split(self, cases: Sequence[str]) -> Splits:
-        """Hold out a share of each class."""
+        """Hold out a share of each class; of clips with several labels, of all."""
         clips, places = self.index.clips, self.index.clips.places(cases)
         by_class: dict[int | None, array[int]] = {}
         for place in places:
-            by_class.setdefault(clips.label(place), array("i")).append(place)
+            alike = clips.label(place) if self.index.several is None else None
+            by_class.setdefault(alike, array("i")).append(place)
         held_out = bytearray(len(clips))
-        for alike in by_class.values():
-            for place in clips.places(self._held_out(clips.ids.at(alike))):
+        for together in by_class.values():
+            for place in clips.places(self._held_out(clips.ids.at(together))):
                 held_out[place] = True
         return {
             "train": chosen(cases, (not held_out[place] for place in places)),

@@ -15,7 +15,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         recognises="medvid_videos.config:recognise",
         axes="video",
         where="case",
-        what=("class",),
+        what=("class", "labels"),
         summary="Your own videos: one folder per class, or lists of paths and labels",
         examples=(Example({"frames": 4, "rate": 2, "size": 32}),),
     )

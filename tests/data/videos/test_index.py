@@ -131,7 +131,8 @@ def test_several_labels_in_a_line_are_refused(tmp_path) -> None:
         with pytest.raises(DataError) as caught:
             read(tmp_path, form, train=train)
         assert [line for line in str(caught.value).splitlines() if "train.csv" in line] == [
-            f"  train.csv:{number}: more than one label in {line!r}; a clip has one"
+            f"  train.csv:{number}: more than one label in {line!r}; "
+            "if clips have several, set dataset.multilabel: true"
             for number, line in enumerate(train.splitlines(), start=1)
         ]
 

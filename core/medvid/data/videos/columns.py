@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from medvid.data.videos.index import SUFFIXES
@@ -69,6 +69,31 @@ def numbered_columns(lines: Sequence[tuple[int, str]]) -> Columns | None:
 def _row(line: str, separator: str) -> list[str]:
     """The cells of a line of a table, which may be in quotation marks."""
     return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+
+_LABELLED = re.compile(rf"(?i)(.*?(?:{'|'.join(map(re.escape, SUFFIXES))}))\"?[\s,;]+(.*)")
+"""A path up to its ending, and what follows."""
+_BETWEEN = "\t"
+"""Stands between several labels of a line, in the label of its entry; alone it means that there are none."""
+
+
+def split_several(line: str, separator: str | None) -> tuple[str, str]:
+    """Path and labels of a line with any number of labels, joined as `labels_of` takes them apart.
+
+    Labels follow the ending of the file, between blanks, commas or semicolons, perhaps all in quotation marks; or they
+    are the cells behind the first one, where the task names a separator. Empty quotation marks: there are none.
+    """
+    if separator is not None:
+        file, *labels = _row(line, separator)
+    else:
+        found = _LABELLED.fullmatch(line)
+        file, labels = (found[1], re.split(r"[\s,;]+", found[2].strip('"'))) if found else ("", [])
+    return file.strip().strip('"'), _BETWEEN.join(label.strip() for label in labels) or (_BETWEEN if labels else "")
+
+
+def labels_of(label: str) -> Collection[str]:
+    """The labels of an entry of a list in which lines have several."""
+    return [one for one in label.split(_BETWEEN) if one]
 
 
 def is_path(text: str) -> bool:

@@ -71,8 +71,8 @@ class VideoDataset(Dataset):
         return self.options.index()
 
     def answer(self, place: int) -> Answer | None:
-        """What the clip with a number is annotated with; None if nothing. Default: its class."""
-        return self.index.clips.label(place)
+        """What the clip with a number is annotated with; None if nothing. Default: its class or labels."""
+        return self.index.answer(place)
 
     def declared(self) -> Splits:
         return self.index.splits or {"train": self.index.clips.ids.at()}

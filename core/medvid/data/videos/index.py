@@ -40,12 +40,21 @@ class VideoIndex:
         labels: name of each class by its id.
         splits: the ids of each split; empty if the data set is not divided.
         notes: what is unusual but can be used.
+        several: of clips with any number of labels, the sets of them; a clip's label is the number of its set.
     """
 
     clips: Clips
     labels: tuple[str, ...]
     splits: Mapping[str, Names]
     notes: tuple[str, ...] = ()
+    several: tuple[frozenset[int], ...] | None = None
+
+    def answer(self, place: int) -> int | tuple[float, ...] | None:
+        """The class of the clip with a number, or 1 and 0 of each label; None if unknown."""
+        label = self.clips.label(place)
+        if label is None or self.several is None:
+            return label
+        return tuple(float(number in self.several[label]) for number in range(len(self.labels)))
 
 
 def raise_problems(place: str, problems: Sequence[str], hint: str = "") -> None:
@@ -146,24 +155,37 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
     return VideoIndex(clips, known, splits, (*notes, *notes_on_classes(clips, splits, known)))
 
 
-def notes_on_classes(clips: Clips, splits: Mapping[str, Sequence[str]], names: Sequence[str]) -> tuple[str, ...]:
-    """Notes on unusual classes: without clips, or without training clips.
+def notes_on_classes(
+    clips: Clips,
+    splits: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    several: Sequence[frozenset[int]] | None = None,
+) -> tuple[str, ...]:
+    """Notes on unusual classes, or labels: without clips, or without training clips.
 
     Args:
         clips: all clips of the data set.
         splits: the ids of each split.
         names: names of the classes by id.
+        several: as of `VideoIndex`.
     """
-    used = clips.labels()
+    used, what = _used(clips.labels(), several), "classes" if several is None else "labels"
     absent = [name for label, name in enumerate(names) if label not in used]
-    notes = [f"{len(absent)} of {len(names)} classes have no clips: {listed(absent)}"] if absent else []
-    if len(names) == 1:
+    notes = [f"{len(absent)} of {len(names)} {what} have no clips: {listed(absent)}"] if absent else []
+    if len(names) == 1 and several is None:
         notes.append(f"there is only one class, {names[0]}, so every prediction is right")
-    trained = clips.labels(splits["train"]) if "train" in splits else used
+    trained = _used(clips.labels(splits["train"]), several) if "train" in splits else used
     held_out = [name for label, name in enumerate(names) if label in used - trained]
     if held_out:
-        notes.append(f"{len(held_out)} classes are held out but have no training clips: {listed(held_out)}")
+        notes.append(f"{len(held_out)} {what} are held out but have no training clips: {listed(held_out)}")
     return tuple(notes)
+
+
+def _used(found: set[int | None], several: Sequence[frozenset[int]] | None) -> set[int | None]:
+    """The classes, or labels, that clips with these labels have."""
+    if several is None:
+        return found
+    return {one for label in found if label is not None for one in several[label]}
 
 
 def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:

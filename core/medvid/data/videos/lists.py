@@ -9,7 +9,7 @@ import re
 import stat
 import unicodedata
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,14 @@ from pathlib import Path
 from medvid.data.listing import check_folder, find_files, find_spelled, name_left_out
 from medvid.data.names import Names
 from medvid.data.videos.clips import Clip, Clips
-from medvid.data.videos.columns import Columns, is_path, numbered_columns, split_line
+from medvid.data.videos.columns import (
+    Columns,
+    is_path,
+    labels_of,
+    numbered_columns,
+    split_line,
+    split_several,
+)
 from medvid.data.videos.entries import Entries, Entry, Lines
 from medvid.data.videos.index import (
     SUFFIXES,
@@ -53,12 +60,14 @@ class ListFormat:
         separator: character between path and label; None: the last space, tab or comma.
         named: whether labels can be names of classes that no file lists.
         first: the label of the first class.
+        several: whether a line can have any number of labels.
     """
 
     prefix: Path | None = None
     separator: str | None = None
     named: bool = False
     first: int = 0
+    several: bool = False
 
 
 def find_lists(root: Path) -> dict[str, Path]:
@@ -129,10 +138,12 @@ class _Lists:
     names: Sequence[str] | None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sets: dict[frozenset[int], int] = field(default_factory=dict)
+    """Of several labels per clip, by their numbers, in order."""
 
     def read(self, files: Mapping[str, Path]) -> VideoIndex:
         entries = {split: self._parse(split, path) for split, path in files.items()}
-        ids = self._ids({label for found in entries.values() for label in found.labels if label})
+        ids = self._ids({one for found in entries.values() for label in found.labels for one in self._split(label)})
         clips = Clips(self.root)
         splits: dict[str, Names] = {}
         for split, lines in entries.items():
@@ -140,13 +151,15 @@ class _Lists:
             splits[split] = clips.ids.at(places)
             self._check_leaks(files, split, splits)
         raise_problems(f"the lists of {self.root}", self.problems, _HINT)
-        labels = tuple(self.names) if self.names else _class_names(clips, ids)
+        several = tuple(self.sets) if self.form.several else None
+        used = clips.labels() if several is None else set[int | None]().union(*several)
+        labels = tuple(self.names) if self.names else _class_names(ids, used)
         divided = {} if "all" in splits else splits
         self.notes += self._unlisted(clips)
-        self.notes += notes_on_classes(clips, divided, labels)
-        if not self.form.first and 0 not in clips.labels():
+        self.notes += notes_on_classes(clips, divided, labels, several)
+        if not self.form.first and 0 not in used:
             self.notes.append("no clip has the label 0: labels count from 0")
-        return VideoIndex(clips, labels, divided, tuple(self.notes))
+        return VideoIndex(clips, labels, divided, tuple(self.notes), several)
 
     def _parse(self, split: str, path: Path) -> Entries:
         """The lines of a list; invalid ones are added to the problems."""
@@ -154,6 +167,9 @@ class _Lists:
         columns = Columns.of(lines[0][1]) if lines and self.form.separator is None else None
         if columns:
             lines, columns = lines.without_first(), None if columns.plain else columns
+            if self.form.several and columns:
+                self.problems.append(f"{path.name} is a table with a header: the data set video_table reads these")
+                return Entries()
         elif lines and (columns := numbered_columns(lines)):
             self.notes.append(f"{path.name}: its first column, which counts the lines, is ignored")
         if lines and not columns and all(is_path(line) for _, line in lines) and self._in_folders(lines):
@@ -189,15 +205,22 @@ class _Lists:
     def _add(self, entries: Entries, number: int, line: str, columns: "Columns | None") -> str | None:
         """Add the entry of a line, or say what is wrong with it."""
         named = self.form.named or self.names is not None
-        file, label = columns.cells(line) if columns else split_line(line, self.form.separator, named)
+        if self.form.several and not columns:
+            file, label = split_several(line, self.form.separator)
+        else:
+            file, label = columns.cells(line) if columns else split_line(line, self.form.separator, named)
         if not entries and label.lower() in {"label", "labels", "class"} and not is_path(file):
             return None  # a header
         if not file or not label or is_path(label):
             return f"no label in {line!r}"
         if not is_path(file) and _SEVERAL.search(file):
-            return f"more than one label in {line!r}; a clip has one"
+            return f"more than one label in {line!r}; if clips have several, set dataset.multilabel: true"
         entries.add(number, file, label)
         return None
+
+    def _split(self, label: str) -> Collection[str]:
+        """The labels of an entry; none where it has no label."""
+        return labels_of(label) if self.form.several else [label] if label else []
 
     def _ids(self, different: set[str]) -> dict[str, int]:
         """Ids by the labels of a list, as far as these are valid."""
@@ -235,23 +258,16 @@ class _Lists:
         self, clips: Clips, path: Path, entries: Sequence[Entry], prefix: Path, ids: Mapping[str, int]
     ) -> "array[int]":
         """Add the clips of a list; returns their numbers, in the order of the list."""
-        count = len(self.names) if self.names else None
         added = array("i")
         lines = array("q", bytes(8 * len(clips)))  # of each clip in this list
         twice: list[str] = []
         base, root = str(prefix), f"{self.root}{os.sep}"
         for entry in entries:
             place = f"{path.name}:{entry.line}"
-            label = ids.get(entry.label)
-            if label is None and entry.label:
-                known = f" or one of the {count} class names" if count else ""
-                self.problems.append(f"{place}: the label {entry.label!r} is not an integer{known}")
+            if problem := self._wrong(entry.label, ids):
+                self.problems.append(f"{place}: {problem}")
                 continue
-            if label is not None and (label < 0 or (count is not None and label >= count)):
-                first = self.form.first
-                allowed = f"{first} to {count - 1 + first}" if count else "0, 1, 2, ..."
-                self.problems.append(f"{place}: the label {entry.label} is out of range, labels are {allowed}")
-                continue
+            label = self._label(entry.label, ids)
             relative = posixpath.normpath(entry.path)
             if relative.startswith("../") or relative == "..":
                 self.problems.append(f"{place}: the path {entry.path} leads out of {prefix}")
@@ -270,13 +286,35 @@ class _Lists:
             elif clips.label(number) == label:
                 twice.append(f"line {entry.line}")
             else:
+                said = ", ".join(self._split(entry.label)) or "none"
                 self.problems.append(
-                    f"{place}: {entry.path} has the label {entry.label}, but another one in line {lines[number]}"
+                    f"{place}: {entry.path} has the label {said}, but another one in line {lines[number]}"
                 )
         if twice:
             repeated = listed(twice)
             self.notes.append(f"{path.name}: {len(twice)} duplicate lines are ignored: {repeated}")
         return added
+
+    def _wrong(self, label: str, ids: Mapping[str, int]) -> str | None:
+        """What is wrong with the label, or labels, of an entry."""
+        count = len(self.names) if self.names else None
+        for one in self._split(label):
+            if one not in ids:
+                known = f" or one of the {count} class names" if count else ""
+                return f"the label {one!r} is not an integer{known}"
+            if ids[one] < 0 or (count is not None and ids[one] >= count):
+                first = self.form.first
+                allowed = f"{first} to {count - 1 + first}" if count else "0, 1, 2, ..."
+                return f"the label {one} is out of range, labels are {allowed}"
+        return None
+
+    def _label(self, label: str, ids: Mapping[str, int]) -> int | None:
+        """The id of an entry's class, or the number of its set of labels; None where it has none."""
+        if not label:
+            return None
+        if not self.form.several:
+            return ids[label]
+        return self.sets.setdefault(frozenset(ids[one] for one in labels_of(label)), len(self.sets))
 
     def _unlisted(self, clips: Clips) -> tuple[str, ...]:
         """Notes on videos that the lists do not name."""
@@ -319,7 +357,7 @@ def _folder(line: str) -> str:
     return posixpath.basename(posixpath.dirname(line.strip('"')))
 
 
-def _class_names(clips: Clips, ids: Mapping[str, int]) -> tuple[str, ...]:
+def _class_names(ids: Mapping[str, int], used: Collection[int | None]) -> tuple[str, ...]:
     names = {number: label for label, number in ids.items() if not re.fullmatch(r"-?\d+", label)}
-    last = max((label for label in clips.labels() if label is not None), default=-1)
+    last = max((label for label in used if label is not None), default=-1)
     return tuple(names.get(number, f"class {number}") for number in range(last + 1))

@@ -1,5 +1,6 @@
 """Options that every data set of labelled videos has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -88,6 +89,9 @@ class ListedVideoOptions(VideoDatasetOptions):
     unchanged. Default: `root` or its split folder (train, videos_train, ...), whichever has more of the files."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """Character between path and label in the lists; default: the last space, tab or comma of a line."""
+    multilabel: bool = False
+    """Each line of the lists has any number of labels, as mmaction2's with `multi_class`: `path 3 7 12`; `path ""` has
+    none of them. Each label is predicted on its own."""
     labels: Path | None = None
     """File with the names of the classes, relative to `root`: JSON (a list, or names and ids), CSV (id and name) or
     text (one name per line). If its ids start at 1, as in UCF101's classInd.txt, the labels of the lists do too.
@@ -96,6 +100,10 @@ class ListedVideoOptions(VideoDatasetOptions):
 
     named_lists: ClassVar[bool] = False
     """Whether lists can hold names of classes instead of ids."""
+
+    def target_info(self) -> TargetInfo:
+        """One class, or any number of labels, per clip, see `DatasetOptions.target_info`."""
+        return replace(super().target_info(), what="labels" if self.multilabel else "class")
 
     def label_names(self) -> tuple[str, ...]:
         """Names of the file `labels`, of the folders or of the lists."""
@@ -109,13 +117,19 @@ class ListedVideoOptions(VideoDatasetOptions):
         """Read the lists or folders, see `VideoDatasetOptions.index`."""
         files = self._list_files()
         names = self._names_of_file(guess=bool(files))
+        if not files and self.multilabel:
+            raise DataError(
+                f"multilabel is set, but there are no lists in {self.root}, and folders give clips one label each",
+                hint="name the lists: dataset.lists; or use the data set video_table",
+            )
         if not files:
             return find_clips_in_folders(self.root, names)
         prefix = self.root / self.path_prefix.expanduser() if self.path_prefix else None
         path = self._labels_file(guess=True)
         # The file decides the first id of lists, even if its names are known by now.
         first = first_id(path) if path and path.exists() else 0
-        return read_lists(self.root, files, ListFormat(prefix, self.separator, self.named_lists, first), names)
+        form = ListFormat(prefix, self.separator, self.named_lists, first, self.multilabel)
+        return read_lists(self.root, files, form, names)
 
     def _list_files(self) -> dict[str, Path]:
         """The lists by split; empty if the layout is folders."""
