@@ -1,10 +1,14 @@
 """Options of the heads for any backbone."""
 
-from pydantic import PositiveInt
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from medvid.config.numbers import FractionBelowOne
 from medvid.config.options import Options
 from medvid.models.options import CaseHeadOptions, ClassificationHeadOptions, FrameHeadOptions, SegmentationHeadOptions
+from medvid.models.transformer_options import check_multiple
+from medvid.plugin.info import TargetInfo
 
 
 class PixelHeadOptions(SegmentationHeadOptions):
@@ -26,6 +30,66 @@ class LinearClassifierOptions(LinearLayerOptions, ClassificationHeadOptions):
 
 class FramesOptions(LinearLayerOptions, FrameHeadOptions):
     """A linear layer on each frame of a video, or slice of a volume: one class, any of several labels, or values."""
+
+
+class TCNOptions(Options):
+    """Stages of dilated convolutions along time: MS-TCN, or with causal ones TeCNO."""
+
+    name: Literal["tcn"] = "tcn"
+    stages: PositiveInt = 2
+    """Each refines the one before it."""
+    dilations: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64, 128)
+    """Distance of the frames that a layer sees, of each layer of a stage."""
+    channels: PositiveInt = 32
+    """Of the layers; MS-TCN has 64."""
+    causal: bool = True
+    """Whether an answer depends on no later frame (online), as in TeCNO; MS-TCN: false."""
+    dropout: FractionBelowOne = 0.5
+    """Drop probability in each layer."""
+
+
+class TransformerOptions(Options):
+    """A transformer encoder over the frames, each of which attends to those near it."""
+
+    name: Literal["transformer"]
+    reach: PositiveInt = 32
+    """Frames before a frame that it attends to, and as many after it unless causal; in each layer."""
+    num_layers: PositiveInt = 2
+    """Its layers."""
+    num_heads: PositiveInt = 4
+    """Attention heads; they have to divide hidden_size."""
+    hidden_size: PositiveInt = 128
+    """Width of its layers."""
+    dim_feedforward: PositiveInt = 512
+    """Width inside them."""
+    causal: bool = True
+    """Whether an answer depends on no later frame (online)."""
+    dropout: FractionBelowOne = 0.1
+    """Drop probability in its layers."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TransformerOptions":
+        check_multiple(self, "hidden_size", "num_heads")
+        return self
+
+
+class SequenceOptions(FrameHeadOptions):
+    """A model of time over what is seen of each frame of a video, or slice of a volume."""
+
+    temporal: Annotated[TCNOptions | TransformerOptions, Field(discriminator="name")] = TCNOptions()
+    """The model of time: {name: tcn} or {name: transformer}. Distances are counted in frames of a window, which
+    `dataset.stride` may set apart."""
+    smoothing: NonNegativeFloat = 0.0
+    """Weight of MS-TCN's loss on jumps of the probabilities from frame to frame, there 0.15; of classes and labels."""
+
+    def check_split(self, accumulate: int, processes: int, info: TargetInfo) -> None:
+        """As the loss; and a loss that counts what is known does not add up with one of all frames, part by part."""
+        super().check_split(accumulate, processes, info)
+        if self.smoothing and accumulate > 1 and not self.loss_for(info).is_mean_over_examples(info):
+            raise ValueError(
+                "head.smoothing is a mean over all frames, and the loss one over those that are known, which cannot be "
+                f"added up from parts of a batch (train.accumulate is {accumulate})"
+            )
 
 
 class LinearRegressionOptions(LinearLayerOptions, CaseHeadOptions):

@@ -1,44 +1,45 @@
 """The head for frames of videos and slices of volumes: a linear layer on what any backbone sees of each."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from medvid.config.axes import SLICES
 from medvid.errors import ConfigError
 from medvid.models.features import FeatureInfo, Features
+from medvid.models.frame_head import FrameHead
 from medvid.models.head import Head
 from medvid.models.regression import RegressionHead
 from medvid.models.resize import resize
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import FramesOptions
-from medvid_heads.layers import linear_layers
+from medvid_heads.temporal import FrameLayers, TemporalModel
 
 
 def frame_head(
     options: FramesOptions, feature_info: FeatureInfo, input_info: InputInfo, target_info: TargetInfo
 ) -> Head:
     """The head `frames`: of a class or labels per frame, or of values."""
-    layers = FrameLayers(options, feature_info, input_info, len(target_info.names))
-    return FrameRegression(layers, target_info) if target_info.what == "value" else FrameClassifier(layers)
+    means = FrameMeans(feature_info, input_info)
+    layers = FrameLayers(options, means.width, len(target_info.names))
+    return (
+        FrameRegression(means, layers, target_info) if target_info.what == "value" else FrameClassifier(means, layers)
+    )
 
 
-class FrameLayers(nn.Module):
-    """The mean of a map over each frame, dropout and a linear layer.
+class FrameMeans:
+    """The mean of a map over each frame, as its embedding.
 
     It takes the coarsest map that tells frames apart. One that has less frames than the input (a stride above 1 along
     time, or the slices) is interpolated linearly.
 
     Args:
-        options: the head's options.
         feature_info: what it works from.
         input_info: what the backbone is fed.
-        outputs: numbers per frame.
 
     Raises:
         ConfigError: all maps are a single frame deep, though the input is deeper.
     """
 
-    def __init__(self, options: FramesOptions, feature_info: FeatureInfo, input_info: InputInfo, outputs: int) -> None:
-        super().__init__()
+    def __init__(self, feature_info: FeatureInfo, input_info: InputInfo) -> None:
         self.axis = SLICES[input_info.axes]
         length = input_info.size[self.axis]
         strides = [info.stride[self.axis] for info in feature_info.maps]
@@ -51,45 +52,57 @@ class FrameLayers(nn.Module):
                 "runs on each",
             )
         self.map = apart[-1]
-        width = feature_info.maps[self.map].channels
-        self.hidden, self.dropout, self.last = linear_layers(options, width, outputs)
+        self.width = feature_info.maps[self.map].channels
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:
-        """Map features of an input (B, C, *S), T frames long, to (B, T, outputs)."""
+    def __call__(self, features: Features, input: Tensor) -> Tensor:
+        """Map features of an input (B, C, *S), T frames long, to (B, T, D)."""
         chosen, axis = features.maps[self.map], 2 + self.axis
         pooled = chosen.mean(dim=[other for other in range(2, chosen.ndim) if other != axis])  # B, C, T / stride
-        frames = resize(pooled, (input.shape[axis],)).transpose(1, 2)
-        return self.last(self.dropout(self.hidden(frames)))
+        return resize(pooled, (input.shape[axis],)).transpose(1, 2)
 
 
-class FrameClassifier(Head):
+class FrameClassifier(FrameHead):
     """One class, or any of several labels, of each frame.
 
     Args:
-        layers: what makes numbers of features.
+        means: what is seen of each frame.
+        layers: make numbers of the sequence.
     """
 
-    def __init__(self, layers: FrameLayers) -> None:
+    def __init__(self, means: FrameMeans, layers: TemporalModel) -> None:
         super().__init__()
-        self.layers = layers
+        self._means, self.layers = means, layers
+        self.width, self.context = means.width, layers.context
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:
-        """Classify the frames of an input (B, C, *S): logits (B, T, labels)."""
-        return self.layers(features, input)
+    def embed(self, features: Features, input: Tensor) -> Tensor:
+        """See `FrameHead.embed`."""
+        return self._means(features, input)
+
+    def answer(self, embeddings: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Logits (B, T, labels) of embeddings (B, T, D), in training of all stages if there are several."""
+        stages: tuple[Tensor, ...] = self.layers(embeddings)
+        return stages if self.training and len(stages) > 1 else stages[-1]
 
 
-class FrameRegression(RegressionHead):
+class FrameRegression(FrameHead, RegressionHead):
     """Values of each frame, see `RegressionHead` for their scale.
 
     Args:
-        layers: what makes numbers of features.
+        means: what is seen of each frame.
+        layers: make numbers of the sequence.
         target_info: the values.
     """
 
-    def __init__(self, layers: FrameLayers, target_info: TargetInfo) -> None:
+    def __init__(self, means: FrameMeans, layers: TemporalModel, target_info: TargetInfo) -> None:
         super().__init__(target_info)
-        self.layers = layers
+        self._means, self.layers = means, layers
+        self.width, self.context = means.width, layers.context
 
-    def forward(self, features: Features, input: Tensor) -> Tensor:
-        """Predict the values of the frames of an input (B, C, *S): (B, T, V) in their units."""
-        return self.in_units(self.layers(features, input))
+    def embed(self, features: Features, input: Tensor) -> Tensor:
+        """See `FrameHead.embed`."""
+        return self._means(features, input)
+
+    def answer(self, embeddings: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Values (B, T, V) in their units of embeddings (B, T, D), in training of all stages if there are several."""
+        stages = tuple(self.in_units(stage) for stage in self.layers(embeddings))
+        return stages if self.training and len(stages) > 1 else stages[-1]

@@ -7,7 +7,7 @@ from medvid.plugin import ComponentSpec, Example, HeadSpec, hookimpl
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the heads `pixel`, `classification`, `regression` and `frames`."""
+    """Contribute the heads `pixel`, `classification`, `regression`, `frames` and `sequence`."""
     yield HeadSpec(
         name="pixel",
         target="medvid_heads.pixel:PixelHead",
@@ -53,4 +53,44 @@ def medvid_components() -> Iterable[ComponentSpec]:
         needs=("maps",),
         axes=("volume", "video"),
         examples=(Example(), Example({"hidden_dim": 8, "dropout": 0.1})),
+    )
+    yield HeadSpec(
+        name="sequence",
+        target="medvid_heads.sequence:sequence_head",
+        config="medvid_heads.config:SequenceOptions",
+        summary="a model of time, TCN or transformer, over what any backbone sees of each frame or slice",
+        where="frame",
+        what=("class", "labels", "value"),
+        needs=("maps",),
+        axes=("volume", "video"),
+        examples=(
+            Example({"temporal": {"name": "tcn", "dilations": [1, 2], "channels": 8}}),
+            Example({"temporal": {"name": "tcn", "stages": 3, "dilations": [1], "channels": 8, "causal": False}}),
+            Example(
+                {
+                    "temporal": {
+                        "name": "transformer",
+                        "reach": 3,
+                        "num_layers": 2,
+                        "num_heads": 2,
+                        "hidden_size": 16,
+                        "dim_feedforward": 32,
+                        "causal": False,
+                    }
+                }
+            ),
+            Example(
+                {
+                    "temporal": {
+                        "name": "transformer",
+                        "reach": 3,
+                        "num_heads": 2,
+                        "hidden_size": 8,
+                        "dim_feedforward": 8,
+                    },
+                    "loss": {"name": "ce", "label_smoothing": 0.1},
+                    "smoothing": 0.15,
+                }
+            ),
+        ),
     )

@@ -7,7 +7,7 @@ from medvid.errors import ConfigError
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.config import FramesOptions
-from medvid_heads.frames import FrameLayers, frame_head
+from medvid_heads.frames import FrameMeans, frame_head
 
 INPUT = InputInfo("volume", 1, (8, 8, 8))
 
@@ -17,11 +17,10 @@ def info(*strides: int) -> FeatureInfo:
 
 
 def test_it_takes_the_coarsest_map_that_tells_frames_apart_and_interpolates_it() -> None:
-    layers = FrameLayers(FramesOptions(name="frames"), info(1, 4, 8), INPUT, 3)
-    assert layers.last.in_features == 3  # of the second map
-    torch.nn.init.eye_(layers.last.weight)
+    means = FrameMeans(info(1, 4, 8), INPUT)
+    assert means.width == 3  # of the second map
     ramp = torch.tensor([0.0, 8.0]).expand(1, 3, 2, 2, 2)
-    found = layers(Features((torch.zeros(1), ramp, torch.zeros(1))), torch.zeros(1, 1, 8, 8, 8))
+    found = means(Features((torch.zeros(1), ramp, torch.zeros(1))), torch.zeros(1, 1, 8, 8, 8))
     assert found[0, :, 0].tolist() == [0.0, 0.0, 1.0, 3.0, 5.0, 7.0, 8.0, 8.0]
 
 

@@ -1,10 +1,13 @@
 """A backbone and a head as one network."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
-from medvid.models.axes import Adapter
+from medvid.models.axes import Adapter, AxisFold
 from medvid.models.backbone import Backbone
 from medvid.models.features import Features
+from medvid.models.frame_head import Context, FrameHead
 from medvid.models.head import Head
 
 
@@ -25,5 +28,26 @@ class Model(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Map input (B, C, *S) to logits or numbers, see `medvid.models.head.Head.forward`."""
-        features: Features = self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)
-        return self.head(features, input)
+        return self.head(self._features(input), input)
+
+    @property
+    def context(self) -> Context | None:
+        """What the answer of a frame depends on, if each is first embedded alone; None if the backbone mixes frames."""
+        sees_each_alone = isinstance(self.adapter, AxisFold)
+        return self.head.context if sees_each_alone and isinstance(self.head, FrameHead) else None
+
+    @property
+    def width(self) -> int:
+        """Of what `embed` returns."""
+        return cast(FrameHead, self.head).width
+
+    def embed(self, input: Tensor) -> Tensor:
+        """Embeddings (B, T, D) of the frames of an input (B, C, *S), for models that have a `context`."""
+        return cast(FrameHead, self.head).embed(self._features(input), input)
+
+    def answer(self, embeddings: Tensor) -> Tensor:
+        """Logits or numbers (B, T, N) of embeddings (B, T, D), in evaluation."""
+        return cast(Tensor, cast(FrameHead, self.head).answer(embeddings))
+
+    def _features(self, input: Tensor) -> Features:
+        return self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)

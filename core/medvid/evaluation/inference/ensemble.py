@@ -8,11 +8,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from medvid.models.frame_head import Context
 from medvid.plugin.specs import What, Where
 
 Combine = Callable[[Tensor], Tensor]
@@ -36,6 +37,24 @@ class Ensemble(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, *S) to models x N labels or values, float32."""
         return torch.cat([model(input).float() for model in self.models], dim=self._axis)
+
+    @property
+    def context(self) -> Context | None:
+        """What the answers of all models depend on; None unless all of them embed each frame alone."""
+        each = [getattr(model, "context", None) for model in self.models]
+        known = [context for context in each if context is not None]
+        return Context(*map(max, zip(*known, strict=True))) if len(known) == len(each) else None
+
+    def embed(self, input: Tensor) -> Tensor:
+        """The embeddings (B, T, widths) of all models side by side, float32."""
+        models: list[Any] = [*self.models]
+        return torch.cat([model.embed(input).float() for model in models], dim=-1)
+
+    def answer(self, embeddings: Tensor) -> Tensor:
+        """Map such embeddings to models x N labels or values (B, T, models x N), float32."""
+        models: list[Any] = [*self.models]
+        parts = torch.split(embeddings, [model.width for model in models], dim=-1)
+        return torch.cat([model.answer(part).float() for model, part in zip(models, parts, strict=True)], dim=-1)
 
 
 @dataclass(frozen=True, slots=True)

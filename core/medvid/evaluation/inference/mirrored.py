@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import chain, combinations
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from medvid.config.mirroring import SPATIAL
+from medvid.evaluation.inference.ensemble import mean_of
+from medvid.models.frame_head import Context
 from medvid.plugin.specs import Axes
 
 
@@ -34,6 +38,21 @@ class Mirrored(nn.Module):
             logits: Tensor = self.model(input.flip(dims)).float()
             total = total + (logits.flip(dims) if logits.ndim == input.ndim else logits)
         return total / (1 + len(self._subsets))
+
+    @property
+    def context(self) -> Context | None:
+        """The model's, if it has any."""
+        return getattr(self.model, "context", None)
+
+    def embed(self, input: Tensor) -> Tensor:
+        """Embeddings (B, T, inputs x D) of the frames of an input, as it is and mirrored, side by side."""
+        embed = cast(Any, self.model).embed
+        return torch.cat([embed(input), *(embed(input.flip(dims)) for dims in self._subsets)], dim=-1)
+
+    def answer(self, embeddings: Tensor) -> Tensor:
+        """The mean logits (B, T, N) of such embeddings."""
+        answer = cast(Any, self.model).answer
+        return mean_of([answer(each) for each in embeddings.chunk(1 + len(self._subsets), dim=-1)])
 
 
 def mirrored(model: nn.Module, names: Sequence[str], axes: Axes) -> nn.Module:

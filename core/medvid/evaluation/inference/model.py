@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,13 +13,17 @@ from medvid.devices.determinism import repeatable_inference
 from medvid.errors import NumericError
 from medvid.evaluation.evaluator import Inference
 from medvid.models.finite import names_of_non_finite
+from medvid.models.frame_head import Context
 from medvid.scarcity import is_of_memory
 from medvid.sentences import listed
 
 log = logging.getLogger(__name__)
 
-_fitting: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
-"""The largest batch that is known to fit into memory, of models for which a larger one did not."""
+Part = Literal["__call__", "embed", "answer"]
+"""Of a model: all of it, or one of the two that a model of frames may have, see `medvid.models.model.Model`."""
+
+_fitting: WeakKeyDictionary[nn.Module, dict[Part, int]] = WeakKeyDictionary()
+"""The largest batch that is known to fit into memory, of the parts of models for which a larger one did not."""
 
 
 class InferenceModel(nn.Module):
@@ -69,34 +73,51 @@ class InferenceModel(nn.Module):
         Raises:
             torch.OutOfMemoryError: or whatever tells that memory ran out, even with one example at a time.
         """
-        logits = self._logits_that_fit(input)
+        return self._checked("__call__", input)
+
+    @property
+    def context(self) -> Context | None:
+        """The model's, if it has any."""
+        return getattr(self.model, "context", None)
+
+    def embed(self, input: Tensor) -> Tensor:
+        """Embeddings (B, T, D) of the frames of an input (B, C, *S), float32; memory as `forward`."""
+        return self._checked("embed", input)
+
+    def answer(self, embeddings: Tensor) -> Tensor:
+        """Logits or numbers (B, T, N) of embeddings (B, T, D), float32; memory as `forward`."""
+        return self._checked("answer", embeddings)
+
+    def _checked(self, part: Part, input: Tensor) -> Tensor:
+        logits = self._logits_that_fit(part, input)
         finite = torch.isfinite(logits).all()
         if self._suspect and not bool(finite):
             raise NumericError(f"the model's output for case {self._suspect} is not finite", hint=self._reason(input))
         self._finite.append(finite)
         return logits
 
-    def _logits_that_fit(self, input: Tensor) -> Tensor:
-        size = asked = min(len(input), _fitting.get(self.model, len(input)))
-        while (logits := self._logits(input, size)) is None:
+    def _logits_that_fit(self, part: Part, input: Tensor) -> Tensor:
+        fitting = _fitting.setdefault(self.model, {})
+        size = asked = min(len(input), fitting.get(part, len(input)))
+        while (logits := self._logits(part, input, size)) is None:
             size //= 2
             if input.device.type == "cuda":
                 torch.cuda.empty_cache()
         if size < asked:
-            _fitting[self.model] = size
+            fitting[part] = size
             log.warning(
                 "memory is not enough for %d windows at once: from now on it is %d (evaluation.window_batch=%d)",
                 asked, size, size,
             )  # fmt: skip
         return logits
 
-    def _logits(self, input: Tensor, size: int) -> Tensor | None:
+    def _logits(self, part: Part, input: Tensor, size: int) -> Tensor | None:
         """Float32 logits, so many examples at once; None if that is too much, and less is possible."""
         try:
             parts = []
-            for part in torch.split(input, size):
+            for piece in torch.split(input, size):
                 with repeatable_inference(), self.autocast():
-                    parts.append(self.model(part).float())
+                    parts.append(getattr(self.model, part)(piece).float())
             return parts[0] if len(parts) == 1 else torch.cat(parts)
         except Exception as error:
             if size == 1 or not is_of_memory(error):
