@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from medvid.models.model import Model
-from medvid.models.weights import Rule, Translation, place_head, resize_positions
+from medvid.models.weights import Rule, Translation, place_head, resize_positions, with_channels
 from medvid_timesformer.model import TimeSformer
 
 EMBEDDING = "backbone.embedding"
@@ -104,17 +104,3 @@ def _fit_table(result: Translation, name: str, ours: Tensor, fixed: int = 0) -> 
     table, length = result.tensors.get(name), ours.shape[1]
     if table is not None and table.shape[1] != length:
         result.resize(name, resize_positions(table, [table.shape[1] - fixed], [length - fixed], "nearest"))
-
-
-def with_channels(kernel: Tensor, channels: int) -> Tensor:
-    """Bring a kernel (D, C, h, w) to another number of channels, as the authors' code does.
-
-    One channel stands for the sum of all; more are repeated, and scaled so that the response keeps its size.
-    """
-    published = kernel.shape[1]
-    if channels == published:
-        return kernel
-    if channels == 1:
-        return kernel.sum(dim=1, keepdim=True)
-    copies = math.ceil(channels / published)
-    return kernel.repeat(1, copies, 1, 1)[:, :channels] * (published / channels)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
+from medvid.models.tubelets import TubeletEmbedding
 from medvid.models.vit import Block
 from medvid.plugin import InputInfo
 from medvid_vivit.blocks import make_blocks
@@ -21,31 +22,6 @@ POOLING: dict[str, Callable[[Tensor], Tensor]] = {
     "0": lambda tokens: tokens[:, 0],
 }
 """From tokens (B, N, D) to an embedding (B, D); a class token comes first."""
-
-
-class TubeletEmbedding(nn.Module):
-    """Cut the clip into tubelets and project each to a token (section 3.2).
-
-    Args:
-        options: the backbone's options.
-        channels: channels of the input.
-    """
-
-    def __init__(self, options: ViViTOptions, channels: int) -> None:
-        super().__init__()
-        self.tubelet_size, self.channels = options.tubelet_size, channels
-        voxels = math.prod(options.tubelet_size) * channels
-        self.projection = nn.Linear(voxels, options.hidden_size)
-        nn.init.trunc_normal_(self.projection.weight, std=voxels**-0.5, a=-2 * voxels**-0.5, b=2 * voxels**-0.5)
-        nn.init.zeros_(self.projection.bias)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (B, C, *(grid * tubelet_size)) to tokens (B, N, D), ordered by time, height, width."""
-        x = input.movedim(1, -1)
-        for axis, edge in zip((1, 3, 5), self.tubelet_size, strict=True):
-            x = torch.unflatten(x, axis, (-1, edge))
-        x = x.permute(0, 1, 3, 5, 2, 4, 6, 7)  # B, T', H', W', t, h, w, C
-        return self.projection(x.flatten(4).flatten(1, 3))
 
 
 class Encoder(nn.Module):
@@ -105,7 +81,8 @@ class ViViT(Backbone):
         self.options, dim = options, options.hidden_size
         time, height, width = options.grid
         self.by_frame = options.model == "factorised_encoder"
-        self.tubelet_embedding = TubeletEmbedding(options, input_info.channels)
+        self.tubelet_embedding = TubeletEmbedding(input_info.channels, dim, options.tubelet_size)
+        _initialise(self.tubelet_embedding.projection)
         blocks = make_blocks(options, options.num_layers, options.num_heads, options.mlp_dim)
         self.encoder = Encoder(options, (height, width) if self.by_frame else options.grid, blocks)
         self.temporal_encoder: Encoder | None = None
@@ -160,3 +137,10 @@ class ViViT(Backbone):
     def _as_map(self, tokens: Tensor, batch_size: int) -> Tensor:
         """Tokens of the encoder to (B, D, *grid), with channels last in memory."""
         return tokens.reshape(batch_size, *self.options.grid, -1).movedim(-1, 1)
+
+
+def _initialise(projection: nn.Linear) -> None:
+    """Normal values within two standard deviations, which are those that keep the variance of the input."""
+    std = projection.in_features**-0.5
+    nn.init.trunc_normal_(projection.weight, std=std, a=-2 * std, b=2 * std)
+    nn.init.zeros_(projection.bias)

@@ -38,6 +38,7 @@ from comparison.scores import compare_scores, is_scores_fixture
 from comparison.summary import compare_summary, is_summary_fixture
 from comparison.timesformer import TimeSformerAdapter
 from comparison.transunet import TransUNetAdapter
+from comparison.tubelets import VideoMAEAdapter, VJEPAAdapter
 from comparison.unetr import UNETRAdapter
 from comparison.vivit import vivit_adapter
 
@@ -48,6 +49,8 @@ ADAPTERS: dict[str, Callable[[Fixture], Adapter]] = {
     "TransUNet": TransUNetAdapter,
     "MedT": MedTAdapter,
     "vivit": vivit_adapter,
+    "videomae": VideoMAEAdapter,
+    "vjepa": VJEPAAdapter,
     "stam": STAMAdapter,
     "vtn": VTNAdapter,
     "timesformer": TimeSformerAdapter,

@@ -15,14 +15,14 @@ from medvid.errors import CheckpointError
 from medvid.models.features import Features
 from medvid.models.head import Head
 from medvid.models.model import Model
-from medvid.models.weights import resize_positions
+from medvid.models.weights import resize_positions, with_channels
 from medvid.models.weights.loading import import_weights
 from medvid.plugin.info import InputInfo, TargetInfo
 from medvid_heads.classification import LinearClassifier
 from medvid_heads.config import LinearClassifierOptions
 from medvid_timesformer.config import TimeSformerOptions
 from medvid_timesformer.model import TimeSformer
-from medvid_timesformer.weights import translate, with_channels
+from medvid_timesformer.weights import translate
 
 SMALL: dict[str, Any] = {"img_size": 32, "patch_size": 8, "num_frames": 4, "embed_dim": 48, "depth": 3, "num_heads": 4}
 

@@ -61,6 +61,23 @@ def check_size(info: InputInfo, img_size: tuple[int, ...], patch_size: int | Non
         )
 
 
+def check_tubelets(info: InputInfo, tubelet: tuple[int, ...]) -> None:
+    """Refuse clips that do not divide into tubelets.
+
+    Args:
+        info: the clips.
+        tubelet: frames, height and width of a tubelet.
+
+    Raises:
+        ValueError: naming the size and the nearest that work.
+    """
+    if any(length % edge for length, edge in _axes(info.size, tubelet)):
+        raise ValueError(
+            f"clips of size {list(info.size)} do not divide into tubelets of {list(tubelet)} (frames, height and "
+            f"width); {nearest(info.size, tubelet)}"
+        )
+
+
 def nearest(size: tuple[int, ...], unit: PerAxis) -> str:
     """The nearest sizes in whole units, e.g. ``[496, 368] and [512, 384] work``; just one if `size` works itself."""
     below = [max(1, length // edge) * edge for length, edge in _axes(size, unit)]

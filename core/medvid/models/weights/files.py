@@ -1,5 +1,6 @@
 """Reading checkpoint files without running anything in them."""
 
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from torch import Tensor
 
 from medvid.errors import CheckpointError
 
-WRAPPERS = ("state_dict", "model_state", "network_weights", "model", "net")
-"""Keys under which training scripts keep the weights beside the optimizer and the like."""
+WRAPPERS = ("state_dict", "model_state", "network_weights", "model", "module", "net", "target_encoder", "encoder")
+"""Keys under which training scripts keep the weights beside the optimizer and the like, the first one found; so of
+a student and its teacher (`target_encoder`) the latter."""
 
-# Training scripts keep their best score, a numpy scalar, beside the weights. These are the only globals allowed
-# besides torch's own; none of them can run code.
+# Training scripts keep their best score, a numpy scalar, and their command line beside the weights. These are the only
+# globals allowed besides torch's own; none of them can run code.
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY_SCALARS: list[Any] = [
+_HARMLESS: list[Any] = [
+    Namespace,
     (_SCALAR, "numpy.core.multiarray.scalar"),
     (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
@@ -52,7 +55,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
-    with torch.serialization.safe_globals(_NUMPY_SCALARS):
+    with torch.serialization.safe_globals(_HARMLESS):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
