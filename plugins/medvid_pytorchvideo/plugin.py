@@ -34,6 +34,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="slowfast",
         target="medvid_pytorchvideo.protocol:slowfast_protocol",
         config="medvid.config.options:ProtocolOptions",
-        summary="mean of the softmax scores, clips from the first to the last frame, as PySlowFast scores",
+        summary="mean of the softmax (labels: sigmoid) scores, clips from the first to the last frame, as PySlowFast",
         where=("case",),
+        what=("class", "labels"),
     )

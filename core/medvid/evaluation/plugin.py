@@ -9,7 +9,7 @@ _THREE_PHASES = {"late": [1, 1, 1], "early": [1, 1, 1]}
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the protocol `medvid`, those of phases, and that of tools."""
+    """Contribute the protocol `medvid`, those of phases, that of tools, and that of several labels."""
     yield ProtocolSpec(
         name="medvid",
         target="medvid.evaluation.protocols:medvid_protocol",
@@ -55,4 +55,13 @@ def medvid_components() -> Iterable[ComponentSpec]:
         paper="EndoNet (Twinanda et al., TMI 2017)",
         where=("frame",),
         what=("labels",),
+    )
+    yield ProtocolSpec(
+        name="multilabel",
+        target="medvid.evaluation.multilabel_protocols:multilabel_protocol",
+        config="medvid.config.multilabel:MultilabelProtocolOptions",
+        summary="several labels per case: mAP of PySlowFast and mmaction2, MMIT and Charades; mean or maximum of views",
+        where=("case",),
+        what=("labels",),
+        examples=(Example({"views": "maximum"}), Example({"views": "logits", "monitor": "mmit_map"})),
     )

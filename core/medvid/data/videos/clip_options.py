@@ -104,7 +104,7 @@ class ClipOptions(PictureOptions):
     """Frames per clip."""
     rate: PositiveFloat = 4
     """Distance between neighbouring frames, in frames of a video at `target_fps`."""
-    target_fps: PositiveFloat | Literal["file"] = 30
+    target_fps: PositiveFloat | Literal["file"] = 30.0
     """The frame rate that `rate` refers to. file: that of each file, so `rate: 2` is every second of its frames."""
     stretch: bool = False
     """Spread the frames evenly over frames * rate, as in the code of TimeSformer and VTN: with 8x32 they are then 36.4
