@@ -37,5 +37,9 @@ def medvid_components() -> Iterable[ComponentSpec]:
         where="frame",
         what=("class", "labels", "value"),
         summary="Your own videos, with a phase, labels or numbers on each frame, in a file per video or in one for all",
-        examples=(Example({"frames": 4, "size": 32}),),
+        examples=(
+            Example(
+                {"frames": 4, "size": 32, "annotations": "phase_annotations/{video}-phase.txt", "annotation_fps": 25}
+            ),
+        ),
     )

@@ -50,6 +50,7 @@ def data_folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]
     return folders | {
         "nifti": volumes,
         "videos": videos,
+        "labelled_frames": folders["cholec80"],
         "ssv2": _something_something(folder / "ssv2", videos),
     }
 
