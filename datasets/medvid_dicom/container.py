@@ -21,10 +21,7 @@ _KIND = b"\x02\x00\x02\x00UI"  # MediaStorageSOPClassUID, in the one encoding of
 DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of the list of a medium's files."""
 
-FILM_HINT = (
-    "write its frames, which medvid_dicom.images.read_frames has, into a video file for the data set videos, or single "
-    "ones into images"
-)
+FILM_HINT = "data sets of videos read it, such as videos; single frames can be written into images"
 """What to do with images that are no volume, but several."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydicom.pixels import apply_color_lut
 
+from medvid.data.videos.dicom import seconds_of
 from medvid.data.volumes.formats.format import UnusableError
 from medvid_dicom.files import Header, lenient, read_headers
 from medvid_dicom.frames import Frame, frames_of
@@ -66,9 +67,10 @@ def read_frames(path: Path) -> Frames:
         data = _brightness(header, frames, decode(header))
         notes = ["is MONOCHROME1 (low is bright); its numbers are inverted"] if is_inverted(header) else []
         white = 255 if data.dtype == np.uint8 else _white(header, frames)
-        return Frames(
-            data, white, _spacing(frames[0], notes), _times(header, len(frames)), _regions(header), tuple(notes)
-        )
+        spacing = _spacing(frames[0], notes)
+        seconds, odd = seconds_of(header.get, len(frames))
+        times = None if seconds is None else 1000 * seconds
+        return Frames(data, white, spacing, times, _regions(header), (*notes, *odd))
 
 
 def _brightness(header: Header, frames: Sequence[Frame], stored: np.ndarray) -> np.ndarray:
@@ -96,17 +98,6 @@ def _spacing(frame: Frame, notes: list[str]) -> tuple[float, float] | None:
                 notes.append("has the spacing of its detector alone; that in the patient is smaller")
             return given[0], given[1]
     return None
-
-
-def _times(header: Header, count: int) -> np.ndarray | None:
-    vector = header.get("FrameTimeVector")
-    if vector is not None and len(vector) == count:
-        return np.cumsum([float(step) for step in vector])
-    step = header.number("FrameTime")
-    rate = header.number("CineRate") or header.number("RecommendedDisplayFrameRate")
-    if step <= 0 and rate > 0:
-        step = 1000 / rate
-    return np.arange(count) * step if step > 0 else None
 
 
 def _regions(header: Header) -> tuple[Region, ...]:

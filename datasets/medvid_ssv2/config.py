@@ -15,7 +15,8 @@ class SSV2Options(VideoDatasetOptions):
     """Something-Something V2 as downloaded: annotations in JSON, and videos named by number.
 
     The annotations are something-something-v2-{train,validation,test,labels}.json or {train,validation,labels}.json, in
-    `root` or its folder labels or annotations; the videos are <number>.webm, or .mp4 if re-encoded.
+    `root` or its folder labels or annotations; the videos are <number>.webm, .mp4 if re-encoded, or folders of frames
+    called <number>.
     """
 
     name: Literal["ssv2"] = "ssv2"
@@ -26,7 +27,8 @@ class SSV2Options(VideoDatasetOptions):
     annotations: Path | None = None
     """Folder of the annotations, relative to `root`; default: `root`, labels or annotations."""
     videos: Path | None = None
-    """Folder of the videos, relative to `root`; default: 20bn-something-something-v2, videos, or `root` itself."""
+    """Folder of the videos, relative to `root`; default: 20bn-something-something-v2, videos, rawframes, frames,
+    or `root` itself."""
 
     def label_names(self) -> tuple[str, ...]:
         """The 174 templates, by the ids in the labels file."""

@@ -13,7 +13,7 @@ from medvid.errors import DataError
 
 _KINDS = ("train", "validation", "labels")
 _FOLDERS = ("", "labels", "annotations")
-_VIDEOS = ("20bn-something-something-v2", "videos")
+_VIDEOS = ("20bn-something-something-v2", "videos", "rawframes", "frames")
 _SUFFIXES = (".webm", ".mp4")
 
 
@@ -78,7 +78,7 @@ def _find_videos(root: Path, videos: Path | None) -> Path:
 
 
 def _clip(folder: Path, video: str, label: int, present: set[str]) -> Clip:
-    names = [f"{video}{suffix}" for suffix in _SUFFIXES]
+    names = [*(f"{video}{suffix}" for suffix in _SUFFIXES), video]  # the last is a folder of frames
     name = next((name for name in names if name in present), names[0])
     return Clip(f"{folder}/{name}", label)
 

@@ -8,7 +8,7 @@ from pydantic import NonNegativeInt
 from medvid.config.numbers import FractionBelowOne
 from medvid.data.tables.folders import TABLE, holds
 from medvid.data.videos.answered_options import AnsweredVideoOptions
-from medvid.data.videos.index import SUFFIXES, find_class_names
+from medvid.data.videos.index import ENCODED, find_class_names
 from medvid.data.videos.lists import find_lists
 from medvid.data.videos.options import ListedVideoOptions
 from medvid.errors import DataError
@@ -45,19 +45,19 @@ _BEGINNING = 10_000
 
 
 def recognise(folder: Path) -> dict[str, Any] | None:
-    """The options for a folder with folders of videos by class, or with lists of videos."""
+    """The options for a folder with folders of videos by class, or with lists of videos; pictures could be anything."""
     if recognise_table(folder) is not None:
         return None
     try:
         lists = find_lists(folder).values()
-        if any(suffix in path.read_text("utf-8", "replace")[:_BEGINNING] for path in lists for suffix in SUFFIXES):
+        if any(suffix in path.read_text("utf-8", "replace")[:_BEGINNING] for path in lists for suffix in ENCODED):
             return {}
         find_class_names(folder)
     except DataError:
         return None
-    return {}
+    return {} if holds(folder, ENCODED) else None
 
 
 def recognise_table(folder: Path) -> dict[str, Any] | None:
     """The options for a folder with a table of videos."""
-    return {} if (folder / TABLE).is_file() and holds(folder, SUFFIXES) else None
+    return {} if (folder / TABLE).is_file() and holds(folder, ENCODED) else None

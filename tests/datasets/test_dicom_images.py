@@ -56,7 +56,7 @@ def test_a_film_of_an_ultrasound_scanner_is_rgb_with_times():
     for read in (read_place, Dicom(DicomOptions()).read_picture):
         with pytest.raises(UnusableError) as caught:
             read(path)
-        assert "into a video file for the data set videos" in caught.value.hint
+        assert "data sets of videos read it" in caught.value.hint
     assert film.data.shape == (30, 240, 320, 3)
     assert film.data.dtype == np.uint8
     assert film.times is not None

@@ -48,8 +48,14 @@ def find_files(folder: Path, *, recursive: bool = True) -> tuple[Path, ...]:
     Raises:
         DataError: a folder cannot be read.
     """
+    return tuple(walk_files(folder, recursive=recursive))
+
+
+def walk_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """As `find_files`, one by one, for folders of very many files."""
     try:
-        return tuple(_walk(folder, recursive, set())) if folder.is_dir() else ()
+        if folder.is_dir():
+            yield from _walk(folder, recursive, set())
     except OSError as error:
         raise DataError(
             f"the folder {shown_name(error.filename)} cannot be read: {error.strerror}",

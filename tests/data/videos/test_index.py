@@ -371,7 +371,7 @@ def test_videos_for_prediction(tmp_path) -> None:
     assert found["a/1.mp4"].path == str(tmp_path / "in" / "a" / "1.mp4")
     for paths, reason in (
         (["in", "else"], "two videos are called 2.webm"),
-        (["in/x.txt"], r"is not a video: \.mp4, .*\.avi, .*\.gif can be read"),
+        (["in/x.txt"], r"is not a video; these are .*\.mp4, .*\.avi, .*\.gif"),
         (["gone.mp4"], "does not exist"),
     ):
         with pytest.raises(DataError, match=reason):

@@ -132,7 +132,7 @@ REASONS = {
     "program stream": "it is truncated: its last packet",
     "sound": "it has no video stream",
     "missing": "it does not exist",
-    "folder": "it is a folder, not a file",
+    "folder": "it is a folder that holds no numbered pictures",
     "noise": "it is not a video, or damaged",
     "empty": "it is empty",
     "text": "it is a text file",

@@ -126,8 +126,8 @@ def test_damage_is_found_by_decoding_everything(films, tmp_path) -> None:
     path.write_bytes(content)
     good, gone = str(films.write(tmp_path / "b.mp4", noise)), str(tmp_path / "c.mp4")
     for deep in (False, True):
-        assert check_video(good, deep=deep) == []
+        assert check_video(open_video(good), deep=deep) == []
         with pytest.raises(VideoReadError, match="it does not exist"):
-            check_video(gone, deep=deep)
+            check_video(open_video(gone), deep=deep)
     with pytest.raises(VideoReadError, match="it is damaged after"):
-        check_video(str(path), deep=True)
+        check_video(open_video(path), deep=True)

@@ -219,7 +219,7 @@ def test_preparing_keeps_every_frame_and_its_time(film, tmp_path, name) -> None:
 def test_checking_says_how_a_file_is_read(film, deep) -> None:
     for name, told in {"x265.mkv": "", "refresh.mp4": "from its beginning", "h264.avi": "frames are counted"}.items():
         forget()
-        notes = check_video(str(film(name).path), deep=deep)
+        notes = check_video(open_video(film(name).path), deep=deep)
         assert len(notes) == bool(told)
         assert told in "".join(notes)
 
@@ -234,7 +234,7 @@ def test_half_downloaded_files_are_refused(film, tmp_path, name, share) -> None:
     path = tmp_path / name
     path.write_bytes(content[: int(share * len(content)) | 1])
     with pytest.raises(VideoReadError, match="it is truncated"):
-        check_video(str(path), deep=False)
+        check_video(open_video(path), deep=False)
 
 
 def test_a_hole_in_a_file_is_told(film, tmp_path) -> None:
@@ -244,8 +244,8 @@ def test_a_hole_in_a_file_is_told(film, tmp_path) -> None:
     content[middle : middle + length] = bytes(length)
     path = tmp_path / "a.webm"
     path.write_bytes(content)
-    assert "makes FFmpeg report errors" in check_video(str(path), deep=True)[-1]
-    assert check_video(str(film("x265.mp4").path), deep=True) == []
+    assert "makes FFmpeg report errors" in check_video(open_video(path), deep=True)[-1]
+    assert check_video(open_video(film("x265.mp4").path), deep=True) == []
 
 
 def test_files_written_to_a_pipe_are_whole(film, tmp_path) -> None:
@@ -253,11 +253,11 @@ def test_files_written_to_a_pipe_are_whole(film, tmp_path) -> None:
     for form in ("avi -c:v mpeg4", "flv -c:v flv", "asf -c:v wmv2", "matroska -c:v copy", "mpegts -c:v copy"):
         path = tmp_path / form.split()[0]
         path.write_bytes(run("-i", source, "-f", *form.split(), "-").stdout)
-        assert check_video(str(path), deep=True) == []
+        assert check_video(open_video(path), deep=True) == []
         cut = tmp_path / f"cut {path.name}"
         cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2 | 1])
         with pytest.raises(VideoReadError, match="it is truncated"):
-            check_video(str(cut), deep=False)
+            check_video(open_video(cut), deep=False)
 
 
 MIRRORS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from medvid.data.batch import Batch
 from medvid.data.checked import CheckedFiles
 from medvid.data.dataset import Progress
+from medvid.data.listing import files_below
 from medvid.data.splits import check_copies
 from medvid.data.tables.dataset import AnsweredDataset
 from medvid.data.tables.index import AnsweredCase
@@ -15,8 +16,9 @@ from medvid.data.targets import unknown_target
 from medvid.data.videos.answered_options import AnsweredVideoOptions
 from medvid.data.videos.case import VideoCase, new_cases
 from medvid.data.videos.examples import draw_examples
-from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, verify
-from medvid.data.videos.index import is_video
+from medvid.data.videos.files import DEEP_CHECK, HINT, all_files, check_file, fingerprint, verify
+from medvid.data.videos.frame_files import is_frame_folder
+from medvid.data.videos.index import SUFFIXES, is_video
 from medvid.digests import digest_of_files
 from medvid.errors import DataError
 from medvid.sentences import listed
@@ -37,7 +39,7 @@ class AnsweredVideos(AnsweredDataset):
         return True
 
     def is_case(self, path: Path) -> bool:
-        return is_video(path)
+        return is_frame_folder(path, SUFFIXES) if path.is_dir() else is_video(path)
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Make sure that files are not empty, not copies of each other on both sides, and unchanged since checked.
@@ -50,17 +52,19 @@ class AnsweredVideos(AnsweredDataset):
         verify(lambda place: str(paths[place]), range(len(paths)), self.options, progress)
         marks = Counter(map(self.fingerprint, cases))
         alike = [place for place, case in enumerate(cases) if marks[self.fingerprint(case)] > 1]
-        for note in check_copies(self.splits, {cases[place]: digest_of_files([paths[place]]) for place in alike}):
+        for note in check_copies(
+            self.splits, {cases[place]: digest_of_files(files_below(paths[place])) for place in alike}
+        ):
             log.warning(note)
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
         """Decode a video at its beginning and end, or in full."""
-        return check_file(case, self.answered(case).path, deep=deep)
+        return check_file(case, self.answered(case).path, self.options, deep=deep)
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:
         """Record hashes of the files, see `medvid.data.checked`."""
-        paths = [str(self.answered(case).path) for case in cases]
-        CheckedFiles(self.options.cache, self.options.root).note(paths, progress)
+        files = all_files(str(self.answered(case).path) for case in cases)
+        CheckedFiles(self.options.cache, self.options.root).note(files, progress)
 
     def fingerprint(self, case: str) -> str:
         """A hash of the size and a piece from the middle, see `medvid.data.videos.files.fingerprint`."""

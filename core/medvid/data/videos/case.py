@@ -12,11 +12,12 @@ from torchvision.transforms.v2 import functional
 
 from medvid.data.placement import Placement
 from medvid.data.videos.clip_options import ClipOptions
-from medvid.data.videos.decoders import open_video
+from medvid.data.videos.decoders import open_clip
 from medvid.data.videos.index import find_videos, left_out_of
-from medvid.data.videos.reader import VideoReader, VideoReadError
+from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
 from medvid.data.videos.transforms import read_clip, test_clips, to_clip
+from medvid.data.videos.video import Video
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ class VideoCase:
 
     Args:
         id: its name in the data set.
-        path: its file.
+        path: its file, or the folder of its frames.
         options: how it is read.
         target: what it is annotated with; None for a new file.
         patient: whose it is; empty where nothing says so.
         hint: what to do if it cannot be read.
+        part: of a folder, see `medvid.data.videos.clips.Clip`.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class VideoCase:
         target: Tensor | None = None,
         patient: str = "",
         hint: str = "",
+        part: tuple[int, int] | None = None,
     ) -> None:
         self.id, self.target, self.patient = id, target, patient
         self.sources = (Path(path),)
-        self._options, self._hint = options, hint
+        self._options, self._hint, self._part = options, hint, part
 
     def input(self) -> Tensor:
         """The centre crop of the middle clip of the video."""
@@ -68,10 +71,10 @@ class VideoCase:
             clip = functional.resize(clip, [self._options.size], antialias=True)
         return clip.permute(0, 2, 3, 1).contiguous().numpy()
 
-    def _open(self) -> AbstractContextManager[VideoReader]:
-        return open_video(self.sources[0], self._hint, self._options.reader)
+    def _open(self) -> AbstractContextManager[Video]:
+        return open_clip(self.sources[0], self._options, self._hint, self._part)
 
-    def _times(self, video: VideoReader, clips: int, placement: Placement) -> list[list[float]]:
+    def _times(self, video: Video, clips: int, placement: Placement) -> list[list[float]]:
         sampling: Sampling = self._options.test_sampling_of_clips()
         try:
             return placed_times(sampling, video.length, clips, placement)

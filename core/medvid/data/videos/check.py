@@ -1,26 +1,20 @@
 """Whether a video can be decoded. Imports no torch."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import numpy as np
+from medvid.data.videos.video import Video
 
-from medvid.data.videos.decoders import open_video
-from medvid.data.videos.reader import COUNTED, UnexpectedFrameError, VideoReader, VideoReadError
-
-_COMPARED = 8
-"""Frames of a video that are read again after a seek."""
 _COMPLAINTS = "makes FFmpeg report errors, as damage does; to see them: ffmpeg -v error -i FILE -f null -"
-_SLOW = "is decoded from its beginning for each clip, because seeking fails: platform data reencode makes it fast"
 
 
-def check_video(path: str, *, deep: bool) -> list[str]:
-    """Decode a video at its beginning, middle and end; or all of it, and compare some frames with a read after a seek.
+def check_video(video: AbstractContextManager[Video], *, deep: bool) -> list[str]:
+    """Decode a video at its beginning, middle and end; or all of it, see `Video.check_all`.
 
     Args:
-        path: its file.
-        deep: decode all frames, with FFmpeg's own checks for damage.
+        video: to be opened, see `medvid.data.videos.decoders.open_video`.
+        deep: decode all frames.
 
     Returns:
         What is odd about it but not an error.
@@ -28,12 +22,12 @@ def check_video(path: str, *, deep: bool) -> list[str]:
     Raises:
         VideoReadError: what is wrong with it.
     """
-    with _complaints(listen=deep) as complaints, open_video(path) as video:
+    with _complaints(listen=deep) as complaints, video as opened:
         if deep:
-            _compare(video)
+            opened.check_all()
         else:
-            video.frames_at([0.0, video.length.last / 2, video.length.last])
-        notes = [COUNTED] if video.times.source == "order" else [] if video.seeks else [_SLOW]
+            opened.frames_at([0.0, opened.length.last / 2, opened.length.last])
+        notes = list(opened.notes)
     return [*notes, _COMPLAINTS] if complaints else notes
 
 
@@ -54,22 +48,3 @@ def _complaints(*, listen: bool) -> Iterator[list[Any]]:
     finally:
         logging.set_level(level)
         logging.set_skip_repeated(repeated)
-
-
-def _compare(video: VideoReader) -> None:
-    try:
-        kept = _decode_all(video)
-    except UnexpectedFrameError:
-        video.look_closer()
-        kept = _decode_all(video)
-    found = video.frames_at(video.times.due[list(kept)].tolist())
-    if not all(np.array_equal(one, other) for one, other in zip(found, kept.values(), strict=True)):
-        raise VideoReadError(video.path, "frames after a seek differ from decoding it from the beginning")
-
-
-def _decode_all(video: VideoReader) -> dict[int, np.ndarray]:
-    """Some pictures by their numbers, spread over the video."""
-    shown = video.times.shown
-    last = np.searchsorted(shown, shown, side="right") - 1  # of frames due at the same time
-    wanted = set(last[np.linspace(0, len(shown) - 1, _COMPARED).round().astype(int)].tolist())
-    return {number: video.picture(frame) for number, frame in video.frames(strict=True) if number in wanted}

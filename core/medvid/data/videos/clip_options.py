@@ -8,6 +8,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from medvid.config.numbers import PositiveFraction, check_range
 from medvid.config.options import DatasetOptions, Options
 from medvid.data.transforms.options import HorizontalFlipOptions, VideoTransform
+from medvid.data.videos.frame_files import FrameFileOptions
 from medvid.data.videos.sampling import Sampling, SamplingKind, ShortPolicy
 from medvid.plugin.info import InputInfo
 
@@ -62,6 +63,8 @@ class PictureOptions(DatasetOptions):
     reader: ReaderName = "auto"
     """Decoder of the files. auto and av: PyAV, with every frame compared with the times of the file's packets. decord:
     decord for files in which it is known to return the right frames, PyAV for the others."""
+    frame_files: FrameFileOptions = FrameFileOptions()
+    """How folders of frames are read as videos, and the rate of what does not say it."""
     verify_content: bool = False
     """Before a run, hash all files and compare them with the record of `platform data check`. Otherwise only files
     whose size or time changed since then are hashed."""

@@ -17,12 +17,14 @@ class Clip:
     """A video of the data set.
 
     Args:
-        path: its file.
+        path: its file, or the folder of its frames.
         label: id of its class; None if unknown.
+        part: of a folder: place of the first frame, from 0, and number of frames; None: all.
     """
 
     path: str
     label: int | None = None
+    part: tuple[int, int] | None = None
 
 
 class Clips(Mapping[str, Clip]):
@@ -42,6 +44,7 @@ class Clips(Mapping[str, Clip]):
         self._labels = array("q")
         self._outside = bytearray()
         self._paths: dict[int, str] = {}
+        self._parts: dict[int, tuple[int, int]] = {}
         for case, clip in (clips or {}).items():
             self.put(self.add(case), case, clip)
 
@@ -61,6 +64,12 @@ class Clips(Mapping[str, Clip]):
             self._paths[place] = clip.path
         elif self._paths:
             self._paths.pop(place, None)
+        if clip.part is not None:
+            self._parts[place] = clip.part
+
+    def at(self, place: int) -> Clip:
+        """The clip with a number."""
+        return Clip(self.path(place), self.label(place), self.part(place))
 
     def path(self, place: int) -> str:
         """The file of the clip with a number."""
@@ -71,6 +80,10 @@ class Clips(Mapping[str, Clip]):
         """The class of the clip with a number; None if unknown."""
         label = self._labels[place]
         return None if label == _UNKNOWN else label
+
+    def part(self, place: int) -> tuple[int, int] | None:
+        """The part of the clip with a number, see `Clip`."""
+        return self._parts.get(place) if self._parts else None
 
     def has_file(self, path: Path) -> bool:
         """Whether a file is one of the clips'."""
@@ -91,8 +104,7 @@ class Clips(Mapping[str, Clip]):
         return {self.label(place) for place in places}
 
     def __getitem__(self, case: str) -> Clip:
-        place = self._place(case)
-        return Clip(self.path(place), self.label(place))
+        return self.at(self._place(case))
 
     def __contains__(self, case: object) -> bool:
         return case in self.ids

@@ -14,6 +14,9 @@ _PATHS = {
 _LABELS = {"label", "labels", "class", "class_id", "label_id", "target", "tag"}
 _SPLITS = {"split", "subset", "fold", "partition"}
 
+FRAME_LINE = re.compile(rf"(?i)(?!.*(?:{'|'.join(map(re.escape, SUFFIXES))})\b).*?\S((?:\s+\d+){{2,3}})")
+"""A line that can name a folder of frames: `folder total label`, or `folder start total label`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -94,6 +97,23 @@ def split_several(line: str, separator: str | None) -> tuple[str, str]:
 def labels_of(label: str) -> Collection[str]:
     """The labels of an entry of a list in which lines have several."""
     return [one for one in label.split(_BETWEEN) if one]
+
+
+def split_frames(line: str, numbers: int, several: bool) -> tuple[str, tuple[int, int], str]:
+    """Folder, part and label of a line that names a folder of frames: `folder total label`.
+
+    Args:
+        line: that matches `FRAME_LINE`.
+        numbers: 3 where the place of the first frame stands before their number.
+        several: any number of labels follow, joined as `labels_of` takes them apart.
+    """
+    if several:
+        found = re.fullmatch(r"(.*?\S)\s+(\d+)((?:\s+\d+)+)", line)
+        assert found is not None, "it matches FRAME_LINE"
+        return found[1].strip('"'), (0, int(found[2])), _BETWEEN.join(found[3].split())
+    folder, *values = line.rsplit(maxsplit=numbers)
+    *start, total, label = values
+    return folder.strip('"'), (int(start[0]) if start else 0, int(total)), label
 
 
 def is_path(text: str) -> bool:

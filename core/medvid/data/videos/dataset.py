@@ -5,8 +5,6 @@ re-encodes a data set so that this is cheap.
 """
 
 import logging
-import os
-import stat
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +21,10 @@ from medvid.data.targets import Answer, case_target
 from medvid.data.videos.case import VideoCase, new_cases
 from medvid.data.videos.clips import Clip
 from medvid.data.videos.examples import draw_examples
-from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, verify
+from medvid.data.videos.files import DEEP_CHECK, HINT, all_files, check_file, fingerprint, verify
 from medvid.data.videos.index import VideoIndex
 from medvid.data.videos.options import VideoDatasetOptions
+from medvid.data.videos.stored import size_of
 from medvid.digests import digest_of_rows
 from medvid.errors import DataError
 from medvid.sentences import listed
@@ -89,11 +88,13 @@ class VideoDataset(Dataset):
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
         """Decode a clip at its beginning and end, or in full."""
-        return check_file(case, self.clip(case).path, deep=deep)
+        clip = self.clip(case)
+        return check_file(case, clip.path, self.options, deep=deep, part=clip.part)
 
     def record(self, cases: Sequence[str], progress: Progress) -> None:
         """Record hashes of the files, see `medvid.data.checked`."""
-        CheckedFiles(self.options.cache, self.options.root).note([self.clip(case).path for case in cases], progress)
+        files = all_files(self.clip(case).path for case in cases)
+        CheckedFiles(self.options.cache, self.options.root).note(files, progress)
 
     def prepare(self, cases: Sequence[str], progress: Progress) -> None:
         """Make sure that the files exist, are not empty, and are unchanged since they were checked.
@@ -119,11 +120,14 @@ class VideoDataset(Dataset):
         """A hash of names, sizes and answers, since reading the content of a large data set would take hours."""
         clips, places = self.index.clips, self._places(cases)
         self._measure([place for place in places if self._sizes[place] == _NOT_LOOKED_AT], _ignore)
-        return digest_of_rows((clips.ids[place], self._sizes[place], self.answer(place)) for place in places)
+        return digest_of_rows(
+            (clips.ids[place], self._sizes[place], self.answer(place), *(clips.part(place) or ())) for place in places
+        )
 
     def fingerprint(self, case: str) -> str:
         """A hash of the size and a piece from the middle, see `medvid.data.videos.files.fingerprint`."""
-        return fingerprint(case, self.clip(case).path)
+        clip = self.clip(case)
+        return fingerprint(case, clip.path, clip.part)
 
     def labelled(self) -> Sequence[str]:
         """Ids of the clips that have an answer; without missing files, if these are to be left out."""
@@ -142,11 +146,12 @@ class VideoDataset(Dataset):
     def draw(self, case: str, seed: int) -> Batch:
         if (target := self._target(case)) is None:
             raise DataError(f"case {case} has no label, it cannot be trained on")
-        path = self.clip(case).path
-        return draw_examples(case, path, lambda _: target, self.options, self.transforms, seed, HINT)
+        clip, changes = self.clip(case), self.transforms
+        return draw_examples(case, clip.path, lambda _: target, self.options, changes, seed, HINT, clip.part)
 
     def open_case(self, case: str) -> VideoCase:
-        return VideoCase(case, self.clip(case).path, self.options, self._target(case), hint=HINT)
+        clip = self.clip(case)
+        return VideoCase(case, clip.path, self.options, self._target(case), hint=HINT, part=clip.part)
 
     def open(self, paths: Sequence[Path]) -> Iterator[VideoCase]:
         return new_cases(paths, self.options)
@@ -158,7 +163,7 @@ class VideoDataset(Dataset):
             DataError: the case does not exist.
         """
         [place] = self._places([case])
-        return Clip(self.index.clips.path(place), self.index.clips.label(place))
+        return self.index.clips.at(place)
 
     def _target(self, case: str) -> torch.Tensor | None:
         """The answer of a case as a target."""
@@ -196,7 +201,7 @@ class VideoDataset(Dataset):
 
     @cached_property
     def _sizes(self) -> "array[int]":
-        """Bytes of the file of each clip, by its number; 0 for missing ones."""
+        """Size of each clip, by its number, see `size_of`; 0 for missing ones."""
         return array("q", [_NOT_LOOKED_AT]) * len(self.index.clips)
 
     def _measure(self, places: Sequence[int], progress: Progress) -> None:
@@ -204,7 +209,7 @@ class VideoDataset(Dataset):
 
         def look(chunk: Sequence[int]) -> int:
             for place in chunk:
-                self._sizes[place] = _size(self.index.clips.path(place))
+                self._sizes[place] = size_of(self.index.clips.path(place))
             return len(chunk)
 
         done = 0
@@ -212,14 +217,6 @@ class VideoDataset(Dataset):
             for count in pool.map(look, (places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK))):
                 done += count
                 progress(done, len(places))
-
-
-def _size(path: str) -> int:
-    try:
-        state = os.stat(path)  # noqa: PTH116 (a hundred thousand times)
-    except OSError:
-        return 0
-    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def _ignore(done: int, total: int) -> None: ...

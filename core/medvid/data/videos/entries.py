@@ -8,11 +8,12 @@ from medvid.data.names import Texts
 
 
 class Entry(NamedTuple):
-    """A line of a list; an empty label is unknown."""
+    """A line of a list; an empty label is unknown. The part is that of a folder of frames, see `Clip`."""
 
     line: int
     path: str
     label: str
+    part: tuple[int, int] | None = None
 
 
 class Lines(Sequence[tuple[int, str]]):
@@ -60,6 +61,7 @@ class Entries(Sequence[Entry]):
     def __init__(self, entries: Iterable[tuple[int, str, str]] = ()) -> None:
         self._lines, self._paths = array("q"), Texts()
         self._labels: list[str] = []
+        self._parts: dict[int, tuple[int, int]] = {}
         self._known: dict[str, str] = {}  # so that equal labels are kept once
         for entry in entries:
             self.add(*entry)
@@ -69,8 +71,10 @@ class Entries(Sequence[Entry]):
         """The different labels."""
         return set(self._known)
 
-    def add(self, line: int, path: str, label: str) -> None:
+    def add(self, line: int, path: str, label: str, part: tuple[int, int] | None = None) -> None:
         """Add what a line says."""
+        if part is not None:
+            self._parts[len(self._lines)] = part
         self._lines.append(line)
         self._paths.append(path)
         self._labels.append(self._known.setdefault(label, label))
@@ -85,7 +89,8 @@ class Entries(Sequence[Entry]):
     def __getitem__(self, place: int | slice) -> Entry | Sequence[Entry]:
         if isinstance(place, slice):
             return [self[one] for one in range(len(self))[place]]
-        return Entry(self._lines[place], self._paths[place], self._labels[place])
+        place = range(len(self))[place]
+        return Entry(self._lines[place], self._paths[place], self._labels[place], self._parts.get(place))
 
 
 def _lines(text: str) -> Iterator[str]:

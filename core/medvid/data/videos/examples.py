@@ -9,7 +9,7 @@ from torch import Tensor
 from medvid.data.batch import Batch, concatenate
 from medvid.data.transform import Transform, apply
 from medvid.data.videos.clip_options import ClipOptions
-from medvid.data.videos.decoders import open_video
+from medvid.data.videos.decoders import open_clip
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, random_times
 from medvid.data.videos.transforms import pixels, random_crop, read_clip
@@ -27,23 +27,25 @@ def draw_examples(
     transforms: Sequence[Transform],
     seed: int,
     hint: str = "",
+    part: tuple[int, int] | None = None,
 ) -> Batch:
     """Read one clip, and make as many examples of it as `options.repeats` says.
 
     Args:
         case: id of the video.
-        path: its file.
+        path: its file, or the folder of its frames.
         target: of the clip.
         options: how it is read.
         transforms: random changes of each example.
         seed: decides everything that is random.
         hint: what to do if it cannot be read.
+        part: of a folder, see `medvid.data.videos.clips.Clip`.
 
     Raises:
         VideoReadError: the file cannot be read, or is too short.
     """
     draw = torch.Generator().manual_seed(derive_seed(seed, "time"))
-    with open_video(path, hint, options.reader) as video:
+    with open_clip(path, options, hint, part) as video:
         low, high = options.rate_jitter or (1.0, 1.0)
         speed = low * (high / low) ** _uniform(draw)
         try:

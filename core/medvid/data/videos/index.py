@@ -2,22 +2,27 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medvid.data.listing import by_name, check_folder, check_usable, find_files, name_left_out
+from medvid.data.listing import by_name, check_folder, check_usable, name_left_out, walk_files
 from medvid.data.names import Names
 from medvid.data.videos.clips import Clip, Clips
+from medvid.data.videos.frame_files import FILMS, is_dicom, is_frame, is_frame_folder
 from medvid.data.videos.labels import label_key
 from medvid.errors import DataError
 from medvid.sentences import in_lines, listed, shown_name
 
-SUFFIXES = (
+ENCODED = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".xvid", ".wmv", ".asf"),
     *(".flv", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".m2t", ".ogv", ".gif"),
 )
+"""Endings of the files that FFmpeg decodes."""
+SUFFIXES = (*ENCODED, *FILMS)
 """Endings of the files that count as videos."""
+KINDS = f"files ({', '.join(SUFFIXES)}) or folders of numbered pictures"
+"""What counts as a video, for messages."""
 
 _SPLITS = {
     "train": "train",
@@ -106,7 +111,7 @@ def find_class_names(root: Path) -> tuple[str, ...]:
     """
     names = tuple(sorted({name for _, folder in _class_roots(root) for name in _videos_of_classes(folder)}))
     if not names:
-        raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
+        raise DataError(f"there are no videos in the class folders of {root}: {KINDS}")
     _ids(root, names)
     _check_depth(root, names)
     return names
@@ -148,9 +153,11 @@ def find_clips_in_folders(root: Path, names: Sequence[str] | None = None) -> Vid
             hint="rename them, or set dataset.labels",
         )
     if not clips:
-        raise DataError(f"there are no videos ({', '.join(SUFFIXES)}) in the class folders of {root}")
+        raise DataError(f"there are no videos in the class folders of {root}: {KINDS}")
     splits.pop("", None)
     notes = [f"{len(empty)} folders without videos do not count as classes: {listed(empty)}"] if empty else []
+    if folders := sum(not clips.path(place).lower().endswith(SUFFIXES) for place in range(len(clips))):
+        notes.append(f"{folders} of {len(clips)} videos are folders of numbered pictures")
     notes += _left_out(root, clips)
     return VideoIndex(clips, known, splits, (*notes, *notes_on_classes(clips, splits, known)))
 
@@ -189,23 +196,23 @@ def _used(found: set[int | None], several: Sequence[frozenset[int]] | None) -> s
 
 
 def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
-    """Clips without labels from files and folders, for prediction, by name.
+    """Clips without labels from files, and folders of frames or of videos, for prediction, by name.
 
     Raises:
         DataError: a path is missing, is not a video or holds none, or two have the same name.
     """
     found: dict[str, Clip] = {}
     for path in paths:
-        if path.is_dir():
-            files = _named(path, [file for file in find_files(path) if is_video(file)])
-            if not files:
-                raise DataError(f"no videos ({', '.join(SUFFIXES)}) in {path}")
-        elif not path.exists():
+        if not path.exists():
             raise DataError(f"{path} does not exist")
-        elif not is_video(path):
-            raise DataError(f"{path} is not a video: {', '.join(SUFFIXES)} can be read")
+        if not path.is_dir() and not is_video(path) and not is_dicom(path):
+            raise DataError(f"{path} is not a video; these are {KINDS}")
+        if path.is_dir() and not is_frame_folder(path, SUFFIXES):
+            files = _named(path, list(_videos_in(path)))
+            if not files:
+                raise DataError(f"no videos in {path}: {KINDS}")
         else:
-            files = _named(path.parent, [path])
+            files = _named(path.absolute().parent, [path.absolute()])
         for name, file in files.items():
             if name in found and os.path.realpath(file) != os.path.realpath(found[name].path):
                 raise DataError(
@@ -217,14 +224,8 @@ def find_videos(paths: Sequence[Path]) -> dict[str, Clip]:
 
 
 def left_out_of(paths: Sequence[Path]) -> list[str]:
-    """Notes on files that are not videos, in folders given for prediction."""
-    return [
-        line
-        for path in paths
-        for line in name_left_out(
-            path, [file for file in find_files(path) if not is_video(file)], (), lambda _: "not videos"
-        )
-    ]
+    """Notes on files that are not videos, nor frames of one, in folders given for prediction."""
+    return [line for path in paths for line in name_left_out(path, _others_in(path), (), lambda _: "not videos")]
 
 
 def _class_roots(root: Path) -> list[tuple[str, Path]]:
@@ -287,10 +288,34 @@ def _videos_of_classes(parent: Path) -> dict[str, list[Path]]:
     """The videos below each folder in `parent` that holds any, by the folder's name."""
     videos: dict[str, list[Path]] = {}
     depth = len(parent.parts)
-    for path in find_files(parent):
-        if is_video(path) and len(path.parts) > depth + 1:
+    for path in _videos_in(parent):
+        if len(path.parts) > depth + 1:
             videos.setdefault(path.parts[depth], []).append(path)
     return videos
+
+
+def _videos_in(folder: Path) -> Iterator[Path]:
+    """The videos below a folder, in a fixed order: files, and folders of numbered pictures beside which none lies."""
+    frames: dict[Path, bool] = {}
+    for path in walk_files(folder):
+        if is_video(path):
+            yield path
+        elif is_frame(path.name) and path.parent not in frames:
+            frames[path.parent] = path.parent != folder and is_frame_folder(path.parent, SUFFIXES)
+            if frames[path.parent]:
+                yield path.parent
+
+
+def _others_in(folder: Path) -> list[Path]:
+    """The files below a folder, or in a folder of frames, that are not of `_videos_in`."""
+    frames = {path for path in _videos_in(folder) if not is_video(path)}
+    if folder.is_dir() and is_frame_folder(folder, SUFFIXES):
+        frames.add(folder)
+    return [path for path in walk_files(folder) if not is_video(path) and not _is_frame_in(path, frames)]
+
+
+def _is_frame_in(path: Path, frames: Container[Path]) -> bool:
+    return path.parent in frames and is_frame(path.name)
 
 
 def _named(root: Path, files: Sequence[Path]) -> dict[str, Path]:
@@ -302,7 +327,8 @@ def _named(root: Path, files: Sequence[Path]) -> dict[str, Path]:
 
 def _left_out(root: Path, clips: Clips) -> tuple[str, ...]:
     """Notes on all other files."""
-    files = [path for path in find_files(root) if not clips.has_file(path)]
+    frames = {path for path in map(Path, map(clips.path, range(len(clips)))) if not is_video(path)}
+    files = [path for path in walk_files(root) if not clips.has_file(path) and not _is_frame_in(path, frames)]
     return name_left_out(root, files, (), lambda path: _MISPLACED if is_video(path) else "not videos")
 
 
@@ -312,7 +338,7 @@ def is_video(path: Path) -> bool:
 
 
 def _holds_videos(folder: Path) -> bool:
-    return any(name.lower().endswith(SUFFIXES) for _, _, files in os.walk(folder) for name in files)
+    return any(True for _ in _videos_in(folder))
 
 
 def _ids(root: Path, names: Sequence[str]) -> dict[str, int]:

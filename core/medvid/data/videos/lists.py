@@ -18,10 +18,12 @@ from medvid.data.listing import check_folder, find_files, find_spelled, name_lef
 from medvid.data.names import Names
 from medvid.data.videos.clips import Clip, Clips
 from medvid.data.videos.columns import (
+    FRAME_LINE,
     Columns,
     is_path,
     labels_of,
     numbered_columns,
+    split_frames,
     split_line,
     split_several,
 )
@@ -43,6 +45,8 @@ _PATTERNS = (
     *("{}.csv", "{}.txt", "{}_list.txt", "*_{}_list_videos.txt", "*_{}_list.txt"),  # PySlowFast, mmaction2
     *("*_{}_split_[0-9]_videos.txt", "{}list0[0-9].txt"),  # UCF101 and HMDB51 by mmaction2, and as published
 )
+_FRAME_PATTERNS = ("*_{}_list_rawframes.txt", "*_{}_split_[0-9]_rawframes.txt")
+"""Lists of folders of frames as mmaction2 names them, which count where there are none of files."""
 _HINT = "each line is a path and a label, an integer from 0: clips/a b.mp4 12"
 _PROBED = 200
 _PARTS = re.compile(r"_test_split[1-3]$")
@@ -79,8 +83,7 @@ def find_lists(root: Path) -> dict[str, Path]:
     check_folder(root)
     found: dict[str, Path] = {}
     for split, names in _NAMES.items():
-        found_here = {path for name in names for pattern in _PATTERNS for path in root.glob(pattern.format(name))}
-        files = sorted(path for path in found_here if path.is_file())  # opening a pipe would block forever
+        files = _called(root, names, _PATTERNS) or _called(root, names, _FRAME_PATTERNS)
         if len(files) > 1:
             listed = ", ".join(path.name for path in files)
             raise DataError(f"several lists in {root} could be the {split} list: {listed}", hint="set dataset.lists")
@@ -172,6 +175,8 @@ class _Lists:
                 return Entries()
         elif lines and (columns := numbered_columns(lines)):
             self.notes.append(f"{path.name}: its first column, which counts the lines, is ignored")
+        if lines and not columns and self.form.separator is None and (numbers := self._frame_numbers(lines)):
+            return self._parse_frames(path, lines, numbers)
         if lines and not columns and all(is_path(line) for _, line in lines) and self._in_folders(lines):
             self.notes.append(f"{path.name} has no labels: they are taken from the folders in its paths")
             return Entries((number, line.strip('"'), _folder(line)) for number, line in lines)
@@ -195,6 +200,37 @@ class _Lists:
             )
         if not entries and len(self.problems) == before:
             self.problems.append(f"{path.name}: lists no clips")
+        return entries
+
+    def _frame_numbers(self, lines: Lines) -> int:
+        """How many numbers follow the folder in each line of a list of folders of frames; 0 for other lists.
+
+        Names of folders can end in numbers, so it is looked up which folders there are.
+        """
+        found = [match for _, line in lines if (match := FRAME_LINE.fullmatch(line))]
+        if len(found) < len(lines):
+            return 0
+        if self.form.several:
+            return 2
+        roots = (self.form.prefix or self.root, *split_folders(self.root).values())
+        probed = [line for _, line in lines[:: max(1, len(lines) // _PROBED)]]
+        hits = {
+            count: sum(any((root / line.rsplit(maxsplit=count)[0]).is_dir() for root in roots) for line in probed)
+            for count in (1, 2, 3)
+        }
+        count = max(hits, key=hits.__getitem__)
+        return (count if count > 1 else 0) if hits[count] else min(len(match[1].split()) for match in found)
+
+    def _parse_frames(self, path: Path, lines: Lines, numbers: int) -> Entries:
+        """Lines of mmaction2's lists of folders of frames, see `split_frames`."""
+        start, labels = "place of the first frame, " * (numbers == 3), "labels" if self.form.several else "label"
+        self.notes.append(f"{path.name}: each line is read as folder, {start}number of frames, {labels}")
+        entries = Entries()
+        for number, line in lines:
+            folder, part, label = split_frames(line, numbers, self.form.several)
+            if part[1] < 1:
+                self.problems.append(f"{path.name}:{number}: {folder} has {part[1]} frames in it")
+            entries.add(number, folder, label, part)
         return entries
 
     def _in_folders(self, lines: Sequence[tuple[int, str]]) -> bool:
@@ -251,7 +287,7 @@ class _Lists:
         if folder is None:
             return self.root
         probed = entries[:: max(1, len(entries) // _PROBED)]
-        hits = [sum((prefix / entry.path).is_file() for entry in probed) for prefix in (self.root, folder)]
+        hits = [sum((prefix / entry.path).exists() for entry in probed) for prefix in (self.root, folder)]
         return folder if hits[1] > hits[0] else self.root
 
     def _read_clips(
@@ -274,13 +310,15 @@ class _Lists:
                 continue
             file = os.path.join(base, relative)  # noqa: PTH118 (a hundred thousand times)
             name = file.removeprefix(root).lstrip("/").replace(os.sep, "/")
+            if entry.part and entry.part[0]:  # a folder can have several clips
+                name = f"{name}_{entry.part[0]}-{sum(entry.part)}"
             if not name.isascii():
                 name, file = unicodedata.normalize("NFC", name), str(find_spelled(Path(file)))
             number = clips.add(name)
             if number == len(lines):
                 lines.append(0)
             if not lines[number]:
-                clips.put(number, name, Clip(file, label))
+                clips.put(number, name, Clip(file, label, entry.part))
                 added.append(number)
                 lines[number] = entry.line
             elif clips.label(number) == label:
@@ -332,6 +370,11 @@ class _Lists:
                 shared = [case for case in ids if case in found]
                 first, second = files[other].name, files[split].name
                 self.problems += [f"{case} is in both {first} and {second}: trained on and held out" for case in shared]
+
+
+def _called(root: Path, names: Sequence[str], patterns: Sequence[str]) -> list[Path]:
+    found = {path for name in names for pattern in patterns for path in root.glob(pattern.format(name))}
+    return sorted(path for path in found if path.is_file())  # opening a pipe would block forever
 
 
 def _text(path: Path) -> str:

@@ -1,8 +1,4 @@
-"""Reading frames of a video by their time; every failure is one exception that names the file.
-
-Open a reader where it is used, in the loader process, and close it there: it neither survives a fork nor can be
-pickled.
-"""
+"""Reading frames of a video file by their time; every failure is one exception that names the file."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from medvid.data.videos.pictures import Turn, square_size, turn_of, turned
-from medvid.data.videos.sampling import Length
 from medvid.data.videos.times import FrameTimes, Remembered, times_of_frames, times_of_packets
+from medvid.data.videos.video import Video
 from medvid.errors import DataError
 
 _REMEMBERED = Remembered()
 COUNTED = "has no frame times, or wrong ones: frames are counted, at the constant rate in its header"
 """The note on a file whose `FrameTimes` have the source order."""
+_SLOW = "is decoded from its beginning for each clip, because seeking fails: platform data reencode makes it fast"
 
+_COMPARED = 8
+"""Frames of a video that are read again after a seek."""
 _BACK = 3
 """Number of key frames that are tried, going back from the last one before a frame."""
 
@@ -56,8 +55,8 @@ class UnexpectedFrameError(Exception):
         self.sought = sought
 
 
-class VideoReader:
-    """An open video, decoded by PyAV, which contains FFmpeg, in one thread.
+class VideoReader(Video):
+    """An open video file, decoded by PyAV, which contains FFmpeg, in one thread.
 
     It seeks to the key frame before the wanted frame, and decodes from there.
 
@@ -73,9 +72,6 @@ class VideoReader:
         VideoReadError: it is not a video, or has no frames.
     """
 
-    times: FrameTimes
-    """When its frames are shown."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self._container: Any = None
@@ -87,9 +83,8 @@ class VideoReader:
             self._learn(_REMEMBERED.get(path) or self._find_times())
 
     @property
-    def length(self) -> Length:
-        """Its duration and frame rate."""
-        return self.times.length
+    def notes(self) -> Sequence[str]:
+        return [COUNTED] if self.times.source == "order" else [] if self.seeks else [_SLOW]
 
     @property
     def seeks(self) -> bool:
@@ -97,33 +92,12 @@ class VideoReader:
         return bool(len(self.times.keys))
 
     def frames_at(self, times: Sequence[float]) -> np.ndarray:
-        """The frames shown at these times, (N, H, W, 3) uint8, red, green and blue.
-
-        A frame is shown until the next one is due; times before the first or after the last frame mean that frame.
-
-        Args:
-            times: in seconds from the beginning of the first frame, in any order.
-
-        Raises:
-            VideoReadError: they cannot be decoded.
-        """
         with self._as_one_error():
-            return self._read(self._within(times))
+            return self._read(self.within(times))
 
     def in_order(self, times: Sequence[float]) -> Iterator[np.ndarray]:
-        """As `frames_at`, one by one: decoded once, and none is kept. Nothing else may be read meanwhile.
-
-        Args:
-            times: none is earlier than the one before it.
-
-        Yields:
-            A frame (H, W, 3) uint8 for each time; equal ones may be the same array.
-
-        Raises:
-            VideoReadError: they cannot be decoded.
-        """
         with self._as_one_error():
-            asked, done = self._within(times), 0
+            asked, done = self.within(times), 0
             while done < len(asked):
                 numbers = self.times.numbers_at(asked)
                 try:
@@ -136,6 +110,17 @@ class VideoReader:
                     if not np.array_equal(self.times.numbers_at(asked[:done]), numbers[:done]):
                         reason = "its frames have other times than its packets"
                         raise VideoReadError(self.path, reason, hint="re-encode it") from None
+
+    def check_all(self) -> None:
+        """Decode every frame, with FFmpeg's own checks for damage, and compare some with a read after a seek."""
+        try:
+            kept = self._spread_out()
+        except UnexpectedFrameError:
+            self.look_closer()
+            kept = self._spread_out()
+        found = self.frames_at(self.times.due[list(kept)].tolist())
+        if not all(np.array_equal(one, other) for one, other in zip(found, kept.values(), strict=True)):
+            raise VideoReadError(self.path, "frames after a seek differ from decoding it from the beginning")
 
     def frames(self, *, strict: bool = False) -> Iterator[tuple[int, Any]]:
         """All frames in order, as PyAV frames, with their numbers in `times`.
@@ -187,16 +172,19 @@ class VideoReader:
             raise VideoReadError(self.path, "its frames have different sizes: re-encode it")
         return np.stack([pictures[number] for number in numbers.tolist()])
 
-    def _within(self, times: Sequence[float]) -> np.ndarray:
-        """Times from the first frame on, a moment later: containers round times, WebM to milliseconds."""
-        return np.maximum(np.asarray(times, dtype=np.float64), 0) + min(0.001, 0.25 / self.length.fps)
-
     def _adapt(self, error: UnexpectedFrameError) -> None:
         """Read the file in a slower way, which finds the right frames."""
         if error.sought:
             self._learn(self.times.without_keys())
         else:
             self.look_closer()
+
+    def _spread_out(self) -> dict[int, np.ndarray]:
+        """Some pictures by their numbers, while all are decoded."""
+        shown = self.times.shown
+        last = np.searchsorted(shown, shown, side="right") - 1  # of frames due at the same time
+        wanted = set(last[np.linspace(0, len(shown) - 1, _COMPARED).round().astype(int)].tolist())
+        return {number: self.picture(frame) for number, frame in self.frames(strict=True) if number in wanted}
 
     def _begin(self) -> None:
         """Reopen the file at its beginning; seeking back there does not restore the state of all containers."""

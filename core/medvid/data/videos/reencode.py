@@ -9,6 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from medvid.data.output import check_output
-from medvid.data.videos.decoders import open_video
-from medvid.data.videos.index import SUFFIXES
+from medvid.data.videos.decoders import open_file
+from medvid.data.videos.index import ENCODED
 from medvid.data.videos.pictures import UPRIGHT, turned
 from medvid.data.videos.reader import COUNTED, UnexpectedFrameError, VideoReader, VideoReadError, reason_of
 from medvid.errors import DataError, ResourceError
@@ -78,9 +79,9 @@ def reencode(
     """
     source, target = source.absolute(), target.absolute()
     _check_folders(source, target)
-    files = list(_files(source, SUFFIXES))
+    files = list(_files(source, ENCODED))
     if not files:
-        raise DataError(f"there are no videos in {source}: {', '.join(SUFFIXES)}")
+        raise DataError(f"there are no videos in {source}: {', '.join(ENCODED)}")
     _mark(target, encoding)
     _copy_lists(source, target)
     todo = [file for file in files if not (target / file).is_file()]
@@ -111,7 +112,7 @@ def reencode_video(source: Path, target: Path, encoding: Encoding) -> bool:
         av.error.FFmpegError: it cannot be encoded.
     """
     form = "mp4" if target.name.lower().endswith(_MP4) else "matroska"
-    with open_video(source) as video, replace_path(target) as draft:
+    with closing(open_file(source)) as video, replace_path(target) as draft:
         try:
             _encode(video, draft, form, encoding)
         except UnexpectedFrameError:

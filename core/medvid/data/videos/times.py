@@ -27,6 +27,9 @@ _TIMED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts", "mpeg", "
 _USUAL = Fraction(25)
 """Frames per second of a file that has neither times nor a rate."""
 
+_TICKS = 1_000_000
+"""Per second, of frames without a time base of their own."""
+
 Source = Literal["packets", "frames", "order"]
 
 
@@ -101,6 +104,23 @@ class FrameTimes:
         latest = self.shown[max(0, number - self.reordered)]
         place = int(np.searchsorted(self.packets[self.keys], latest, side="right")) - 1 - back
         return int(self.keys[place]) if place >= 0 else None
+
+
+def even_times(count: int, rate: float) -> FrameTimes:
+    """Frames at a constant rate, each of which can be decoded by itself."""
+    return given_times(np.arange(count) / rate, rate)
+
+
+def given_times(seconds: np.ndarray, rate: float) -> FrameTimes:
+    """Frames at given times, each of which can be decoded by itself.
+
+    Args:
+        seconds: from the first frame, (N,), not decreasing.
+        rate: frames per second, on average.
+    """
+    shown = np.rint(seconds * _TICKS).astype(np.int64)
+    length = Length(float(seconds[-1]) + 1 / rate, rate)
+    return FrameTimes(shown, shown, np.arange(len(shown)), Fraction(1, _TICKS), length, "frames")
 
 
 def times_of_packets(container: Any, stream: Any) -> FrameTimes | None:

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional
 from medvid.data.batch import Pixels
 from medvid.data.transform import drawing_from
 from medvid.data.videos.clip_options import ClipOptions, PictureOptions
-from medvid.data.videos.reader import VideoReader
+from medvid.data.videos.video import Video
 
 
 def to_clip(frames: np.ndarray) -> Tensor:
@@ -23,7 +23,7 @@ def to_clip(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
-def read_clip(video: VideoReader, times: Sequence[float], options: ClipOptions) -> Tensor:
+def read_clip(video: Video, times: Sequence[float], options: ClipOptions) -> Tensor:
     """The frames shown at these times, (T, 3, H, W) uint8; with `short: blank` of one colour behind the end."""
     clip = to_clip(video.frames_at(times))
     if options.short == "blank":

@@ -1,13 +1,15 @@
 """What is found out about a video: length, frame rate, size, key frames and motion."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from medvid.data.dataset import Progress
 from medvid.data.videos.dataset import VideoDataset
-from medvid.data.videos.decoders import open_video
+from medvid.data.videos.decoders import open_clip
+from medvid.data.videos.video import Video
 from medvid.planning.survey import kept, load_values, look_at_all, write_values
 from medvid.planning.videos.motion import half_change
 
@@ -50,26 +52,27 @@ def look_at_videos(dataset: VideoDataset, cases: Sequence[str], progress: Progre
 
 
 def _look_up(case: str, dataset: VideoDataset) -> VideoFacts:
-    key = ["video", _VERSION, dataset.fingerprint(case)]
-    return kept(dataset.options.cache, key, _load, partial(read_facts, dataset.clip(case).path), _write)
+    clip, options = dataset.clip(case), dataset.options
+    key = ["video", _VERSION, dataset.fingerprint(case), options.frame_files.model_dump()]
+    return kept(options.cache, key, _load, lambda: read_facts(open_clip(clip.path, options, part=clip.part)), _write)
 
 
-def read_facts(path: str) -> VideoFacts:
-    """Open a video.
+def read_facts(video: AbstractContextManager[Video]) -> VideoFacts:
+    """Open a video and look at it.
 
     Raises:
         DataError: it cannot be read.
     """
-    with open_video(path) as video:
-        first = video.frames_at([0.0])[0]
-        length = video.length
+    with video as opened:
+        first = opened.frames_at([0.0])[0]
+        length = opened.length
         return VideoFacts(
             length.duration,
             length.fps,
             first.shape[0],
             first.shape[1],
-            length.duration / max(1, len(video.times.keys)),
-            half_change(video, first.nbytes),
+            length.duration / max(1, len(opened.times.keys)),
+            half_change(opened, first.nbytes),
         )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from medvid.data.videos.reader import VideoReader
+from medvid.data.videos.video import Video
 
 _WINDOW = 4.0
 """Seconds in the middle of a video that are looked at."""
@@ -16,7 +16,7 @@ _BYTES = 64 * 2**20
 """Of decoded frames in memory at once."""
 
 
-def half_change(video: VideoReader, frame_bytes: int) -> float | None:
+def half_change(video: Video, frame_bytes: int) -> float | None:
     """Seconds after which pictures differ half as much as they ever do, up to two seconds apart.
 
     The middle of the video is shrunk to 16 x 16 gray pixels, which noise and compression hardly change.

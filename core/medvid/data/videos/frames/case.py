@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medvid.data.framed import FramedCase, filled
-from medvid.data.videos.decoders import open_video
+from medvid.data.videos.decoders import open_clip
 from medvid.data.videos.frames.matching import seen_frames
 from medvid.data.videos.frames.options import FramedVideoOptions
 from medvid.data.videos.times import FrameTimes
@@ -38,7 +38,7 @@ class FramedVideo(FramedCase):
     @cached_property
     def times(self) -> FrameTimes:
         """Of the frames of its file."""
-        with open_video(self._path, self._hint, self._options.reader) as video:
+        with open_clip(self._path, self._options, self._hint) as video:
             return video.times
 
     @cached_property
@@ -62,7 +62,7 @@ class FramedVideo(FramedCase):
 
     def _decoded_from(self, first: int) -> Iterator[Tensor]:
         """The frames from one on, each (3, size, size) uint8."""
-        with open_video(self._path, self._hint, self._options.reader) as video:
+        with open_clip(self._path, self._options, self._hint) as video:
             for picture in video.in_order(self.times.due[self.seen[first:]]):
                 yield centre(to_clip(picture[None]), self._options)[0]
 
@@ -85,7 +85,7 @@ class DrawnVideo(FramedVideo):
     def frames(self, start: int, stop: int, step: int = 1) -> Tensor:
         """Random parts of its frames, all the same one, (3, T, size, size) uint8."""
         wanted = self.seen[filled(range(start, stop, step), self.frame_count)]
-        with open_video(self._path, self._hint, self._options.reader) as video:
+        with open_clip(self._path, self._options, self._hint) as video:
             clip = to_clip(video.frames_at(self.times.due[wanted].tolist()))
         return random_crop(clip, self._options, self._generator).transpose(0, 1).contiguous()
 

@@ -96,7 +96,7 @@ class FramedVideoDataset(Dataset):
 
     def check_case(self, case: str, *, deep: bool) -> Sequence[str]:
         """Decode a video at its beginning and end, or in full, and read its annotation."""
-        return [*check_file(case, self.video(case).path, deep=deep), *self._match(case)]
+        return [*check_file(case, self.video(case).path, self.options, deep=deep), *self._match(case)]
 
     def digest(self, cases: Sequence[str]) -> str:
         """A hash of names, sizes and annotations, since reading all videos would take hours."""
