@@ -231,5 +231,5 @@ def test_lists_of_folders_of_frames_with_several_labels(films, tmp_path) -> None
     write(films, tmp_path / "v2", 8)
     (tmp_path / "train.txt").write_text("v2 8 0 2\n")
     index = read_lists(tmp_path, find_lists(tmp_path), ListFormat(several=True))
-    assert (index.clips["v2"].part, index.sets) == ((0, 8), ((0, 2),))
+    assert (index.clips["v2"].part, index.several) == ((0, 8), ({0, 2},))
     assert "folder, number of frames, labels" in index.notes[0]
