@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from medvid.config.axes import Adaptation, find_adaptation
 from medvid.config.compatibility import (
+    check_clips,
     check_options,
     check_specs,
     check_target,
@@ -67,6 +68,7 @@ def check_task(task: Task, host: Host) -> CheckedTask:
     check_transforms(task, input_info, target_info)
     adaptation = find_adaptation(backbone, task.backbone, input_info)
     check_test_input(task, input_info, adaptation)
+    check_clips(task, input_info)
     formats = host.specs(FormatSpec) if dataset.axes == "volume" else ()
     components = (*(host.spec_of(options) for options in options_in(task)), *formats)
     task, mirror_notes = with_mirrored_axes(task, input_info, target_info)

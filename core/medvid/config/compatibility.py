@@ -311,6 +311,23 @@ def check_test_input(task: Task, trained: InputInfo, adaptation: Adaptation | No
         ) from None
 
 
+def check_clips(task: Task, given: InputInfo) -> None:
+    """Refuse `evaluation.clips: all` where a case has no clips, or but one.
+
+    Raises:
+        ConfigError: naming the data set.
+    """
+    if getattr(task.evaluation, "clips", 1) != "all":
+        return
+    if given.axes != "video":
+        reason = f"the data set {task.dataset.name!r} is of {given.axes}s"
+    elif (getattr(task.dataset, "test_sampling", None) or getattr(task.dataset, "sampling", "")) == "segments":
+        reason = f"a clip of the data set {task.dataset.name!r} spans a whole video (dataset.sampling: segments)"
+    else:
+        return
+    raise ConfigError(f"evaluation.clips is all, but {reason}", hint="set evaluation.clips: 1")
+
+
 def _check_labels(name: str, target: TargetInfo) -> None:
     count = len(target.names)
     if target.what == "class" and count < 2:

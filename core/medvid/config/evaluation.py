@@ -156,8 +156,11 @@ class CaseEvaluationOptions(AnswerEvaluationOptions):
 
     protocol: Annotated[ProtocolOptions, Named("protocol", where="case")] = MedvidProtocolOptions(name="medvid")
     """Where clips lie and how the views of a case are combined: medvid's way, or a publication's."""
-    clips: PositiveInt = 1
-    """Views in time: clips per video, e.g. 5 in "5 x 1"."""
+    clips: PositiveInt | Literal["all"] = 1
+    """Views in time: clips per video, e.g. 5 in "5 x 1". all: one from every frame of a video that a clip can begin
+    at, as in EchoNet-Dynamic's code; the protocol then says only how they are combined."""
+    clip_stride: PositiveInt = 1
+    """With `clips: all`, the distance in frames between the clips' beginnings."""
     mirror: Mirror = ()
     """As for voxels: the logits of a view and of its mirror images are averaged."""
     crops: Literal[1, 3] = 1

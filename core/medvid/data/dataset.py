@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from medvid.data.placement import Placement
 from medvid.data.problems import say_together
 from medvid.data.splits import Splits, cases_of_split
 from medvid.data.transform import Transform
+from medvid.data.views import SharedFrames
 from medvid.errors import DataError, MedvidError
 from medvid.parallel import map_in_processes
 from medvid.plugin.info import InputInfo, TargetInfo
@@ -129,6 +130,20 @@ class ViewedCase(Case, Protocol):
 
     def thumbnails(self, count: int) -> np.ndarray:
         """At most `count` pictures (count, H, W, 3) uint8 for display, spread evenly over the case."""
+        ...
+
+
+@runtime_checkable
+class FilmedCase(ViewedCase, Protocol):
+    """A case of which clips can begin at any frame: a video."""
+
+    def all_views(self, stride: int, crops: int) -> SharedFrames:
+        """The views that begin at every `stride`-th frame, as far as they end within the video; clips outermost.
+
+        Args:
+            stride: distance in frames of the clips.
+            crops: as of `views`.
+        """
         ...
 
 

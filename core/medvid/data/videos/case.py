@@ -1,7 +1,7 @@
 """A case of a video data set."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_clip
 from medvid.data.videos.index import find_videos, left_out_of
 from medvid.data.videos.reader import VideoReadError
-from medvid.data.videos.sampling import SHORT_HINT, Sampling, placed_times
-from medvid.data.videos.transforms import read_clip, test_clips, to_clip
+from medvid.data.videos.sampling import SHORT_HINT, Sampling, all_times, placed_times
+from medvid.data.videos.transforms import blank, pixels, read_clip, squares, test_clips, to_clip
 from medvid.data.videos.video import Video
+from medvid.data.views import SharedFrames
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,28 @@ class VideoCase:
 
     def views(self, clips: int, crops: int, placement: Placement) -> Tensor:
         with self._open() as video:
-            times = self._times(video, clips, placement)
+            times = self._chosen(video, lambda sampling: placed_times(sampling, video.length, clips, placement))
             frames = read_clip(video, [time for clip in times for time in clip], self._options)
         parts = frames.chunk(clips)
         return torch.cat([test_clips(part, self._options, crops) for part in parts])
+
+    def all_views(self, stride: int, crops: int) -> SharedFrames:
+        """The views from every `stride`-th frame that a clip can begin at; the file is decoded once.
+
+        Held are the frames as bytes, of the size that the model sees.
+        """
+        options = self._options
+        with self._open() as video:
+            clips = self._chosen(video, lambda sampling: all_times(sampling, video.length, stride))
+            shown = video.times.numbers_at(video.within(np.ravel(clips)))
+            if options.short == "blank":
+                shown[np.ravel(clips) >= video.length.duration] = len(video.times.due)
+            numbers, places = np.unique(shown, return_inverse=True)
+            read = video.times.due[numbers[numbers < len(video.times.due)]]
+            cut = [torch.stack(squares(to_clip(one[None]), options, crops)) for one in video.in_order(read)]
+        if len(read) < len(numbers):
+            cut.append(blank(options).expand_as(cut[0]))
+        return SharedFrames(torch.cat(cut, 1), torch.from_numpy(places).view(len(clips), -1), pixels(options))
 
     def thumbnails(self, count: int) -> np.ndarray:
         """Pictures whose shorter side is at most `size`."""
@@ -74,10 +93,10 @@ class VideoCase:
     def _open(self) -> AbstractContextManager[Video]:
         return open_clip(self.sources[0], self._options, self._hint, self._part)
 
-    def _times(self, video: Video, clips: int, placement: Placement) -> list[list[float]]:
-        sampling: Sampling = self._options.test_sampling_of_clips()
+    def _chosen(self, video: Video, choose: Callable[[Sampling], list[list[float]]]) -> list[list[float]]:
+        """The times of the frames of clips."""
         try:
-            return placed_times(sampling, video.length, clips, placement)
+            return choose(self._options.test_sampling_of_clips())
         except ValueError as error:
             raise VideoReadError(video.path, str(error), hint=SHORT_HINT) from None
 

@@ -94,6 +94,19 @@ def placed_times(sampling: Sampling, length: Length, clips: int, placement: Plac
     return [_clip(sampling, length, span, start) for start in _starts(free, clips, placement)]
 
 
+def all_times(sampling: Sampling, length: Length, stride: int) -> list[list[float]]:
+    """Times of the frames of the clips that begin at every `stride`-th frame, as long as they end within the video.
+
+    Raises:
+        ValueError: the video is shorter than a clip, and `sampling.short` is error; or clips are segments.
+    """
+    if sampling.kind == "segments":
+        raise ValueError("with sampling: segments a clip spans the whole video, so there is but one")
+    span = _span(sampling, length)
+    last = round(max(0.0, length.last - span) * length.fps)
+    return [_clip(sampling, length, span, start / length.fps) for start in range(0, last + 1, stride)]
+
+
 def _span(sampling: Sampling, length: Length) -> float:
     """Seconds from the first to the last frame of a clip."""
     fps = sampling.target_fps or length.fps

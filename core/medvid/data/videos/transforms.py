@@ -28,8 +28,13 @@ def read_clip(video: Video, times: Sequence[float], options: ClipOptions) -> Ten
     clip = to_clip(video.frames_at(times))
     if options.short == "blank":
         behind = torch.tensor(times, dtype=torch.float64) >= video.length.duration
-        clip[behind] = torch.tensor(options.blank_colour, dtype=torch.uint8).view(3, 1, 1)
+        clip[behind] = blank(options)
     return clip
+
+
+def blank(options: PictureOptions) -> Tensor:
+    """A pixel of the mean colour, (3, 1, 1) uint8."""
+    return torch.tensor(options.blank_colour, dtype=torch.uint8).view(3, 1, 1)
 
 
 def random_crop(clip: Tensor, options: PictureOptions, generator: torch.Generator) -> Tensor:
@@ -54,7 +59,7 @@ def pixels(options: PictureOptions) -> Pixels:
 
 def centre(clip: Tensor, options: PictureOptions) -> Tensor:
     """The square in the middle of frames (T, 3, H, W) uint8, for inference: (T, 3, size, size)."""
-    return _squares(clip, options, 1)[0]
+    return squares(clip, options, 1)[0]
 
 
 def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
@@ -68,10 +73,11 @@ def test_clips(clip: Tensor, options: PictureOptions, crops: int) -> Tensor:
     Returns:
         (crops, 3, T, size, size) float32.
     """
-    return torch.stack([normalise(square, options) for square in _squares(clip, options, crops)])
+    return torch.stack([normalise(square, options) for square in squares(clip, options, crops)])
 
 
-def _squares(clip: Tensor, options: PictureOptions, crops: int) -> list[Tensor]:
+def squares(clip: Tensor, options: PictureOptions, crops: int) -> list[Tensor]:
+    """The squares of `test_clips` as they are, (T, 3, size, size) uint8 each."""
     size = options.size
     short = options.test_short_side or (size if crops > 1 or options.whole else options.short_side_range[0])
     clip = _scaled(clip, short, options)

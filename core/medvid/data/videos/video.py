@@ -69,6 +69,6 @@ class Video(ABC):
     def close(self) -> None:  # noqa: B027 (most hold nothing open)
         """Let go of its file."""
 
-    def within(self, times: Sequence[float]) -> np.ndarray:
+    def within(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
         """Times from the first frame on. Containers round them, so a frame that is due a moment later is meant."""
         return np.maximum(np.asarray(times, dtype=np.float64), 0) + min(0.001, 0.25 / self.length.fps)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from medvid.config.evaluation import CaseEvaluationOptions, windows_at_once
-from medvid.data.dataset import Case, ViewedCase
+from medvid.data.dataset import Case, FilmedCase, ViewedCase
+from medvid.data.views import SharedFrames
+from medvid.errors import ConfigError
 from medvid.evaluation.inference.ensemble import Average, combining
 from medvid.evaluation.inference.mirrored import mirrored
 from medvid.evaluation.protocols import ViewProtocol
@@ -21,7 +23,7 @@ class LoadedViews:
     """A case with its views (V, C, *S), as a loader process sends it."""
 
     case: ViewedCase
-    views: Tensor
+    views: Tensor | SharedFrames
 
     def pin_memory(self) -> Self:
         """With the views in pinned memory, from which they are copied to a GPU without waiting."""
@@ -72,13 +74,19 @@ class ViewInference:
 
     def cases_at_once(self, device: torch.device) -> int:
         """As many as have a batch of views together, at least one."""
-        views = self._options.clips * self._options.crops
-        return 1 if device.type == "cpu" else max(1, self._views_at_once(device) // views)
+        if self._options.clips == "all" or device.type == "cpu":
+            return 1
+        return max(1, self._views_at_once(device) // (self._options.clips * self._options.crops))
 
     def load(self, case: Case) -> LoadedViews:
         """Read the views of a case."""
         views = cast(ViewedCase, case)  # the host pairs heads with data sets of the same target only
-        return LoadedViews(views, views.views(self._options.clips, self._options.crops, self._protocol.placement))
+        options = self._options
+        if options.clips == "all":
+            if not isinstance(case, FilmedCase):
+                raise ConfigError(f"evaluation.clips is all, but case {case.id} has no clips from every frame")
+            return LoadedViews(views, case.all_views(options.clip_stride, options.crops))
+        return LoadedViews(views, views.views(options.clips, options.crops, self._protocol.placement))
 
     @torch.inference_mode()
     def infer(self, model: nn.Module, loaded: Sequence[LoadedViews], *, final: bool) -> list[InferredViews]:  # noqa: ARG002 (the same for all)
@@ -88,8 +96,11 @@ class ViewInference:
         inferred = []
         for size, group in groupby(loaded, lambda one: one.views.shape[2:]):
             cases = [*group]
-            views = _joined([one.views.to(device, non_blocking=True) for one in cases])
-            logits = torch.cat([model(part) for part in torch.split(views, self._views_at_once(device))])
+            views, count = (
+                _joined([one.views.to(device, non_blocking=True) for one in cases]),
+                self._views_at_once(device),
+            )
+            logits = torch.cat([model(views[start : start + count]) for start in range(0, len(views), count)])
             answers = torch.split(logits.cpu().double(), [len(one.views) for one in cases])
             inferred += [
                 InferredViews(one.case, self._combine(answer), tuple(size))
@@ -101,5 +112,6 @@ class ViewInference:
         return windows_at_once(self._options.window_batch, device.type, "case", self._axes)
 
 
-def _joined(tensors: list[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+def _joined(views: list[Tensor | SharedFrames]) -> Tensor | SharedFrames:
+    """The views of all cases; those that share frames come alone."""
+    return views[0] if len(views) == 1 else torch.cat(cast(list[Tensor], views))

@@ -12,7 +12,10 @@ def view_note(options: CaseEvaluationOptions, protocol: ViewProtocol, size: tupl
         protocol: how views are combined.
         size: of the views, *S.
     """
-    views = f"{options.clips} x {options.crops} views (clips x crops) of {' x '.join(map(str, size))}"
+    clips = str(options.clips)
+    if options.clips == "all":
+        clips = f"a clip from every {f'{options.clip_stride}th ' if options.clip_stride > 1 else ''}frame"
+    views = f"{clips} x {options.crops} views (clips x crops) of {' x '.join(map(str, size))}"
     how = f"mean of {protocol.average}"
     if protocol.what == "value":
         how = "mean of values"
