@@ -1,5 +1,6 @@
 """Frames and slices: window by window, each exactly one answer, scored as cases are, patients or cases whole."""
 
+import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,11 @@ def case(frames: int, truth: Tensor | None = None) -> ToyFrames:
     return ToyFrames("a", torch.arange(1.0, frames + 1).expand(1, 2, 3, frames), truth, "volume")
 
 
+def lines_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return [*csv.DictReader(file)]
+
+
 def evaluator(what: What, **block: Any) -> Any:
     return make_evaluator(HOST, InputInfo("volume", 1, (2, 3, LENGTH)), target(what), **{"figures": 0, **block})
 
@@ -88,7 +94,8 @@ def test_a_table_says_where_each_slice_lies(tmp_path: Path) -> None:
     prediction = predict_case(evaluator("labels", figures=1), Positions(), case(3), tmp_path)
     table, picture = prediction.files
     assert table.read_text().splitlines()[0] == "slice,position_mm,any,subdural"
-    assert [row["position_mm"] for row in prediction.rows] == [0.0, 2.0, 4.0]
+    assert prediction.table == table
+    assert [row["position_mm"] for row in lines_of(table)] == ["0.0", "2.0", "4.0"]
     assert picture.parent.name == "pictures"
     assert prediction.lines[0].endswith("any, at slice 2; above 50% in 3 of 3")
 
@@ -109,11 +116,10 @@ def test_classes_of_frames_have_a_prediction_each(tmp_path: Path) -> None:
     assert "1 of 3 frames have no label and are left out of all figures" in summary.notes
     assert summary.table[0][1] == "frames"
     assert (tmp_path / "figures" / "a.png") in made.scorer.figures(rows, tmp_path)
-    assert [row["predicted"] for row in made.scorer.write(inferred, tmp_path / "new").rows] == [
-        "any",
-        "any",
-        "subdural",
-    ]
+    assert (tmp_path / "figures" / "mistakes_along_runs.png").is_file()
+    written = made.scorer.write(inferred, tmp_path / "new")
+    assert [row["predicted"] for row in lines_of(written.files[0])] == ["any", "any", "subdural"]
+    assert written.lines[0] == " 66.7%  any, first at slice 0"
 
 
 def test_intervals_draw_patients_whole(tmp_path: Path) -> None:

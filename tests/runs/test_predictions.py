@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 from pathlib import Path
@@ -97,3 +98,31 @@ def _whole_lines(content: bytes) -> str:
         except (ValueError, KeyError):
             continue
     return " ".join(lines)
+
+
+def test_the_table_of_all_joins_those_of_videos(sources: list[Path], tmp_path: Path) -> None:
+    """Frames stand in the files of their cases; records of earlier versions hold them themselves."""
+    made = Predictions(tmp_path / "out", MAKER)
+    tables = [tmp_path / "out" / f"{name}.csv" for name in ("p0", "p1")]
+    tables[0].parent.mkdir()
+    for number, table in enumerate(tables):
+        table.write_text(f'frame,time_s,predicted,a\n0,0.0,"a, b",0.{number}\n1,0.04,b,\n')
+        made.add(f"p{number}", (sources[number],), Prediction((table,), table=table))
+    with (tmp_path / "out" / "predicted.jsonl").open("a") as record:
+        old = {"case": "p3", "files": [], "sources": [["p3.mp4", 1, 1]], "rows": [{"frame": 0, "a": 0.5}, {"frame": 1}]}
+        record.write(json.dumps(old) + "\n")
+    made.write_table()
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [(row["case"], row["frame"], row["time_s"], row["predicted"], row["a"]) for row in rows] == [
+        ("p0", "0", "0.0", "a, b", "0.0"),
+        ("p0", "1", "0.04", "b", ""),
+        ("p1", "0", "0.0", "a, b", "0.1"),
+        ("p1", "1", "0.04", "b", ""),
+        ("p3", "0", "", "", "0.5"),
+        ("p3", "1", "", "", ""),
+    ]
+    assert rows[0]["path"] == str(sources[0])
+    tables[0].unlink()
+    made.write_table()
+    assert "p0," not in (tmp_path / "out" / "predictions.csv").read_text()

@@ -37,12 +37,14 @@ class Prediction:
     Args:
         files: what was written.
         lines: the prediction in words, where it can be said.
-        rows: the prediction as a row of the table of all of them, where it is a few plain values; one for each frame.
+        row: the prediction as a row of the table of all of them, where it is a few plain values.
+        table: the one of the files that has such a row for each frame.
     """
 
     files: tuple[Path, ...]
     lines: tuple[str, ...] = ()
-    rows: tuple[Mapping[str, Any], ...] = ()
+    row: Mapping[str, Any] | None = None
+    table: Path | None = None
 
 
 class Inference(Protocol):

@@ -2,30 +2,33 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
-from io import StringIO
+from collections.abc import Iterable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from rich.table import Table as RichTable
 
-from medvid.files import write_text
+from medvid.files import replace_file
 from medvid.plugin.events import Table
 
 
 def write_cases(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
-    """Write one line per row; a figure that is not defined is an empty field.
+    """Write one line per row, with the columns that any of them has; a figure that is not defined is an empty field.
 
     The file appears at once and complete, or not at all.
     """
     rows = list(rows)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if _is_undefined(value) else value for key, value in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+    return write_rows(rows, list(dict.fromkeys(key for row in rows for key in row)), path)
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], path: Path) -> Path:
+    """As `write_cases`, of known columns: each row is written as it comes, and need not stay in memory."""
+    with replace_file(path) as file, TextIOWrapper(file, "utf-8", "surrogateescape", newline="") as text:
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: "" if _is_undefined(value) else value for key, value in row.items()} for row in rows)
     return path
 
 

@@ -2,12 +2,13 @@
 
 Each process writes its own lines to ``predicted.jsonl`` (``predicted-1.jsonl``, ...): the first has the weights and
 options, each further one names a case, the files written for it, the files it was read from, and what was predicted
-where that is a few values.
+where that is a few values, or the file that has a row of them for each frame.
 """
 
+import csv
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from medvid.data.listing import files_below
 from medvid.errors import ConfigError, DataError
 from medvid.evaluation.evaluator import Prediction
-from medvid.evaluation.report import write_cases
+from medvid.evaluation.report import write_rows
 from medvid.files import make_folder, write_text, writing
 
 NAME = "predicted"
@@ -77,8 +78,12 @@ class Predictions:
     def add(self, case: str, sources: Sequence[Path], prediction: Prediction) -> None:
         """Record that a case is done and its files are written."""
         files = [os.path.relpath(file, self.folder) for file in prediction.files]
-        rows = {"rows": [dict(row) for row in prediction.rows]} if prediction.rows else {}
-        self._append({"case": case, "files": files, "sources": self._states(sources), **rows})
+        answers: dict[str, Any] = {}
+        if prediction.row is not None:
+            answers["rows"] = [dict(prediction.row)]
+        if prediction.table is not None:
+            answers["table"] = os.path.relpath(prediction.table, self.folder)
+        self._append({"case": case, "files": files, "sources": self._states(sources), **answers})
 
     def add_error(self, case: str, error: DataError) -> None:
         """Record why a case could not be predicted."""
@@ -92,15 +97,22 @@ class Predictions:
         }
 
     def write_table(self) -> None:
-        """Write what was predicted as predictions.csv, a row per case, or per frame, if it is a few values of each."""
-        lines = {line["case"]: line for path in self._records() for line in _read(path) if "rows" in line}
-        rows = [
-            {"case": case, "path": next(iter(lines[case]["sources"]), [""])[0], **row}
-            for case in sorted(lines)
-            for row in lines[case]["rows"]
-        ]
-        if rows:
-            write_cases(rows, self.folder / TABLE)
+        """Write what was predicted as predictions.csv, a row per case, or per frame, if it is a few values of each.
+
+        Rows of frames come from the tables of their cases, one after the other, so that videos may be of any length. A
+        case whose table was deleted is left out.
+        """
+        answered = (line for path in self._records() for line in _read(path) if {"rows", "table"} & line.keys())
+        lines = {line["case"]: line for line in answered}
+        done = [lines[case] for case in sorted(lines)]
+        columns = dict.fromkeys(key for line in done for key in _columns(line, self.folder))
+        if columns:
+            rows = (
+                {"case": line["case"], "path": next(iter(line["sources"]), [""])[0], **row}
+                for line in done
+                for row in _rows(line, self.folder)
+            )
+            write_rows(rows, ["case", "path", *columns], self.folder / TABLE)
 
     def tidy(self) -> None:
         """Delete the folder if nothing was predicted, so that it holds only records."""
@@ -142,6 +154,24 @@ def _read(path: Path, start: int = 0) -> list[dict[str, Any]]:
             with suppress(ValueError):
                 values.append(json.loads(line))
     return values
+
+
+def _columns(line: Mapping[str, Any], folder: Path) -> list[str]:
+    """The columns of the rows of a case."""
+    if "rows" in line:
+        return list(dict.fromkeys(key for row in line["rows"] for key in row))
+    with suppress(FileNotFoundError), (folder / line["table"]).open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+    return []
+
+
+def _rows(line: Mapping[str, Any], folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a case."""
+    if "rows" in line:
+        yield from line["rows"]
+        return
+    with suppress(FileNotFoundError), (folder / line["table"]).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
 
 
 def _ends_in_line(path: Path) -> bool:

@@ -119,14 +119,14 @@ class ClassScorer:
         return {"predicted": self._top(scores)[0][0], **dict(zip(self.names, scores.exp().tolist(), strict=True))}
 
     def numbers(self, scores: Tensor) -> np.ndarray:
-        """The probabilities of answers (..., classes)."""
-        return np.asarray(scores.exp())
+        """The likeliest classes (N,) of answers (N, classes); of equals the first."""
+        likeliest: np.ndarray = np.asarray(scores).argmax(axis=1)
+        return likeliest
 
     def along(self, rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities and truth, 0 or 1, (N, classes) of rows; NaN where unknown, or not in the row."""
-        columns, ids = [f"probability/{name}" for name in self.names], np.array([row["label_id"] for row in rows])
-        answers = np.array([[row.get(column, math.nan) for column in columns] for row in rows])
-        return answers, np.where(ids[:, None] == UNKNOWN, math.nan, ids[:, None] == np.arange(len(self.names)))
+        """Predicted and true classes (N,) of rows, `UNKNOWN` where there is none."""
+        ids = {name: number for number, name in enumerate(self.names)}
+        return np.array([ids[row["predicted"]] for row in rows]), np.array([row["label_id"] for row in rows])
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
         """Reduce the rows of all cases to accuracies, see `medvid.evaluation.metrics.accuracy.accuracies`.
@@ -189,7 +189,7 @@ class ClassScorer:
             picture.parent.mkdir(exist_ok=True)
             files.append(draw_contact_sheet(case.thumbnails(THUMBNAILS), title, picture))
         lines = tuple(f"{value:6.1%}  {name}" for name, value in top)
-        return Prediction(tuple(files), lines, (self.answer_row(inferred.answer),))
+        return Prediction(tuple(files), lines, self.answer_row(inferred.answer))
 
     def _unknown_row(self, whose: Mapping[str, Any], scores: Tensor) -> dict[str, Any]:
         if not self._may_be_unknown:

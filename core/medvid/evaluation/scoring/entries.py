@@ -153,7 +153,7 @@ class EntryScorer(ABC):
             picture = folder / PICTURES / f"{file_name(case.id)}.png"
             picture.parent.mkdir(exist_ok=True)
             files.append(draw_contact_sheet(case.thumbnails(THUMBNAILS), f"{case.id}: {lines[0].strip()}", picture))
-        return Prediction(tuple(files), lines, (self.answer_row(inferred.answer),))
+        return Prediction(tuple(files), lines, self.answer_row(inferred.answer))
 
     def _truth(self, whose: Mapping[str, Any], target: Tensor | None) -> list[float]:
         if target is None:

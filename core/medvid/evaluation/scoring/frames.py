@@ -1,10 +1,11 @@
 """How answers of frames of videos, or slices of volumes, are scored: each as that of a case, with a row of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from medvid.config.evaluation import FrameEvaluationOptions
 from medvid.data.framed import PLACES
@@ -13,14 +14,14 @@ from medvid.evaluation.evaluator import Prediction, Summary
 from medvid.evaluation.inference.frames import InferredFrames
 from medvid.evaluation.metrics.figure import definitions, directions
 from medvid.evaluation.protocols import ViewProtocol
-from medvid.evaluation.report import file_name, write_cases
+from medvid.evaluation.report import file_name, write_cases, write_rows
 from medvid.evaluation.scoring.case_labels import LabelsScorer
 from medvid.evaluation.scoring.case_values import ValueScorer
 from medvid.evaluation.scoring.classes import ClassScorer
 from medvid.evaluation.scoring.closing import patient_column
 from medvid.evaluation.scoring.entries import EntryScorer
 from medvid.evaluation.videos import videos_of
-from medvid.plugin.info import TargetInfo
+from medvid.plugin.info import UNKNOWN, TargetInfo
 from medvid.plugin.specs import What
 
 NAMED = 5
@@ -60,22 +61,23 @@ class FrameScorer:
         whose = {"case": case.id, **patient_column(case)}
         return [
             self._each.row({**whose, **place}, target, answer, final=final)
-            for place, target, answer in zip(_rows(case.places), targets, inferred.answers, strict=True)
+            for place, target, answer in zip(_rows(case.places), targets, _one_by_one(inferred.answers), strict=True)
         ]
 
     def write(self, inferred: InferredFrames, folder: Path) -> Prediction:
-        """Write a row for each frame, and draw the answers along the frames below `PICTURES` unless off."""
+        """Write a row for each frame, one by one, and draw the answers along them below `PICTURES` unless off."""
         case, answers = inferred.case, self._each.numbers(inferred.answers)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = [
+        columns = [*case.places, *self._each.answer_row(inferred.answers[0])]
+        rows = (
             {**place, **self._each.answer_row(answer)}
-            for place, answer in zip(_rows(case.places), inferred.answers, strict=True)
-        ]
-        files = [write_cases(rows, folder / f"{file_name(case.id)}.csv")]
+            for place, answer in zip(_rows(case.places), _one_by_one(inferred.answers), strict=True)
+        )
+        files = [table := write_rows(rows, columns, folder / f"{file_name(case.id)}.csv")]
         if self._options.figures:
-            (folder / PICTURES).mkdir(exist_ok=True)
-            files.append(self._draw(rows, case.id, answers, None, folder / PICTURES))
-        return Prediction(tuple(files), self._lines(answers, case.places), tuple(rows))
+            *_, (column, where) = case.places.items()
+            files.append(self._draw(case.id, np.array(where), column, answers, None, folder / PICTURES))
+        return Prediction(tuple(files), self._lines(answers, case.places), table=table)
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:
         """Reduce the rows of all frames to figures, as those of cases, and to those that the protocol has of videos."""
@@ -102,41 +104,72 @@ class FrameScorer:
             by_case.setdefault(row["case"], []).append(row)
         cases, count = [*by_case], min(self._options.figures, len(by_case))
         for number in np.linspace(0, len(cases) - 1, count).round().astype(int).tolist():
-            case = cases[number]
-            answers, truth = self._each.along(by_case[case])
-            files.append(self._draw(by_case[case], case, answers, truth, folder / "figures"))
+            own = by_case[cases[number]]
+            column = next(place for place in PLACES.values() if place in own[0])
+            where = np.array([row[column] for row in own])
+            files.append(self._draw(cases[number], where, column, *self._each.along(own), folder / "figures"))
+        if self._info.what == "class" and count:
+            files += self._draw_mistakes(rows, folder / "figures")
         return files
 
     def _draw(
         self,
-        rows: Sequence[Mapping[str, Any]],
         case: str,
+        where: np.ndarray,
+        column: str,
         answers: np.ndarray,
         truth: np.ndarray | None,
         folder: Path,
     ) -> Path:
-        from medvid.evaluation.frame_figures import draw_frames
+        from medvid.evaluation.along import Cells
+        from medvid.evaluation.frame_figures import draw_timelines, draw_values
+        from medvid.evaluation.phase_figures import draw_ribbon
 
         folder.mkdir(exist_ok=True)
-        column = next(place for place in PLACES.values() if place in rows[0])
-        where = np.array([row[column] for row in rows])
-        names = dict(zip(self._info.names, self._info.units or [""] * len(self._info.names), strict=True))
-        return draw_frames(where, column, answers, truth, names, case, folder / f"{file_name(case)}.png")
+        cells, path, names = Cells.of(where, column), folder / f"{file_name(case)}.png", self._info.names
+        if self._info.what == "class":
+            return draw_ribbon(cells, answers, truth, names, case + _right(answers, truth), path)
+        if self._info.what == "labels":
+            return draw_timelines(cells, answers, truth, names, case, path)
+        units = dict(zip(names, self._info.units, strict=True))
+        return draw_values(cells, where, answers, truth, units, case, path)
+
+    def _draw_mistakes(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+        from medvid.evaluation.phase_figures import draw_mistakes
+
+        videos = [video for video in videos_of(rows, self._info.names) if len(video.truth)]
+        return [draw_mistakes(videos, self._info.names, folder / "mistakes_along_runs.png")] if videos else []
 
     def _lines(self, answers: np.ndarray, places: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
-        """What was found at most, of the names for which that is most."""
+        """What was found most often, or at most, of the names for which that is most."""
         (column, numbers), *_ = places.items()
-        said = sorted(range(len(self._info.names)), key=lambda name: -answers[:, name].max())[:NAMED]
+        names, is_class = self._info.names, self._info.what == "class"
+        most = np.bincount(answers, minlength=len(names)) if is_class else answers.max(axis=0)
         lines = []
-        for name in said:
-            of, words = answers[:, name], self._info.names[name]
+        for name in np.argsort(-most, kind="stable")[:NAMED].tolist():
+            of, words = answers == name if is_class else answers[:, name], names[name]
             place = f"{column} {numbers[int(of.argmax())]}"
-            if self._info.what == "value":
+            if is_class:
+                lines += [f"{of.mean():6.1%}  {words}, first at {place}"] if most[name] else []
+            elif self._info.what == "value":
                 lines.append(f"{of.min():.4g} to {of.max():.4g} {self._info.units[name]}  {words}, most at {place}")
             else:
                 lines.append(f"{of.max():6.1%}  {words}, at {place}; above 50% in {(of > 0.5).sum()} of {len(of)}")
         return tuple(lines)
 
 
-def _rows(places: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
-    return [dict(zip(places, row, strict=True)) for row in zip(*places.values(), strict=True)]
+def _right(answers: np.ndarray, truth: np.ndarray | None) -> str:
+    """The share of right frames, for a title; nothing where no frame has a class."""
+    known = truth is not None and truth != UNKNOWN
+    return f": {(answers == truth)[known].mean():.1%} of frames right" if np.any(known) else ""
+
+
+def _one_by_one(answers: Tensor) -> Iterator[Tensor]:
+    """The answer of each frame; as tensors of their own they take far more memory than together."""
+    for part in answers.split(1024):
+        yield from part
+
+
+def _rows(places: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
+    for row in zip(*places.values(), strict=True):
+        yield dict(zip(places, row, strict=True))
