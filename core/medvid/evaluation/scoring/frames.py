@@ -166,8 +166,8 @@ def _right(answers: np.ndarray, truth: np.ndarray | None) -> str:
 
 def _one_by_one(answers: Tensor) -> Iterator[Tensor]:
     """The answer of each frame; as tensors of their own they take far more memory than together."""
-    for part in answers.split(1024):
-        yield from part
+    for start in range(0, len(answers), 1024):
+        yield from answers[start : start + 1024]
 
 
 def _rows(places: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
