@@ -12,6 +12,7 @@ from comparison.checks import Check
 from comparison.dicom import compare_dicom
 from comparison.fixture import UnknownFormatError
 from comparison.layouts import compare_medmnist, compare_tables
+from comparison.surgeries import compare_cholec80
 from medvid.data.volumes import reading
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.data.volumes.formats.format import Volume
@@ -21,7 +22,7 @@ FORMATS = shipped_formats()
 AFFINE, RELATIVE, SINGLE = 1e-5, 1e-9, 1e-6
 LAYOUTS = {"medmnist": compare_medmnist, "tables": compare_tables}
 """Folders and tables of data sets, which are not read by a format."""
-VIDEOS = ("echonet", "cholec80")
+VIDEOS = ("echonet",)
 
 Arrays = Mapping[str, np.ndarray]
 Case = Mapping[str, Any]
@@ -139,7 +140,11 @@ def _camus(_: Case, arrays: Arrays, path: Path) -> Iterator[Check]:
         yield Check(name, min(float(np.abs(view.squeeze() - arrays[name].squeeze()).max()) for view in matching), 0)
 
 
-STUDIES: Mapping[str, Callable[[Case, Arrays, Path], Iterator[Check]]] = {"acdc": _acdc, "camus": _camus}
+STUDIES: Mapping[str, Callable[[Case, Arrays, Path], Iterator[Check]]] = {
+    "acdc": _acdc,
+    "camus": _camus,
+    "cholec80": compare_cholec80,
+}
 
 
 def _same(name: str, ours: Any, expected: Any, tolerance: float = 0) -> Check:

@@ -65,4 +65,4 @@ def hold_out_patients(videos: Sequence[str], patients: Groups, fraction: float, 
     found: dict[str, list[str]] = {}
     for video in videos:
         found.setdefault(chosen[patients.get(video, video)], []).append(video)
-    return found
+    return {split: tuple(names) for split, names in found.items()}

@@ -12,6 +12,7 @@ from medvid.errors import DataError
 from medvid.plugin.info import TargetInfo
 
 _SAME = 0.001  # seconds: containers round times
+_RATES = (1, 2, 5, 10, 15, 24, 25, 30, 50, 60)
 
 
 def seen_frames(times: FrameTimes, fps: float | None) -> np.ndarray:
@@ -96,7 +97,7 @@ def _check_end(
         if counted
         else f"{ends:.1f} s"
     )
-    fitting = round((annotation.at[-1] - options.first_frame + 1) / (last + 1 / fps), 2) if counted else 0.0
+    fitting = _usual((annotation.at[-1] - options.first_frame + 1) / (last + 1 / fps)) if counted else 0.0
     remedy = (
         f"if its frames count at another rate, {fitting:g} per second would fit: dataset.annotation_fps: {fitting:g}; "
         if counted
@@ -108,3 +109,9 @@ def _check_end(
         hint=f"{remedy}if the rest is meant to be {'left out' if ends > last else 'unknown'}, set dataset.tolerance to "
         f"{abs(ends - last):.0f} s or more; otherwise it is the annotation of another video",
     )
+
+
+def _usual(rate: float) -> float:
+    """A usual rate, if one is near."""
+    near = [one for one in _RATES if abs(rate / one - 1) < 0.05]
+    return min(near, key=lambda one: abs(rate - one)) if near else round(rate, 2)
