@@ -11,11 +11,11 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-import av
 import numpy as np
 from scipy import ndimage
 
 from medvid.data.generated import generate_once
+from medvid.data.videos.encoding import encode
 from medvid.seeding import derive_seed
 from medvid_kinetics.config import ClipsOptions
 
@@ -26,7 +26,6 @@ FRAME_RATES = (Fraction(10), Fraction(15), Fraction(24000, 1001), Fraction(25), 
 """Frames per second of the clips."""
 
 _THREADS = 2  # rendering and coding release the interpreter's lock
-_QUANTISER = 20  # of H.264, 0 to 51: differences are hardly visible
 
 
 def generate(folder: Path, options: ClipsOptions) -> None:
@@ -109,14 +108,3 @@ def _object(random: np.random.Generator, period: int) -> np.ndarray:
     across = np.abs(y * np.cos(angle) - x * np.sin(angle)) / radii[1]
     level = (along**exponent + across**exponent) ** (1 / exponent)  # 1 at the rim
     return np.asarray(((1 - level) * radii.min() + 0.5).clip(0, 1), np.float32)
-
-
-def encode(path: Path, frames: np.ndarray, rate: Fraction) -> None:
-    """Write frames (T, H, W, 3) uint8 of even height and width as H.264, each an independent key frame."""
-    options = {"preset": "ultrafast", "qp": str(_QUANTISER), "g": "1", "threads": "1"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medvid.data.videos.encoding import encode
 from medvid.errors import DataError
-from medvid_kinetics.clips import DIRECTIONS, FRAME_RATES, encode, film, generate
+from medvid_kinetics.clips import DIRECTIONS, FRAME_RATES, film, generate
 from medvid_kinetics.config import ClipsOptions, KineticsOptions
 from medvid_kinetics.data import Kinetics
 

@@ -35,7 +35,7 @@ CHARADES_MAP = Figure(
     "Charades mAP",
     3,
     "charades_map is as Charades' script has it: cases without any label come last, and of equal scores the first case "
-    "in the list; labels that no case has, where the script gives no figure, and cases with an unknown one are left out",
+    "in the list; labels without a case, where the script has no figure, and cases with an unknown one are left out",
     better="higher",
 )
 CHARADES_WEIGHTED_MAP = Figure(

@@ -3,7 +3,10 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+
+from torch import Tensor
 
 from medvid.data.batch import Batch
 from medvid.data.checked import CheckedFiles
@@ -12,7 +15,7 @@ from medvid.data.listing import files_below
 from medvid.data.splits import check_copies
 from medvid.data.tables.dataset import AnsweredDataset
 from medvid.data.tables.index import AnsweredCase
-from medvid.data.targets import unknown_target
+from medvid.data.targets import case_target
 from medvid.data.videos.answered_options import AnsweredVideoOptions
 from medvid.data.videos.case import VideoCase, new_cases
 from medvid.data.videos.examples import draw_examples
@@ -74,9 +77,17 @@ class AnsweredVideos(AnsweredDataset):
 
     def draw(self, case: str, seed: int) -> Batch:
         answered = self.answered(case)
-        target = self.target_of(answered)
-        known = unknown_target(self.target_info) if target is None else target
-        return draw_examples(case, answered.path, lambda _: known, self.options, self.transforms, seed, HINT)
+        target = partial(self.target_at, answered)
+        return draw_examples(case, answered.path, target, self.options, self.transforms, seed, HINT)
+
+    def target_at(self, answered: AnsweredCase, times: Sequence[float]) -> Tensor:  # noqa: ARG002 (for subclasses)
+        """The target of a training clip; default: that of its video.
+
+        Args:
+            answered: what the index says of the video.
+            times: of the clip's frames, in seconds from the first frame.
+        """
+        return case_target(answered.answer, self.target_info, answered.id)
 
     def open_file(self, name: str, path: Path, answered: AnsweredCase | None) -> VideoCase:
         patient = answered.patient if answered else ""
