@@ -171,9 +171,7 @@ class LabelledFramesOptions(FramedVideoOptions):
             columns = _spelled(table, self.label_columns, "label_columns")
             return read_findings(columns, lambda _: "ignore", "ignore")
         names = self.classes or self._classes(self._annotated())
-        numbers = (
-            {} if self.classes is not None else {key: names.index(one) for key, one in read_mapping(self.root).items()}
-        )
+        numbers = {key: names.index(name) for key, name in read_mapping(self.root).items() if name in names}
         ids = {**numbers, **{name: number for number, name in enumerate(names)}}
         return read_classes(class_column(table, self.class_column), ids)
 

@@ -82,7 +82,7 @@ def names_in(paths: Iterable[Path], column: str | None) -> tuple[str, ...]:
     Raises:
         DataError: a file cannot be read.
     """
-    return in_order({name for path in set(paths) for name in _names_in(path, _state(path), column)})
+    return in_order({name for path in sorted(set(paths)) for name in _names_in(path, _state(path), column)})
 
 
 @lru_cache(maxsize=4096)
