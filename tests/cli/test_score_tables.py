@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,11 @@ def test_values_with_units(platform: Any) -> None:
         (ANSWERS, TRUTH.replace("img/b.png", "other/a.png"), [], 4, "lines 2 and 3 are of files 'a' in two folders"),
         (ANSWERS, TRUTH.replace("cat", "cow"), [], 4, "no column of probabilities for cow"),
         (ANSWERS, TRUTH.replace("label", "kind"), [], 2, "no column of classes by a usual name"),
-        (ANSWERS, TRUTH, ["--labels", "a,b", "--ignore", "2"], 2, "--labels, --ignore are for masks"),
+        (ANSWERS, TRUTH, ["--suffix", "a", "--ignore", "2"], 2, "--ignore, --suffix are for masks"),
+        (ANSWERS, TRUTH, ["--labels", "cat"], 4, "truth.csv:3: column label: 'dog' is not one of the classes"),
+        (ANSWERS, TRUTH, ["--what", "labels", "--labels", "a"], 2, "--labels is for masks, and for tables of classes"),
+        (ANSWERS, TRUTH, ["--protocol", "phases"], 2, "should be a protocol with 'case' among its where"),
+        (ANSWERS + "a,,cat,1,0,0\n", TRUTH, [], 4, "rows of frames need a column slice or frame in both tables"),
         (ANSWERS, TRUTH, ["--what", "value"], 2, "have no columns in common"),
         (ANSWERS, TRUTH, ["--what", "value", "--columns", "age"], 4, "truth.csv has no column 'age'"),
         (ANSWERS.replace("case", "who").replace("path", "at"), TRUTH, [], 4, "no column that names the cases"),
@@ -90,3 +95,94 @@ def test_cases_that_both_have(platform: Any) -> None:
     assert result.code == 0
     assert "answers.csv lacks cases (1): c" in " ".join(result.out.split())
     assert metrics()["accuracy"] == 1.0
+
+
+FRAMES = "case,path,frame,time_s,predicted,start,end\n" + "".join(
+    f"/v/{video}.mp4,,{frame},{frame / 2},{'start' if late else 'end'},{0.9 * late:.1f},{1 - 0.9 * late:.1f}\n"
+    for video, border in (("a", 5), ("b", 4))
+    for frame, late in ((number, number < border) for number in range(8))
+)
+PHASES = "video,frame,phase\n" + "".join(
+    f"{video}.mp4,{frame},{'' if frame == 7 else 'start' if frame < 4 else 'end'}\n"
+    for video in ("b", "a")
+    for frame in reversed(range(8))
+)
+RELAXED = "{name: phases_relaxed, seconds: 0.5, late: [1, 1], early: [1, 1]}"
+
+
+def score_frames(platform: Any, answers: str, truth: str, *arguments: str) -> Any:
+    Path("answers.csv").write_text(answers)
+    Path("truth.csv").write_text(truth)
+    return platform("score", "answers.csv", "truth.csv", *arguments)
+
+
+def test_frames_are_scored_as_videos_by_a_protocol_of_phases(platform: Any) -> None:
+    """Video a is one frame late of seven; frames stand in any order, and those without a phase count nowhere."""
+    result = score_frames(platform, FRAMES, PHASES, "--protocol", RELAXED)
+    assert result.code == 0, result.err
+    assert metrics()["phase_accuracy"] == pytest.approx((6 / 7 + 1) / 2)
+    assert metrics()["relaxed_accuracy"] == 1.0
+    assert metrics()["accuracy"] == pytest.approx(13 / 14)
+    assert metrics()["edit_score"] == 1.0
+    summary = json.loads(Path("scores/summary.json").read_text())
+    assert (summary["names"], summary["protocol"]) == (["start", "end"], "phases_relaxed")
+    assert "frames per second: 2" in summary["notes"]
+    with Path("scores/videos.csv").open() as file:
+        assert [(row["case"], row["frames"], row["frames_unknown"]) for row in csv.DictReader(file)] == [
+            ("b.mp4", "7", "1"),
+            ("a.mp4", "7", "1"),
+        ]
+
+
+def test_decided_classes_need_no_probabilities(platform: Any) -> None:
+    decided = "\n".join(line.rsplit(",", 2)[0] for line in FRAMES.splitlines())
+    assert score_frames(platform, decided, PHASES, "--protocol", "phases").code == 0
+    assert metrics()["phase_accuracy"] == pytest.approx((6 / 7 + 1) / 2)
+    assert "accuracy" not in metrics()
+    unordered = json.loads(Path("scores/summary.json").read_text())["names"]
+    assert unordered == ["end", "start"]
+    ordered = score_frames(platform, decided, PHASES, "--protocol", RELAXED, "--labels", "start,end")
+    assert ordered.code == 0
+    assert json.loads(Path("scores/summary.json").read_text())["names"] == ["start", "end"]
+    assert metrics()["relaxed_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answers", "truth", "arguments", "code", "said"),
+    [
+        (FRAMES, PHASES.replace("a.mp4,3,start\n", ""), [], 4, "truth.csv lacks frames (1): a frame 3"),
+        (FRAMES.replace(",3,1.5,", ",3.5,1.5,"), PHASES, [], 4, "frame '3.5' is not a whole number"),
+        (FRAMES, PHASES.replace("a.mp4,3,", "a.mp4,2,"), [], 4, "a.mp4 frame 2 is named in line"),
+        (
+            re.sub(r",time_s|(?<=,\d),\d\.\d(?=,[se])", "", FRAMES),
+            PHASES,
+            ["--protocol", RELAXED],
+            4,
+            "video b.mp4: a border of 0.5 s needs",
+        ),
+        (FRAMES, PHASES, ["--protocol", "phases_relaxed"], 2, "say with late and early how many phases away"),
+        (
+            FRAMES,
+            PHASES.replace("\n", ",0\n").replace("phase,0", "phase,time_s"),
+            ["--protocol", "phases"],
+            4,
+            "number frames at one rate in both tables",
+        ),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(
+    platform: Any, answers: str, truth: str, arguments: list[str], code: int, said: str
+) -> None:
+    result = score_frames(platform, answers, truth, *arguments)
+    assert (result.code, said in " ".join(result.err.split())) == (code, True), result.err
+    assert not Path("scores").exists()
+
+
+def test_protocols_of_cases_score_tables_too(platform: Any) -> None:
+    Path("answers.csv").write_text("case,EF (%)\na,40\nb,52\nc,61\nd,33\n")
+    Path("truth.csv").write_text("case,EF\na,41\nb,56\nc,60\nd,\n")
+    block = "{name: echonet, resamples: 100}"
+    assert platform("score", "answers.csv", "truth.csv", "--what", "value", "--protocol", block).code == 0
+    assert metrics()["mae"] == 2.0
+    assert metrics()["mae_low"] <= 2.0 <= metrics()["mae_high"]
+    assert metrics()["auroc_above_45"] == 1.0

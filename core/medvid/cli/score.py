@@ -12,13 +12,10 @@ from medvid.plugin.specs import What
 from medvid.sentences import listed
 
 if TYPE_CHECKING:
-    from medvid.config.options import ProtocolOptions
     from medvid.data.volumes.labels import LabelScheme
     from medvid.evaluation.protocols import LabelMapProtocol
-    from medvid.plugin.host import Host
-    from medvid.plugin.info import TargetInfo
 
-_WRITTEN = {"cases.csv", "figures.csv", "summary.json"}
+_WRITTEN = {"cases.csv", "figures.csv", "summary.json", "videos.csv"}
 _RESAMPLES = 200
 
 
@@ -36,7 +33,7 @@ def score(
             "--labels",
             metavar="NAMES",
             help="Names by id, the background first: background,liver. Default: from a dataset.json in TRUTH or beside "
-            "it; for images background,foreground.",
+            "it; for images background,foreground. Of tables: the classes in their order.",
         ),
     ] = None,
     protocol: Annotated[
@@ -90,15 +87,20 @@ def score(
     """Score masks against true masks from any source, case by case on the grid of their files; or answers in tables."""
     if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= _WRITTEN):
         raise ConfigError(f"{output} holds other files", hint="give a new folder: -o FOLDER")
-    of_masks = {"labels": labels, "tolerance": tolerance, "mask-values": mask_values, "ignore": ignore}
-    of_masks |= {"protocol": None if protocol == "medvid" else protocol, "suffix": suffix or None}
+    of_masks = {"tolerance": tolerance, "mask-values": mask_values, "ignore": ignore, "suffix": suffix or None}
     if {predictions.suffix.lower(), truth.suffix.lower()} == {".csv"}:
         _refuse(of_masks, "masks, but both are tables")
+        from medvid.cli.score_tables import Asked, score_asked_tables
+
+        asked = Asked(what or "class", _names(columns), _names(labels), protocol)
+        if labels and asked.what != "class":
+            raise ConfigError("--labels is for masks, and for tables of classes", hint="--columns says which labels")
         count = _RESAMPLES if resamples is None else resamples
-        _score_tables(predictions, truth, what or "class", _names(columns), output, common=common, resamples=count)
+        score_asked_tables(context, predictions, truth, asked, output, common=common, resamples=count)
         return
     _refuse({"what": what, "columns": columns, "resamples": resamples}, "two CSV tables")
     from medvid.cli.common import plugins_file
+    from medvid.cli.protocols import build_protocol, protocol_options
     from medvid.data.volumes.formats.choice import enabled_formats
     from medvid.evaluation.mask_pairs import pair_masks
     from medvid.plugin.host import make_host
@@ -118,8 +120,8 @@ def score(
     from medvid.tracking.screen import make_console
 
     target = scheme.target_info()
-    options = _protocol_options(host, protocol, tolerance, target.what)
-    definitions = _build(host, options, target)
+    options = protocol_options(host, protocol, "voxel", target.what, tolerance)
+    definitions = cast("LabelMapProtocol", build_protocol(host, options, target))
     scores = MaskScores(scheme, definitions, options.name, mask_values, None if is_volume else ignore, formats)
     with stage_progress() as progress:
         rows = scores.rows(pairs, lambda done, total: progress("score", done, total))
@@ -155,65 +157,8 @@ def _refuse(options: Mapping[str, object], what: str) -> None:
         raise ConfigError(f"{listed(given)} {'are' if len(given) > 1 else 'is'} for {what}", hint="leave it out")
 
 
-def _score_tables(
-    predictions: Path, truth: Path, what: What, columns: list[str], output: Path, *, common: bool, resamples: int
-) -> None:
-    from medvid.evaluation.report import as_rich
-    from medvid.evaluation.scoring.closing import write_figures
-    from medvid.evaluation.scoring.entry_table import figure_table
-    from medvid.evaluation.table_scores import score_tables
-    from medvid.files import make_folder, write_json
-    from medvid.tracking.screen import make_console
-
-    scores = score_tables(predictions, truth, what, columns, common=common, resamples=resamples)
-    make_folder(output)
-    write_figures(scores.found, output)
-    summary = {"predictions": str(predictions), "truth": str(truth), "cases": len(scores.cases), "what": what}
-    summary |= {"names": scores.names, "metrics": scores.found.metrics, "notes": scores.notes}
-    write_json(output / "summary.json", summary)
-    console = make_console()
-    found = scores.found
-    console.print(as_rich(figure_table(found, scores.names, [*found.by_name])))
-    for figure in found.figures:
-        if figure.column not in found.by_name:
-            console.print(f"{figure.heading}: {figure.text(found.values[figure.column])}")
-    for note in scores.notes:
-        console.print(note)
-    typer.echo(f"written to {output}")
-
-
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in text.split(",")] if text else []
-
-
-def _protocol_options(host: "Host", protocol: str, tolerance: float | None, what: "What") -> "ProtocolOptions":
-    from medvid.config.named import Named
-    from medvid.config.options import ProtocolOptions
-    from medvid.config.yaml import parse_value
-
-    block = parse_value(protocol, "--protocol")
-    block = {"name": block} if isinstance(block, str) else block
-    if tolerance is not None and isinstance(block, Mapping):
-        block = {**block, "tolerance": tolerance}
-    options, problems = Named("protocol", where="voxel", what=what).read(host, block)
-    if options is None:
-        problem = problems[0]
-        hint = problem.cause.hint if problem.cause else ""
-        raise ConfigError(f"--protocol {protocol}: {'.'.join(map(str, problem.path))}: {problem.message}", hint=hint)
-    return cast(ProtocolOptions, options)
-
-
-def _build(host: "Host", options: "ProtocolOptions", target: "TargetInfo") -> "LabelMapProtocol":
-    """The protocol for label maps.
-
-    Raises:
-        ConfigError: it does not score these labels.
-    """
-    try:
-        options.check_target(target)
-    except ValueError as error:
-        raise ConfigError(f"--protocol {options.name}: {error}") from None
-    return cast("LabelMapProtocol", host.build(options, target))
 
 
 def _scheme(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medvid.config.phases import Allowance, PhaseFigureOptions, PhasesProtocolOptions, RelaxedPhasesProtocolOptions
+from medvid.errors import DataError
 from medvid.evaluation.metrics.aggregate import mean
 from medvid.evaluation.metrics.figure import Figure
 from medvid.evaluation.metrics.phases import PhaseScores, phase_means, phase_scores, relaxed, relaxed_matlab
@@ -59,8 +60,13 @@ def _protocol(
 
 
 def _forgiven(rule: Rule, seconds: float, allowance: Allowance, video: Video) -> np.ndarray:
-    rate = PUBLISHED_RATE if np.isnan(video.rate) else video.rate  # of a single frame, all of which is border
-    return rule(video.truth, video.prediction, max(round(seconds * rate), 1), allowance)
+    if len(video.truth) + video.unknown > 1 and not video.rate > 0:
+        raise DataError(
+            f"video {video.name}: a border of {seconds:g} s needs the times of its frames, which are not known",
+            hint="give them in a column time_s, rising, or take the protocol phases",
+        )
+    width = 1 if np.isnan(video.rate) else max(round(seconds * video.rate), 1)
+    return rule(video.truth, video.prediction, width, allowance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,6 +29,13 @@ class Video:
     prediction: np.ndarray
     unknown: int
     rate: float
+
+    @classmethod
+    def of(cls, name: str, truth: np.ndarray, prediction: np.ndarray, times: Sequence[float] | None) -> Self:
+        """A video from all its frames, of which some may be `UNKNOWN`; times are in seconds, if they are known."""
+        known = truth != UNKNOWN
+        rate = float("nan") if times is None else frame_rate(times)
+        return cls(name, truth[known], prediction[known], int((~known).sum()), rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,7 @@ def frame_rate(times: Sequence[float]) -> float:
 
 
 def _video(case: str, rows: Sequence[Mapping[str, Any]], ids: Mapping[str, int]) -> Video:
+    time = PLACES["frame"]
     truth = np.array([row["label_id"] for row in rows])
     prediction = np.array([ids[row["predicted"]] for row in rows])
-    known, time = truth != UNKNOWN, PLACES["frame"]
-    rate = frame_rate([row[time] for row in rows]) if time in rows[0] else float("nan")
-    return Video(case, truth[known], prediction[known], int((~known).sum()), rate)
+    return Video.of(case, truth, prediction, [row[time] for row in rows] if time in rows[0] else None)
