@@ -17,12 +17,14 @@ from medvid.data.volumes import reading
 from medvid.data.volumes.formats.choice import shipped_formats
 from medvid.data.volumes.formats.format import Volume
 from medvid_dicom.container import kinds_of
+from medvid_echonet.index import read_file_list
+from medvid_echonet.tracing_table import read_tracings
+from medvid_echonet.tracings import mask_of
 
 FORMATS = shipped_formats()
 AFFINE, RELATIVE, SINGLE = 1e-5, 1e-9, 1e-6
 LAYOUTS = {"medmnist": compare_medmnist, "tables": compare_tables}
 """Folders and tables of data sets, which are not read by a format."""
-VIDEOS = ("echonet",)
 
 Arrays = Mapping[str, np.ndarray]
 Case = Mapping[str, Any]
@@ -50,9 +52,6 @@ def compare_formats(path: Path) -> Iterator[Check]:
         if compare := LAYOUTS.get(name):
             for check in compare(case, path.parent / case["path"]):
                 yield Check(f"{name}: {check.name}", check.difference, check.tolerance)
-            continue
-        if name in VIDEOS:
-            print(f"  {name}: the layout of a data set, not compared here")
             continue
         own = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
         for check in _adapter(name, path.parent / case["path"])(case, own, path.parent / case["path"]):
@@ -140,10 +139,24 @@ def _camus(_: Case, arrays: Arrays, path: Path) -> Iterator[Check]:
         yield Check(name, min(float(np.abs(view.squeeze() - arrays[name].squeeze()).max()) for view in matching), 0)
 
 
+def _echonet(case: Case, arrays: Arrays, path: Path) -> Iterator[Check]:
+    """Videos by split with their ejection fraction, and masks of traced frames, whichever comes first in the file."""
+    expected, files, tracings = case["expected"], read_file_list(path, drop_untraced=False), read_tracings(path)
+    splits = {"TRAIN": "train", "VAL": "validation", "TEST": "test"}
+    found = {name: list(files.index.splits[split]) for name, split in splits.items()}
+    yield Check("splits", float(found != expected["splits"]), 0)
+    for video, ef in expected["ef"].items():
+        yield _same(f"ejection fraction of {video}", files.measured[video]["EF"], ef)
+    for name, mask in arrays.items():
+        _, video, frame = name.split(".")
+        yield _same(f"mask of {video}, {frame}", mask_of(tracings[video][int(frame)], mask.shape), mask)
+
+
 STUDIES: Mapping[str, Callable[[Case, Arrays, Path], Iterator[Check]]] = {
     "acdc": _acdc,
     "camus": _camus,
     "cholec80": compare_cholec80,
+    "echonet": _echonet,
 }
 
 
