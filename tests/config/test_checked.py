@@ -9,7 +9,7 @@ from medvid.config.checked import check_task
 from medvid.config.early import check_again, check_run
 from medvid.config.load import load_task
 from medvid.config.task import Task
-from medvid.errors import CheckpointError, DataError
+from medvid.errors import CheckpointError, ConfigError, DataError
 from medvid.plugin.host import Host, make_host
 
 Load = Callable[..., Task]
@@ -54,6 +54,22 @@ def test_components_inside_others_are_among_its_own(tmp_path: Path) -> None:
     path.write_text(NESTED)
     found = names(check_task(load_task(path, host), host).components)
     assert {("backbone", "stam"), ("backbone", "vit"), ("optimizer", "adamw")} <= found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "reason"),
+    [
+        ("unetr_organmnist3d", "", "is of volumes"),
+        ("timesformer_kinetics", "segments", "spans a whole video"),
+    ],
+)
+def test_all_clips_are_of_videos_with_several(recipe: str, more: str, reason: str) -> None:
+    host, path = make_host(), Path(__file__).parents[2] / "tasks" / f"{recipe}.yaml"
+    given: dict[str, Any] = {"evaluation.clips": "all", "dataset.root": "."}
+    if more:
+        given |= {"dataset.classes": ["a", "b"], "dataset.test_sampling": more}
+    with pytest.raises(ConfigError, match=f"evaluation.clips is all, but .* {reason}"):
+        check_task(load_task(path, host, overrides=given), host)
 
 
 def test_a_new_run_needs_data_weights_and_folders(load: Load, host: Host, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ BUDGETS = {
     "brats": (430, 30, 630),
     "camus": (580, 30, 680),
     "chestxray14": (300, 5, 380),
+    "echonet_ef": (170, 10, 140),
     "medmnist2d": (230, 5, 340),
     "medmnist3d": (270, 5, 370),
     "medt_glas": (1120, 30, 1600),

@@ -6,8 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from medvid.data.videos.sampling import Length, Sampling, placed_times, random_times
+from medvid.data.videos.sampling import Length, Sampling, all_times, placed_times, random_times
 
 TEN_SECONDS = Length(10.0, 30.0)
 
@@ -135,3 +137,26 @@ def test_a_whole_video_at_test_time() -> None:
     [times] = placed_times(Sampling(250, 1, 25, "segments"), Length(10.0, 25.0), 1, "spread")
     assert shown(times, 25)[:3] == [0, 1, 2]
     assert len(set(shown(times, 25))) >= 249
+
+
+@given(st.integers(1, 200), st.integers(2, 20), st.integers(1, 5), st.sampled_from([15.0, 29.97, 50.0]))
+def test_clips_of_frames_of_the_file(count: int, frames: int, rate: int, fps: float) -> None:
+    """Published code counts frames, at any rate: EchoNet's takes starts 0 to count - (frames - 1) * rate - 1."""
+    sampling, length = Sampling(frames, rate, None, short="blank"), Length(count / fps, fps)
+    clips = [shown(times, fps) for times in all_times(sampling, length, 1)]
+    starts = range(max(1, count - (frames - 1) * rate))
+    assert clips == [[start + rate * frame for frame in range(frames)] for start in starts]
+    assert [shown(times, fps) for times in all_times(sampling, length, 3)] == clips[::3]
+    draw = uniform()
+    assert {tuple(shown(random_times(sampling, length, draw), fps)) for _ in range(50)} <= {*map(tuple, clips)}
+
+
+def test_every_start_in_frames_of_the_file_is_as_likely() -> None:
+    draw, sampling = uniform(), Sampling(3, 2, None)
+    starts = [shown(random_times(sampling, Length(8 / 25, 25.0), draw), 25)[0] for _ in range(4000)]
+    assert np.bincount(starts) == pytest.approx([1000] * 4, rel=0.15)
+
+
+def test_segments_have_no_other_clips() -> None:
+    with pytest.raises(ValueError, match="a clip spans the whole video"):
+        all_times(Sampling(3, 2, None, "segments"), TEN_SECONDS, 1)

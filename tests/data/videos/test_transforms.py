@@ -44,6 +44,18 @@ def test_all_frames_are_cropped_alike_and_the_generator_decides(chosen: dict) ->
     assert torch.equal(crop(still(), options(**chosen), 5), seen[5])
 
 
+def test_a_margin_of_the_mean_colour_is_cut_into() -> None:
+    chosen = options(margin=6, short_side=[40, 40], mean=[0.2, 0.4, 0.6])
+    clip = torch.full((2, 3, 40, 40), 255, dtype=torch.uint8)
+    colours = {tuple(column.tolist()) for seed in range(30) for column in crop(clip, chosen, seed).flatten(1).T}
+    assert colours == {(255, 255, 255), (51, 102, 153)}
+    [shares] = torch.stack([(crop(clip, chosen, seed) == 255).all(0)[None] for seed in range(30)]).float().mean(0)
+    assert shares[:, 10:22, 10:22].min() == 1  # at most 6 of 32 columns are margin
+    assert shares[:, 0].max() < 1
+    with pytest.raises(ValidationError, match="margin and resized_crop cannot be combined"):
+        options(margin=1, resized_crop={})
+
+
 def test_normalisation() -> None:
     clip = torch.randint(0, 256, (2, 3, 4, 5), dtype=torch.uint8)
     plain = normalise(clip, options())

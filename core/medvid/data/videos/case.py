@@ -69,9 +69,10 @@ class VideoCase:
         options = self._options
         with self._open() as video:
             clips = self._chosen(video, lambda sampling: all_times(sampling, video.length, stride))
-            shown = video.times.numbers_at(video.within(np.ravel(clips)))
+            times = video.within(np.ravel(clips))
+            shown = video.times.numbers_at(times)
             if options.short == "blank":
-                shown[np.ravel(clips) >= video.length.duration] = len(video.times.due)
+                shown[times >= video.length.duration] = len(video.times.due)
             numbers, places = np.unique(shown, return_inverse=True)
             read = video.times.due[numbers[numbers < len(video.times.due)]]
             cut = [torch.stack(squares(to_clip(one[None]), options, crops)) for one in video.in_order(read)]

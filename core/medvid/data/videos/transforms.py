@@ -27,8 +27,7 @@ def read_clip(video: Video, times: Sequence[float], options: ClipOptions) -> Ten
     """The frames shown at these times, (T, 3, H, W) uint8; with `short: blank` of one colour behind the end."""
     clip = to_clip(video.frames_at(times))
     if options.short == "blank":
-        behind = torch.tensor(times, dtype=torch.float64) >= video.length.duration
-        clip[behind] = blank(options)
+        clip[torch.from_numpy(video.within(times) >= video.length.duration)] = blank(options)
     return clip
 
 
