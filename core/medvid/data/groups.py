@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from medvid.data.splits import Splits
+from medvid.data.splits import Splits, hold_out
 from medvid.errors import DataError
 from medvid.sentences import listed
 
@@ -61,3 +61,12 @@ def check_groups(groups: Groups, splits: Splits, where: str = "") -> None:
             f"{listed([*both.values()])}",
             hint="move all cases of a patient to one side, or leave the splits out: then patients are held out whole",
         )
+
+
+def hold_out_groups(cases: Sequence[str], groups: Groups, fraction: float, seed: int) -> Splits:
+    """As `medvid.data.splits.hold_out`, but a share of the groups, with all their cases; others are their own."""
+    own = {case: groups.get(case) or f"\0{case}" for case in cases}
+    chosen = {*hold_out([*dict.fromkeys(own.values())], fraction, seed).get("validation", ())}
+    held_out = tuple(case for case in cases if own[case] in chosen)
+    train = tuple(case for case in cases if own[case] not in chosen)
+    return {"train": train, "validation": held_out} if held_out else {"train": train}

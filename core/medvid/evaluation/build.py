@@ -8,6 +8,7 @@ from medvid.errors import ConfigError
 from medvid.evaluation.evaluator import Evaluator, Inference, Scorer
 from medvid.evaluation.inference.ensemble import Average
 from medvid.evaluation.inference.frames import FrameInference
+from medvid.evaluation.inference.videos import VideoInference
 from medvid.evaluation.inference.views import ViewInference
 from medvid.evaluation.inference.windows import WindowInference
 from medvid.evaluation.scoring.case_labels import LabelsScorer
@@ -16,6 +17,7 @@ from medvid.evaluation.scoring.classes import ClassScorer
 from medvid.evaluation.scoring.frames import FrameScorer
 from medvid.evaluation.scoring.label_maps import LabelMapScorer
 from medvid.evaluation.scoring.value_maps import ValueMapScorer
+from medvid.evaluation.scoring.video_masks import VideoMaskScorer
 from medvid.plugin.host import Host
 from medvid.plugin.info import InputInfo, TargetInfo, described
 from medvid.plugin.specs import What, Where
@@ -60,5 +62,9 @@ def build_evaluator(
     protocol: Any = host.build(options.protocol, target_info)
     if (target_info.where, target_info.what) not in SCORERS:
         raise ConfigError(f"nothing scores {described(target_info.where, target_info.what)} yet")
-    inference = INFERENCES[target_info.where](options, protocol, input_info, target_info, average)
-    return Evaluator(inference, SCORERS[target_info.where, target_info.what](options, protocol, target_info))
+    inference, scorer = INFERENCES[target_info.where], SCORERS[target_info.where, target_info.what]
+    if (target_info.where, target_info.what, input_info.axes) == ("voxel", "class", "video"):
+        inference, scorer = VideoInference, VideoMaskScorer
+    return Evaluator(
+        inference(options, protocol, input_info, target_info, average), scorer(options, protocol, target_info)
+    )

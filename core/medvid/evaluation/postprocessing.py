@@ -60,11 +60,11 @@ class LargestComponents:
         names = target_info.names
         self._overlapping = target_info.what == "labels"
         foreground = range(0 if self._overlapping else 1, len(names))
-        self._steps = [foreground if step == ALL else (names.index(step),) for step in steps]
+        self.steps = [foreground if step == ALL else (names.index(step),) for step in steps]
 
     def __call__(self, prediction: np.ndarray) -> np.ndarray:
         """A prediction: ids (*S), or 0 and 1 (L, *S) of labels that may overlap; it is not modified."""
-        for ids in self._steps:
+        for ids in self.steps:
             if self._overlapping:
                 chosen, prediction = list(ids), prediction.copy()
                 prediction[chosen] *= largest_component(np.logical_or.reduce(prediction[chosen]))

@@ -21,6 +21,7 @@ from medvid.digests import digest_of
 from medvid.plugin.info import Answered, InputInfo, TargetInfo
 from medvid.plugin.specs import Axes, What, Where
 from medvid.seeding import derive_seed
+from medvid.testing.toy_video import ToyVideo
 
 SPLITS = {"train": ("train/0", "train/1"), "validation": ("validation/0", "validation/1")}
 
@@ -97,6 +98,8 @@ class ToyDataset(Dataset):
         if self.options.where == "frame":
             return self._framed(case, 0)
         x, target = self._draw(case, 0)
+        if (self.options.where, self.options.what, self.options.axes) == ("voxel", "class", "video"):
+            return ToyVideo(case, x, target)
         return ToyCase(case, x, target, self.options.axes, values=self.options.what == "value")
 
     def open(self, paths: Sequence[Path]) -> Iterable[Case]:

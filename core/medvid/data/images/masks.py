@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from medvid.data.images.files import Picture, open_picture
-from medvid.data.images.options import WHITE, Colour, ImageDatasetOptions
+from medvid.data.images.options import WHITE, Colour, MaskOptions
 from medvid.errors import DataError
 from medvid.plugin.info import UNKNOWN
 from medvid.sentences import listed
@@ -42,7 +42,7 @@ class Mask:
     palette: Mapping[int, Colour] = field(default_factory=dict)
 
 
-def read_mask(path: Path, case: str, options: ImageDatasetOptions, *, checked: bool = False) -> Mask:
+def read_mask(path: Path, case: str, options: MaskOptions, *, checked: bool = False) -> Mask:
     """Read a mask as label ids, according to ``mask_values``.
 
     Args:
@@ -84,7 +84,7 @@ class _Reader:
 
     picture: Picture
     name: str
-    options: ImageDatasetOptions
+    options: MaskOptions
 
     def binary(self, *, checked: bool) -> tuple[np.ndarray, int]:
         """Label ids by brightness, and the number of pixels that are neither black nor white."""

@@ -5,8 +5,10 @@ window touches is finished and handed on at once, so the scores in memory are as
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,24 +53,76 @@ def stream_scores(
     Yields:
         (labels, *S[:-1], d), float32 where the buffer is; joined on the last axis they are (labels, *S).
     """
-    device = device_of(model, input)
-    padded, crop = _pad(input.to(device, non_blocking=True), size)
+    padded, crop = _pad(input.to(device_of(model, input), non_blocking=True), size)
     windows = find_windows(padded.shape[1:], size, overlap, layout)
+    weight = partial(importance_map, size, blending, layout=layout)
+    for slab in stream_windows(model, HeldInput(padded), windows, weight, window_batch):
+        yield slab[crop]
+
+
+class PlaneInput(Protocol):
+    """An input of which windows are cut, each no further back on the last axis than the one before it."""
+
+    device: torch.device
+    shape: tuple[int, ...]
+    """(C, *S)."""
+
+    def cut(self, window: Window) -> Tensor:
+        """A window of it, (C, *size), on the device."""
+        ...
+
+
+class HeldInput:
+    """An input that is held whole.
+
+    Args:
+        input: (C, *S), on the device of the model.
+    """
+
+    def __init__(self, input: Tensor) -> None:
+        self.device, self.shape = input.device, tuple(input.shape)
+        self._input = input
+
+    def cut(self, window: Window) -> Tensor:
+        """A view of it."""
+        return self._input[(slice(None), *window)]
+
+
+def stream_windows(
+    model: nn.Module,
+    input: PlaneInput,
+    windows: Sequence[Window],
+    weight: Callable[[torch.device], Tensor],
+    window_batch: int,
+) -> Iterator[Tensor]:
+    """Infer windows and yield slabs of finished scores in order, see `stream_scores`.
+
+    Args:
+        model: as there.
+        input: at least as large as a window.
+        windows: sorted by their position on the last axis, without a gap there; the first is at its beginning.
+        weight: makes the weight of a window's voxels (*size) on a device.
+        window_batch: windows inferred at once.
+
+    Yields:
+        (labels, *S[:-1], d); joined on the last axis they end where the last window does.
+    """
     buffer: _RollingBuffer | None = None
     for start in range(0, len(windows), window_batch):
         batch = windows[start : start + window_batch]
-        scores = model(torch.stack([padded[(slice(None), *window)] for window in batch])).float()
+        scores = model(torch.stack([input.cut(window) for window in batch])).float()
         if buffer is None:
-            buffer = _RollingBuffer((scores.shape[1], *padded.shape[1:-1], size[-1]), device)
-            weight = importance_map(size, blending, buffer.device, layout)
+            depth = windows[0][-1].stop - windows[0][-1].start
+            buffer = _RollingBuffer((scores.shape[1], *input.shape[1:-1], depth), input.device)
+            weights = weight(buffer.device)
         # A batch may span two positions on the last axis: adding its windows one by one keeps batches full and the
         # buffer one window deep.
         for window, score in zip(batch, scores.to(buffer.device), strict=True):
             if window[-1].start > buffer.first:
-                yield buffer.advance(window[-1].start)[crop]
-            buffer.add(window, score, weight)
+                yield buffer.advance(window[-1].start)
+            buffer.add(window, score, weights)
     if buffer is not None:
-        yield buffer.finish()[crop]
+        yield buffer.finish()
 
 
 def device_of(model: nn.Module, input: Tensor) -> torch.device:

@@ -76,12 +76,13 @@ def undefined_notes(figures: Mapping[str, float]) -> list[str]:
     return [f"not defined in any case, and null in files: {', '.join(names)}"] if names else []
 
 
-def state_notes(summaries: Sequence[LabelSummary], scores: Mapping[State, str]) -> list[str]:
+def state_notes(summaries: Sequence[LabelSummary], scores: Mapping[State, str], scored: str = "case") -> list[str]:
     """Sentences on the (case, label) pairs with an empty mask or without any, naming the labels.
 
     Args:
         summaries: of all labels.
         scores: what such a pair scores, where that needs saying.
+        scored: what has a row for each label: a case, or a frame of one.
     """
     sentences: dict[State, str] = {
         "absent": "in neither truth nor prediction",
@@ -95,16 +96,17 @@ def state_notes(summaries: Sequence[LabelSummary], scores: Mapping[State, str]) 
         if counts:
             score = f" ({scores[state]})" if state in scores else ""
             listing = ", ".join(f"{label} {count}" for label, count in counts.items())
-            notes.append(f"{sum(counts.values())} (case, label) pairs are {sentence}{score}: {listing}")
+            notes.append(f"{sum(counts.values())} ({scored}, label) pairs are {sentence}{score}: {listing}")
     return notes
 
 
-def unknown_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A sentence on the voxels that nobody has annotated, if there are any."""
-    counts = {row["case"]: row.get("voxels_unknown", 0) for row in rows}
+def unknown_notes(rows: Iterable[Mapping[str, Any]], scored: str = "case") -> list[str]:
+    """A sentence on the voxels that nobody has annotated, if there are any; `scored` as in `state_notes`."""
+    counts = {(row["case"], row.get("frame")): row.get("voxels_unknown", 0) for row in rows}
     some = sum(count > 0 for count in counts.values())
     if not some:
         return []
     return [
-        f"{sum(counts.values())} voxels in {some} of {len(counts)} cases have no label and are left out of all figures"
+        f"{sum(counts.values())} voxels in {some} of {len(counts)} {scored}s have no label and are left out of all "
+        "figures"
     ]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from medvid.config.evaluation import ALL, VoxelEvaluationOptions
+from medvid.data.dataset import SegmentationCase
+from medvid.evaluation.inference.videos import InferredVideo
 from medvid.evaluation.inference.windows import InferredVoxels
 from medvid.evaluation.metrics.aggregate import mean
 from medvid.evaluation.postprocessing import Dice, LargestComponents, Steps
@@ -33,16 +35,21 @@ class CandidateScorer(LabelMapScorer):
         self._by_label, self._target = replace(protocol, regions={}), target_info
         self.names = foreground(target_info)
 
-    def score(self, inferred: InferredVoxels, *, final: bool, folder: Path) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Rows per label and candidate: case, label, all, own and dice."""
-        prediction, found = inferred.scored.labels(), []
+    def score(self, inferred: InferredVoxels | InferredVideo, *, final: bool, folder: Path) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Rows per label and candidate, of a video for each annotated frame: case, label, all, own and dice."""
+        if isinstance(inferred, InferredVideo):
+            return [row for frame, labels in inferred.frames() for row in self._candidates(frame, labels)]
+        return self._candidates(inferred.case, inferred.scored.labels())
+
+    def _candidates(self, case: SegmentationCase, prediction: np.ndarray) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         seen: list[tuple[np.ndarray, list[dict[str, Any]]]] = []  # most candidates are as others, and need no scoring
         for together, own in product((False, True), repeat=2):
             steps = (*((ALL,) if together else ()), *(self.names if own else ()))
             candidate = LargestComponents(steps, self._target)(prediction)
             rows = next((rows for other, rows in seen if np.array_equal(other, candidate)), None)
             if rows is None:
-                rows = self._by_label.rows(inferred.case, candidate, self._labels, final=False)
+                rows = self._by_label.rows(case, candidate, self._labels, final=False)
                 seen.append((candidate, rows))
             found += [
                 {key: row[key] for key in ("case", "label", "dice")} | {"all": together, "own": own} for row in rows

@@ -38,6 +38,8 @@ class LabelMapScorer:
     """
 
     monitor = "dice"
+    scored = "case"
+    """What has a row for each label."""
 
     def __init__(self, options: VoxelEvaluationOptions, protocol: LabelMapProtocol, target_info: TargetInfo) -> None:
         self._pictures, self._protocol, self._labels = options.figures, protocol, target_info.names
@@ -54,12 +56,9 @@ class LabelMapScorer:
         """
         case = inferred.case
         scored = self._process(inferred.scored.labels())
-        about = patient_column(case) | group_column(case)
-        rows = [
-            {"case": case.id, **about, **row} for row in self._protocol.rows(case, scored, self._labels, final=final)
-        ]
+        rows = self._rows(case, scored, final=final)
         if final:
-            _write_probabilities(inferred, folder)
+            write_probabilities(inferred.case, _values(inferred), folder)
             native = scored if inferred.native is inferred.scored else self._process(inferred.native.labels())
             self._write(case, native, self._dice(case, scored, rows), folder)
         return rows
@@ -68,7 +67,7 @@ class LabelMapScorer:
         """Write the labels of a case on the grid of its file, and a picture below `PICTURES` unless they are off."""
         case, prediction = inferred.case, self._process(inferred.native.labels())
         folder.mkdir(parents=True, exist_ok=True)
-        files = [*case.write(prediction, folder), *_write_probabilities(inferred, folder)]
+        files = [*case.write(prediction, folder), *write_probabilities(inferred.case, _values(inferred), folder)]
         if self._pictures:
             picture = _picture(case, prediction)
             files.append(self._draw(picture, folder / PICTURES))
@@ -89,12 +88,12 @@ class LabelMapScorer:
         }
         notes = (
             self._protocol.definition,
-            "means are over cases, then over labels, background left out",
+            f"means are over {self.scored}s, then over labels, background left out",
             *group_notes(rows, figures),
             *patient_notes(patients, self._protocol.patients),
             *definitions(figures),
-            *state_notes(summaries, self._protocol.empty),
-            *unknown_notes(rows),
+            *state_notes(summaries, self._protocol.empty, self.scored),
+            *unknown_notes(rows, self.scored),
         )
         return Summary(metrics, label_table(summaries, figures), notes, directions(figures))
 
@@ -113,6 +112,13 @@ class LabelMapScorer:
         if patients := patient_rows(rows, self._protocol.patients):
             write_cases(patients, folder / "patients.csv")
         return [*files, *self._draw_spread(rows, folder / "figures")]
+
+    def _rows(self, case: SegmentationCase, scored: np.ndarray, *, final: bool) -> list[dict[str, Any]]:
+        """A row for each label."""
+        about = patient_column(case) | group_column(case)
+        return [
+            {"case": case.id, **about, **row} for row in self._protocol.rows(case, scored, self._labels, final=final)
+        ]
 
     def _dice(self, case: SegmentationCase, scored: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """The Dice of each label, which pictures show even where regions are scored."""
@@ -144,12 +150,16 @@ class LabelMapScorer:
         return draw(picture, self._shown, folder / f"{file_name(picture.case)}.png", reason)
 
 
-def _write_probabilities(inferred: InferredVoxels, folder: Path) -> tuple[Path, ...]:
+def write_probabilities(case: SegmentationCase, values: np.ndarray | None, folder: Path) -> tuple[Path, ...]:
     """Write the probabilities of a case into their folder, if they were asked for."""
-    if inferred.probabilities is None:
+    if values is None:
         return ()
     (folder / PROBABILITIES).mkdir(parents=True, exist_ok=True)
-    return inferred.case.write_probabilities(inferred.probabilities.values(), folder / PROBABILITIES)
+    return case.write_probabilities(values, folder / PROBABILITIES)
+
+
+def _values(inferred: InferredVoxels) -> np.ndarray | None:
+    return None if inferred.probabilities is None else inferred.probabilities.values()
 
 
 def _picture(

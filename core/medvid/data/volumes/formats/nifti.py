@@ -1,6 +1,7 @@
 """NIfTI files, read whole and checked, written with a header that carries only the geometry."""
 
 import gzip
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,18 +53,17 @@ def space_of(geometry: Geometry) -> Space:
 
 
 def write_labels(path: Path, labels: np.ndarray, space: Space) -> None:
-    """Write a label map as .nii.gz with a fresh header, complete or not at all.
+    """Write a label map as .nii.gz with a fresh header, complete or not at all, plane by plane.
 
     Args:
         path: the file; its folder exists.
-        labels: (X, Y, Z) label ids from 0 to 255.
+        labels: (X, Y, Z) label ids from 0 to 255; perhaps on the disk.
         space: the scan's, of which both forms, both codes and the units are written unchanged.
 
     Raises:
         ResourceError: it cannot be written.
     """
-    content = _head(labels.shape, space) + labels.astype(np.uint8).tobytes(order="F")
-    write_bytes(path, gzip.compress(content, compresslevel=6, mtime=0))
+    _write_planes(path, _head(labels.shape, space), [labels])
 
 
 def write_probabilities(path: Path, probabilities: np.ndarray, space: Space) -> None:
@@ -78,14 +78,7 @@ def write_probabilities(path: Path, probabilities: np.ndarray, space: Space) -> 
         ResourceError: it cannot be written.
     """
     labels, *shape = probabilities.shape
-    with (
-        replace_file(path) as file,
-        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as to,
-    ):
-        to.write(_head((*shape, labels), space, 1 / PROBABILITY_STEPS))
-        for volume in probabilities:
-            for plane in np.moveaxis(volume, -1, 0):
-                to.write(plane.tobytes(order="F"))
+    _write_planes(path, _head((*shape, labels), space, 1 / PROBABILITY_STEPS), probabilities)
 
 
 def write_values(path: Path, values: np.ndarray, space: Space) -> None:
@@ -102,6 +95,18 @@ def write_values(path: Path, values: np.ndarray, space: Space) -> None:
     data = values[0] if len(values) == 1 else np.moveaxis(values, 0, 3)
     content = _head(data.shape, space, dtype=np.float32) + data.astype("<f4").tobytes(order="F")
     write_bytes(path, gzip.compress(content, compresslevel=6, mtime=0))
+
+
+def _write_planes(path: Path, head: bytes, volumes: Iterable[np.ndarray]) -> None:
+    """Write volumes (X, Y, Z) of bytes one after the other, compressed."""
+    with (
+        replace_file(path) as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as to,
+    ):
+        to.write(head)
+        for volume in volumes:
+            for plane in np.moveaxis(volume, -1, 0):
+                to.write(plane.astype(np.uint8, copy=False).tobytes(order="F"))
 
 
 def _head(shape: tuple[int, ...], space: Space, slope: float = 1.0, dtype: DTypeLike = np.uint8) -> bytes:

@@ -1,0 +1,1 @@
+"""Videos of which some frames have a label map: options, files, training examples and answers."""
