@@ -1,5 +1,7 @@
 """The head for frames of videos and slices of volumes: a linear layer on what any backbone sees of each."""
 
+from typing import cast
+
 from torch import Tensor
 
 from medvid.config.axes import SLICES
@@ -61,22 +63,37 @@ class FrameMeans:
         return resize(pooled, (input.shape[axis],)).transpose(1, 2)
 
 
+class FrameEmbeddings:
+    """The embeddings of frames that a backbone gives.
+
+    Args:
+        width: of each.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __call__(self, features: Features, input: Tensor) -> Tensor:  # noqa: ARG002 (as `FrameMeans`)
+        """The embeddings (B, T, D) among the features."""
+        return cast(Tensor, features.frames)
+
+
 class FrameClassifier(FrameHead):
     """One class, or any of several labels, of each frame.
 
     Args:
-        means: what is seen of each frame.
+        seen: what is seen of each frame.
         layers: make numbers of the sequence.
     """
 
-    def __init__(self, means: FrameMeans, layers: TemporalModel) -> None:
+    def __init__(self, seen: FrameMeans | FrameEmbeddings, layers: TemporalModel) -> None:
         super().__init__()
-        self._means, self.layers = means, layers
-        self.width, self.context = means.width, layers.context
+        self._seen, self.layers = seen, layers
+        self.width, self.context = seen.width, layers.context
 
     def embed(self, features: Features, input: Tensor) -> Tensor:
         """See `FrameHead.embed`."""
-        return self._means(features, input)
+        return self._seen(features, input)
 
     def answer(self, embeddings: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Logits (B, T, labels) of embeddings (B, T, D), in training of all stages if there are several."""
@@ -88,19 +105,19 @@ class FrameRegression(FrameHead, RegressionHead):
     """Values of each frame, see `RegressionHead` for their scale.
 
     Args:
-        means: what is seen of each frame.
+        seen: what is seen of each frame.
         layers: make numbers of the sequence.
         target_info: the values.
     """
 
-    def __init__(self, means: FrameMeans, layers: TemporalModel, target_info: TargetInfo) -> None:
+    def __init__(self, seen: FrameMeans | FrameEmbeddings, layers: TemporalModel, target_info: TargetInfo) -> None:
         super().__init__(target_info)
-        self._means, self.layers = means, layers
-        self.width, self.context = means.width, layers.context
+        self._seen, self.layers = seen, layers
+        self.width, self.context = seen.width, layers.context
 
     def embed(self, features: Features, input: Tensor) -> Tensor:
         """See `FrameHead.embed`."""
-        return self._means(features, input)
+        return self._seen(features, input)
 
     def answer(self, embeddings: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Values (B, T, V) in their units of embeddings (B, T, D), in training of all stages if there are several."""

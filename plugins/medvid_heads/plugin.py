@@ -65,7 +65,6 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("volume", "video"),
         examples=(
             Example({"temporal": {"name": "tcn", "dilations": [1, 2], "channels": 8}}),
-            Example({"temporal": {"name": "tcn", "stages": 3, "dilations": [1], "channels": 8, "causal": False}}),
             Example(
                 {
                     "temporal": {
@@ -81,13 +80,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
             ),
             Example(
                 {
-                    "temporal": {
-                        "name": "transformer",
-                        "reach": 3,
-                        "num_heads": 2,
-                        "hidden_size": 8,
-                        "dim_feedforward": 8,
-                    },
+                    "temporal": {"name": "tcn", "stages": 3, "dilations": [1], "channels": 8, "causal": False},
                     "loss": {"name": "ce", "label_smoothing": 0.1},
                     "smoothing": 0.15,
                 }

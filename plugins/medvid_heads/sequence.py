@@ -12,7 +12,7 @@ from medvid.models.head import Head
 from medvid.plugin import InputInfo, TargetInfo
 from medvid.plugin.specs import What
 from medvid_heads.config import SequenceOptions, TCNOptions
-from medvid_heads.frames import FrameClassifier, FrameMeans, FrameRegression
+from medvid_heads.frames import FrameClassifier, FrameEmbeddings, FrameMeans, FrameRegression
 from medvid_heads.temporal import TCN, TemporalModel, Transformer
 
 CLIPPED = 4.0
@@ -24,37 +24,40 @@ def sequence_head(
 ) -> Head:
     """The head `sequence`: of a class or labels per frame, or of values.
 
+    Of a backbone that gives embeddings of frames, as those of images do, it takes these, else the means of a map.
+
     Raises:
         ConfigError: values are to be smoothed; or the backbone tells no frame from another, see `FrameMeans`.
     """
-    means, what, outputs = FrameMeans(feature_info, input_info), target_info.what, len(target_info.names)
+    given, what, outputs = feature_info.frames, target_info.what, len(target_info.names)
+    seen = FrameEmbeddings(given) if given else FrameMeans(feature_info, input_info)
     temporal: TemporalModel
     if isinstance(options.temporal, TCNOptions):
-        temporal = TCN(options.temporal, means.width, outputs, what)
+        temporal = TCN(options.temporal, seen.width, outputs, what)
     else:
-        temporal = Transformer(options.temporal, means.width, outputs)
+        temporal = Transformer(options.temporal, seen.width, outputs)
     if what != "value":
-        return SequenceClassifier(means, temporal, options.smoothing, what)
+        return SequenceClassifier(seen, temporal, options.smoothing, what)
     if options.smoothing:
         raise ConfigError(
             "head.smoothing is of the probabilities of neighbouring frames, but the frames are annotated with values",
             hint="leave it out",
         )
-    return FrameRegression(means, temporal, target_info)
+    return FrameRegression(seen, temporal, target_info)
 
 
 class SequenceClassifier(FrameClassifier):
     """One class, or any of several labels, of each frame, with a further loss on jumps from frame to frame.
 
     Args:
-        means: what is seen of each frame.
+        seen: what is seen of each frame.
         layers: make numbers of the sequence.
         smoothing: weight of that loss; 0: none.
         what: is predicted.
     """
 
-    def __init__(self, means: FrameMeans, layers: TemporalModel, smoothing: float, what: What) -> None:
-        super().__init__(means, layers)
+    def __init__(self, seen: FrameMeans | FrameEmbeddings, layers: TemporalModel, smoothing: float, what: What) -> None:
+        super().__init__(seen, layers)
         self._smoothing, self._what = smoothing, what
 
     def loss(self, output: Tensor | tuple[Tensor, ...], target: Tensor) -> dict[str, Tensor]:

@@ -80,6 +80,7 @@ def test_features_are_those_of_the_slices(fold: AxisFold, batch: int, memory_for
     embeddings = [piece.embedding for piece in slices if piece.embedding is not None]
     assert features.embedding is not None
     torch.testing.assert_close(features.embedding, torch.stack(embeddings).mean(0))
+    torch.testing.assert_close(features.frames, torch.stack(embeddings, dim=1))
 
 
 @axes
@@ -91,6 +92,8 @@ def test_features_are_as_declared(fold: AxisFold) -> None:
         assert (feature_map.shape[1], spanned) == (declared.channels, list(stack.shape[2:]))
     assert features.embedding is not None
     assert features.embedding.shape == (2, info.embedding)
+    assert features.frames is not None
+    assert features.frames.shape == (2, 3, info.frames)
 
 
 def test_a_backbone_without_embedding_stays_without() -> None:

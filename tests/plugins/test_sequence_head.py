@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from medvid.data.framed import draw_window
 from medvid.errors import ConfigError
 from medvid.models.build import build_head
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.models.frame_head import FrameHead
 from medvid.plugin.host import make_host
 from medvid.plugin.info import UNKNOWN, InputInfo, TargetInfo
-from medvid_heads.config import SequenceOptions
+from medvid.testing.toy import ToyFrames
+from medvid_heads.config import SequenceOptions, TCNOptions
 from medvid_heads.sequence import smoothness
 
 HOST = make_host()
@@ -151,3 +153,47 @@ def test_values_of_all_stages_come_in_their_units() -> None:
         torch.nn.init.zeros_(parameter)
     features = Features((torch.zeros(1, WIDTH, 8, 2, 2, dtype=torch.float64),))
     assert [stage.unique().tolist() for stage in head.train()(features, torch.zeros(1, 1, 8, 8, 8))] == [[50.0]] * 2
+
+
+def test_embeddings_of_frames_come_before_maps() -> None:
+    info = FeatureInfo((MapInfo(WIDTH, (1, 4, 4)),), embedding=5, frames=5)
+    options = SequenceOptions(name="sequence")
+    head = build_head(HOST.build, options, info, InputInfo("video", 1, (8, 4, 4)), CLASSES)
+    given = Features((torch.zeros(1, WIDTH, 8, 1, 1),), torch.zeros(1, 5), torch.rand(1, 8, 5))
+    assert isinstance(head, FrameHead)
+    assert head.embed(given, torch.zeros(1, 1, 8, 4, 4)) is given.frames
+
+
+def drawn(seed: int) -> ToyFrames:
+    """A video of four phases of varying length, the first and the third of which look alike."""
+    random, bright, phases = torch.Generator().manual_seed(seed), list[float](), list[int]()
+    for phase, brightness in enumerate((0.0, 1.0, 0.0, 2.0)):
+        length = int(torch.randint(15, 40, (), generator=random))
+        bright, phases = bright + [brightness] * length, phases + [phase] * length
+    noise = 0.5 * torch.randn(1, len(bright), 4, 4, generator=random)
+    return ToyFrames(str(seed), torch.tensor(bright).view(1, -1, 1, 1) + noise, torch.tensor(phases), "video")
+
+
+def test_a_model_of_time_tells_apart_what_looks_alike() -> None:
+    info, random = InputInfo("video", 1, (64, 4, 4)), torch.Generator().manual_seed(0)
+    target_info = TargetInfo("frame", "class", tuple("abcd"))
+    temporal = TCNOptions(dilations=(1, 2, 4, 8, 16), dropout=0.1)
+    options = SequenceOptions(name="sequence", temporal=temporal, smoothing=0.15)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = build_head(HOST.build, options, FeatureInfo(frames=1), info, target_info)
+        optimizer = torch.optim.AdamW(head.parameters(), 3e-3)
+        videos = [drawn(seed) for seed in range(20)]
+        for step in range(100):
+            batches = [draw_window(videos[(8 * step + one) % 20], info, target_info, random) for one in range(8)]
+            means = torch.cat([batch.input for batch in batches]).mean(dim=(1, 3, 4))[..., None]
+            loss = head.loss(head(Features(frames=means), means), torch.cat([batch.target for batch in batches]))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss["loss"])
+            optimizer.step()
+    head.eval()
+    right = []
+    for seed in range(100, 105):
+        means = drawn(seed).all.mean(dim=(0, 2, 3))[None, :, None]
+        right.append((head(Features(frames=means), means)[0].argmax(1) == drawn(seed).target).float().mean())
+    assert torch.stack(right).mean() > 0.9  # of each frame by itself, 0.75 at most

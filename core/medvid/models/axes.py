@@ -57,10 +57,10 @@ class AxisFold:
         """Features of the input (B, C, *S), D long on the folded axis.
 
         Returns:
-            Maps (B, C_i, *S_i), all D long on that axis, and the mean over it of the slices' embeddings, (B, C).
+            Maps (B, C_i, *S_i), all D long on that axis; the slices' embeddings (B, D, C), and their mean (B, C).
         """
         maps, embeddings = self.slices(backbone, input)
-        return Features(maps, None if embeddings is None else embeddings.mean(dim=1))
+        return Features(maps, None if embeddings is None else embeddings.mean(dim=1), embeddings)
 
     def slices(self, backbone: nn.Module, input: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
         """As `features`, but with the embedding of each slice, (B, D, C), where the backbone gives one."""
@@ -74,9 +74,8 @@ class AxisFold:
 
     def feature_info(self, backbone: FeatureInfo) -> FeatureInfo:
         """What `features` returns, given what the backbone declares: stride 1 on the folded axis."""
-        return replace(
-            backbone, maps=tuple(MapInfo(info.channels, _inserted(info.stride, self.axis)) for info in backbone.maps)
-        )
+        maps = tuple(MapInfo(info.channels, _inserted(info.stride, self.axis)) for info in backbone.maps)
+        return replace(backbone, maps=maps, frames=backbone.embedding)
 
     def _fold(self, input: Tensor) -> Tensor:
         """(B, C, *S) to (B * D, C, H, W) with at most one copy, channels last in memory where the input has them so."""

@@ -12,10 +12,12 @@ class Features:
     Args:
         maps: feature maps (B, C_i, *S_i), earliest and finest first.
         embedding: one vector per input (B, C), or None.
+        frames: one vector per frame or slice (B, T, C), made of it alone, or None.
     """
 
     maps: tuple[Tensor, ...] = ()
     embedding: Tensor | None = None
+    frames: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class FeatureInfo:
     Args:
         maps: one entry per map, in the order of ``Features.maps``.
         embedding: width of the embedding, or None.
+        frames: width of ``Features.frames``, or None.
     """
 
     maps: tuple[MapInfo, ...] = ()
     embedding: int | None = None
+    frames: int | None = None

@@ -1,9 +1,10 @@
 """Checks of heads: the contract with backbones and with the training loop, over many feature pyramids."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Self, cast
 
@@ -205,7 +206,7 @@ def check_channels_last(subject: HeadSubject) -> None:
                 if memory_format := CHANNELS_LAST.get(parameter.ndim):
                     parameter.data = parameter.data.contiguous(memory_format=memory_format)
             maps = tuple(item.contiguous(memory_format=CHANNELS_LAST[item.ndim]) for item in features.maps)
-            found = head(Features(maps, features.embedding), x)
+            found = head(replace(features, maps=maps), x)
         expect_close({"logits": found}, {"logits": wanted}, ROUNDING, f"from {pyramid}, with channels last,")
 
 
@@ -262,9 +263,7 @@ def _on_device(subject: HeadSubject, pyramid: Pyramid, device: torch.device) -> 
     def empty(item: Tensor) -> Tensor:
         return torch.empty(item.shape, dtype=item.dtype, device=device)
 
-    features = pyramid.features()
-    embedding = None if features.embedding is None else empty(features.embedding)
-    seen = Features(tuple(empty(item) for item in features.maps), embedding)
+    seen = _changed(pyramid.features(), empty)
     return seen, Batch(empty(pyramid.input()), empty(subject.target(pyramid)), tuple(map(str, range(BATCH))))
 
 
@@ -275,8 +274,10 @@ def _losses(head: Head, features: Features, batch: Batch, *, mixed: bool) -> dic
 
 def _joined(items: Sequence[Features]) -> Features:
     maps = tuple(torch.cat(same) for same in zip(*(item.maps for item in items), strict=True))
-    embeddings = [item.embedding for item in items if item.embedding is not None]
-    return Features(maps, torch.cat(embeddings) if embeddings else None)
+    embeddings, frames = (
+        [found for item in items if (found := getattr(item, name)) is not None] for name in ("embedding", "frames")
+    )
+    return Features(maps, torch.cat(embeddings) if embeddings else None, torch.cat(frames) if frames else None)
 
 
 def _gradients_of_parts(
@@ -286,9 +287,7 @@ def _gradients_of_parts(
     head.zero_grad()
     total = 0.0
     for part in parts:
-        embedding = None if features.embedding is None else features.embedding[part]
-        seen = Features(tuple(item[part] for item in features.maps), embedding)
-        losses = head.loss(head(seen, input[part]), target[part])
+        losses = head.loss(head(_changed(features, itemgetter(part)), input[part]), target[part])
         weight = float(losses.get("weight", len(input[part])))
         torch.autograd.backward(losses["loss"] * weight)
         separate_gradients(head.parameters())
@@ -297,5 +296,10 @@ def _gradients_of_parts(
 
 
 def _converted(features: Features) -> Features:
-    embedding = features.embedding
-    return Features(tuple(item.double() for item in features.maps), None if embedding is None else embedding.double())
+    return _changed(features, Tensor.double)
+
+
+def _changed(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    """With each of their tensors changed."""
+    vectors = (features.embedding, features.frames)
+    return Features(tuple(map(change, features.maps)), *(None if one is None else change(one) for one in vectors))

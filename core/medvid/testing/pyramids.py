@@ -1,10 +1,11 @@
 """Feature pyramids that no backbone gave: what heads have to work from, whatever their axes and strides."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from medvid.config.axes import SLICES
 from medvid.models.features import FeatureInfo, Features, MapInfo
 from medvid.plugin.info import InputInfo
 from medvid.plugin.specs import Axes, FeatureKind, HeadSpec
@@ -56,6 +57,8 @@ class Pyramid:
             parts.append(f"maps of strides {strides}")
         if self.feature_info.embedding:
             parts.append("an embedding")
+        if self.feature_info.frames:
+            parts.append("embeddings of frames")
         return f"{' and '.join(parts)} of {self.input_info.axes}s of size {list(self.input_info.size)}"
 
     def input(self, seed: int = 0) -> torch.Tensor:
@@ -69,8 +72,12 @@ class Pyramid:
             _random((BATCH, info.channels, *(-(-a // b) for a, b in zip(size, info.stride, strict=True))), seed + index)
             for index, info in enumerate(self.feature_info.maps)
         )
-        width = self.feature_info.embedding
-        return Features(maps, _random((BATCH, width), seed) if width else None)
+        width, of_frame = self.feature_info.embedding, self.feature_info.frames
+        return Features(
+            maps,
+            _random((BATCH, width), seed) if width else None,
+            _random((BATCH, size[SLICES[self.input_info.axes]], of_frame), seed) if of_frame else None,
+        )
 
 
 def pyramids(spec: HeadSpec) -> Iterator[Pyramid]:
@@ -81,6 +88,9 @@ def pyramids(spec: HeadSpec) -> Iterator[Pyramid]:
         for kind in spec.needs:
             yield _pyramid(axes, STRIDES[axes][0], {kind}, SIZES[axes])
         yield _pyramid(axes, STRIDES[axes][-1], {"maps", "embedding"}, UNEVEN[axes])
+        if spec.where == "frame":  # of a backbone of images, frame by frame
+            given = _pyramid(axes, STRIDES[axes][0], {"maps", "embedding"}, SIZES[axes])
+            yield replace(given, feature_info=replace(given.feature_info, frames=WIDTH))
 
 
 def _pyramid(axes: Axes, strides: Strides, parts: set[FeatureKind], size: tuple[int, ...]) -> Pyramid:
