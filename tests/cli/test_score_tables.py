@@ -48,6 +48,21 @@ def test_labels(platform: Any) -> None:
     assert json.loads(Path("scores/summary.json").read_text())["names"] == ["y", "x"]
 
 
+def test_labels_that_one_column_lists(platform: Any) -> None:
+    Path("answers.csv").write_text("path,sit,run,jump\nx/a.mp4,.9,.2,.1\nx/b.mp4,.2,.8,.1\nx/c.mp4,.3,.7,.9\n")
+    Path("truth.csv").write_text("video,actions\na,sit\nb,\nc,run;sit\n")
+    result = platform("score", "answers.csv", "truth.csv", "--what", "labels", "--columns", "actions")
+    assert result.code == 0, result.err
+    text = " ".join(result.out.split())
+    assert "labels without a case in truth.csv: jump" in text
+    assert "1 of 3 cases have nothing in column actions, so their labels are unknown: line 3" in text
+    assert json.loads(Path("scores/summary.json").read_text())["names"] == ["run", "sit", "jump"]
+    assert metrics()["average_precision/run"] == 1.0
+    Path("truth.csv").write_text("path,actions\na,sit\nb,hop\nc,run;sit\n")
+    refused = platform("score", "answers.csv", "truth.csv", "--what", "labels", "--columns", "actions")
+    assert (refused.code, "no column of probabilities for hop" in refused.err) == (4, True)
+
+
 def test_values_with_units(platform: Any) -> None:
     Path("answers.csv").write_text("case,age (years),volume (ml)\na,40,100\nb,50,90\n")
     Path("truth.csv").write_text("case,age,volume (l)\na,41,0.1\nb,,0.2\n")

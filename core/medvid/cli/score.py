@@ -72,8 +72,8 @@ def score(
         typer.Option(
             "--columns",
             metavar="NAMES",
-            help="Of the true table: the column of the class, by default by its usual name; or those of labels or "
-            "values, by default all that both tables have.",
+            help="Of the true table: the column of the class, by default by its usual name; those of labels or values, "
+            "by default all that both tables have; or the one that lists labels (run; jump).",
         ),
     ] = None,
     resamples: Annotated[

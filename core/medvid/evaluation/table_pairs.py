@@ -6,11 +6,11 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 
 from medvid.data.framed import PLACES
-from medvid.data.tables.columns import PATHS, Row, Table
+from medvid.data.tables.columns import PATHS, VIDEOS, Row, Table
 from medvid.errors import DataError
 from medvid.sentences import alternatives, listed
 
-NAMES = ("case", "id", *PATHS, "video")
+NAMES = ("case", "id", *PATHS, *VIDEOS)
 """What a column of case names is usually called; the first of these that a table has is taken."""
 
 Key = tuple[str, int | None]

@@ -64,8 +64,8 @@ def score_tables(
         predictions: CSV file.
         truth: CSV file; an empty cell is unknown.
         what: what both hold.
-        columns: of the truth: the one of the class, or those of labels or values. Default: the one with a usual name,
-            or all that both tables have.
+        columns: of the truth: the one of the class, those of labels or values, or one that lists labels: "run; jump".
+            Default: the one with a usual name, or all that both tables have.
         classes: names of the classes in their order; default: that of the columns of answers for frames, else that of
             the names.
         protocol: makes the one whose figures are wanted besides; it may refuse the target.

@@ -10,6 +10,7 @@ from medvid.data.problems import raise_together
 from medvid.data.tables.cells import class_of, finding_of, value_of
 from medvid.data.tables.columns import CLASSES, PATIENTS, Row, Table
 from medvid.data.tables.lists import class_names, in_order
+from medvid.data.tables.several import blank_note, listed_names, read_listed, separator_of
 from medvid.errors import ConfigError, DataError
 from medvid.evaluation.metrics.of_classes import figures_of_classes
 from medvid.evaluation.metrics.of_labels import figures_of_labels
@@ -93,12 +94,7 @@ class Tables:
         names = tuple(self.given) or class_names(self.true, column)
         if not set(columns) & set(names) and PREDICTED in self.answers.columns:
             return self._decided(column, names)
-        if missing := [name for name in names if name not in self.answers.columns]:
-            raise DataError(
-                f"{self.answers.path} has no column of probabilities for {listed(missing)}; it has "
-                f"{listed(self.answers.columns)}",
-                hint="a column for each class, named like it, as platform predict writes them",
-            )
+        self._require_columns(names, "class")
         if absent := [] if self.given else [name for name in columns if name not in names]:
             notes = [f"classes without a case in {self.true.path}: {listed(absent)}"]
         if not self.given:
@@ -153,6 +149,8 @@ class Tables:
 
     def labels(self) -> Scored:
         """Any of several labels per row."""
+        if column := self._listed_in():
+            return self._listed(column)
         given = _shared(self.answers, self.true, self.columns)
         truth = self._truth([*given], lambda cell: finding_of(cell, "ignore", "ignore")).astype(np.int64)
         answers, names = self._answers([*given.values()]), tuple(given)
@@ -160,6 +158,27 @@ class Tables:
             answers, truth, names, cases=self.cases, counted=self.counted, resampling=self.resampling
         )
         return Scored(names, (), answers, None, truth, found, [])
+
+    def _listed_in(self) -> str | None:
+        """The column of the truth that lists the labels of a row; None where each label has a column of its own."""
+        [column] = self.columns if len(self.columns) == 1 else ("",)
+        return column if column in self.true.columns and column not in self.answers.columns else None
+
+    def _listed(self, column: str) -> Scored:
+        separator = separator_of(self.true, column, None)
+        found = listed_names(self.true, column, separator)
+        self._require_columns(found, "label")
+        own = {*NAMES, *PATIENTS, *PLACES, *PLACES.values()}
+        absent = [one for one in self.answers.columns if one and one.casefold() not in own and one not in found]
+        notes = [f"labels without a case in {self.true.path}: {listed(absent)}"] if absent else []
+        names = (*found, *absent)
+        read = read_listed(column, names, separator, "ignore")
+        truth = np.array([read(pair.truth) for pair in self.pairs]).astype(np.int64)
+        answers, unknown = self._answers(names), blank_note(self.true, column)
+        figures = figures_of_labels(
+            answers, truth, names, cases=self.cases, counted=self.counted, resampling=self.resampling
+        )
+        return Scored(names, (), answers, None, truth, figures, [*notes, *unknown])
 
     def values(self) -> Scored:
         """Values per row."""
@@ -170,6 +189,14 @@ class Tables:
             answers, truth, names, units, cases=self.cases, counted=self.counted, resampling=self.resampling
         )
         return Scored(names, units, answers, None, truth, found, [])
+
+    def _require_columns(self, names: Sequence[str], what: str) -> None:
+        if missing := [name for name in names if name not in self.answers.columns]:
+            raise DataError(
+                f"{self.answers.path} has no column of probabilities for {listed(missing)}; it has "
+                f"{listed(self.answers.columns)}",
+                hint=f"a column for each {what}, named like it, as platform predict writes them",
+            )
 
     def _ids(self, table: Table, column: str, names: Sequence[str]) -> np.ndarray:
         ids = {name: number for number, name in enumerate(names)}

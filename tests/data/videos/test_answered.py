@@ -69,7 +69,7 @@ def test_labels_from_a_table_to_a_batch_and_a_case(root: Path) -> None:
 
 
 def test_numbers_keep_their_units_and_scale(root: Path) -> None:
-    text = "\ufefffile;ef;patient\nvideos/p 0.mp4;50;a\nvideos/p 1.mp4;60;b\nvideos/p 2.mp4;;c\nvideos/p 3é;70;a\n"
+    text = "\ufeffVideo;ef;patient\nvideos/p 0.mp4;50;a\nvideos/p 1.mp4;60;b\nvideos/p 2.mp4;;c\nvideos/p 3é;70;a\n"
     data = table(root, text, value_columns={"EF": "%"}, validation_fraction=0)
     assert (data.target_info.units, data.target_info.means) == (("%",), (60.0,))
     assert data.draw("videos/p 0.mp4", 0).target.tolist() == [[50.0]]

@@ -17,6 +17,8 @@ PATHS = (
     *("scan", "volume", "series", "folder"),
 )
 """What the column of files or folders is usually called; likewise those below."""
+VIDEOS = ("video", "video_path", "video_name", "clip_path")
+"""Of tables of videos, besides."""
 CLASSES = ("class", "label", "diagnosis", "category", "target")
 PATIENTS = ("patient", "patient_id", "patientid", "subject", "subject_id", "participant_id")
 SPLITS = ("split", "subset", "partition")

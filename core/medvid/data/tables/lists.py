@@ -32,6 +32,7 @@ class Layout:
         split: of splits.
         files: paths by the names that stand in the table, where these are not relative to the root.
         suffixes: of files that the table may name without them.
+        usual: what the column of paths is usually called.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Layout:
     split: str | None = None
     files: Mapping[str, Path] | None = None
     suffixes: tuple[str, ...] = ()
+    usual: tuple[str, ...] = PATHS
 
     def find(self, name: str, known: dict[Path, dict[str, Path]]) -> Path:
         """The file or folder that a table names; `known` as of `medvid.data.listing.find_spelled`.
@@ -115,7 +117,7 @@ def index_table(table: Table, layout: Layout, columns: Sequence[str], read: Read
     Raises:
         DataError: all cells that are wrong, by line; paths that are named twice, or do not exist.
     """
-    path = table.find(layout.path, PATHS, "path_column")
+    path = table.find(layout.path, layout.usual, "path_column")
     if path is None:
         raise DataError(
             f"{table.path} has no column of paths by a usual name; it has {listed(table.columns)}",

@@ -14,7 +14,7 @@ from medvid.config.options import DatasetOptions, Options
 from medvid.data.fold_choice import settle
 from medvid.data.splits import SplitOptions, Splits, check_splits, choose_splits
 from medvid.data.tables.cells import Uncertain
-from medvid.data.tables.columns import CLASSES, Table, read_table
+from medvid.data.tables.columns import CLASSES, PATHS, Table, read_table
 from medvid.data.tables.folders import TABLE, folder_names, index_folders
 from medvid.data.tables.index import Answer, AnswerIndex, hold_out_patients, with_patients
 from medvid.data.tables.lists import Layout, class_names, index_table, read_classes, read_findings, read_values
@@ -96,6 +96,8 @@ class AnsweredOptions(DatasetOptions):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Of files that a table may name without them."""
+    usual_paths: ClassVar[tuple[str, ...]] = PATHS
+    """What its column of paths is usually called."""
 
     @field_validator("patient_pattern")
     @classmethod
@@ -172,11 +174,13 @@ class AnsweredOptions(DatasetOptions):
             return self._index_folders(is_case)
         table = read_table(self.table_path)
         columns, classes, read = self._answers(table)
-        layout = Layout(self.root, self.path_column, self.patient_column, self.split_column, suffixes=self.suffixes)
+        columns_besides = (self.path_column, self.patient_column, self.split_column)
+        layout = Layout(self.root, *columns_besides, suffixes=self.suffixes, usual=self.usual_paths)
         index = index_table(table, layout, columns, read)
         cases = with_patients([*index.cases.values()], self.patient_pattern) if self.patient_pattern else index.cases
         listed_in = columns if self.labels_column and self.blank == "ignore" else ()
-        notes = [note for column in listed_in for note in blank_note(table, column)]
+        hint = "if they have none, set dataset.blank: zeros"
+        notes = [f"{note}; {hint}" for name in listed_in for note in blank_note(table, name)]
         return AnswerIndex(cases, index.splits, classes, (*index.notes, *notes))
 
     def splits_of(self, index: AnswerIndex) -> Splits:

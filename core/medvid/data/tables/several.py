@@ -87,4 +87,4 @@ def blank_note(table: Table, column: str) -> tuple[str, ...]:
     if not lines:
         return ()
     what = f"{len(lines)} of {len(table.rows)} cases have nothing in column {column}"
-    return (f"{what}, so their labels are unknown: {listed(lines)}; if they have none, set dataset.blank: zeros",)
+    return (f"{what}, so their labels are unknown: {listed(lines)}",)

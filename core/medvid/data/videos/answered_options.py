@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
+from medvid.data.tables.columns import PATHS, VIDEOS
 from medvid.data.tables.folders import TABLE
 from medvid.data.tables.options import AnsweredOptions
 from medvid.data.videos.clip_options import ClipOptions
@@ -16,6 +17,7 @@ class AnsweredVideoOptions(AnsweredOptions, ClipOptions):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    usual_paths: ClassVar[tuple[str, ...]] = (*PATHS, *VIDEOS)
 
     @property
     def table_path(self) -> Path:
