@@ -55,6 +55,7 @@ class RotaryAttention(nn.Module):
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
         """Map (B, N, D) to (B, N, D)."""
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # 3, B, heads, N, D / heads
-        query, key = rotate(qkv[:2], rotation)
-        x = functional.scaled_dot_product_attention(query, key, qkv[2])
+        turned, value = torch.split(qkv, [2, 1])  # split, as the gradient of slices is padded and added up
+        query, key = rotate(turned, rotation)
+        x = functional.scaled_dot_product_attention(query, key, value[0])
         return self.proj(x.transpose(1, 2).flatten(2))

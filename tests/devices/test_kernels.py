@@ -42,6 +42,8 @@ BUDGETS = {
     "unetr_organmnist3d": (230, 5, 330),
     "unetr_synapse": (410, 30, 680),
     "vivit_kinetics": (230, 5, 340),
+    "videomae_kinetics": (320, 15, 370),
+    "vjepa_kinetics": (650, 5, 950),
     "vtn_kinetics": (430, 5, 560),
 }
 """Kernels of a step of each task in this repository: forward, loss and backward. They do not depend on sizes."""
