@@ -38,8 +38,9 @@ class TCNOptions(Options):
     name: Literal["tcn"] = "tcn"
     stages: PositiveInt = 2
     """Each refines the one before it."""
-    dilations: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64, 128)
-    """Distance of the frames that a layer sees, of each layer of a stage."""
+    dilations: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
+    """Distance of the three frames that a layer sees, of each layer of a stage; default: 1, 2, 4 ..., as long as all
+    three are within a window of the training."""
     channels: PositiveInt = 32
     """Of the layers; MS-TCN has 64."""
     causal: bool = True
@@ -52,8 +53,9 @@ class TransformerOptions(Options):
     """A transformer encoder over the frames, each of which attends to those near it."""
 
     name: Literal["transformer"]
-    reach: PositiveInt = 32
-    """Frames before a frame that it attends to, and as many after it unless causal; in each layer."""
+    reach: PositiveInt | None = None
+    """Frames before a frame that it attends to, and as many after it unless causal, in each layer; default: all that a
+    window of the training has."""
     num_layers: PositiveInt = 2
     """Its layers."""
     num_heads: PositiveInt = 4

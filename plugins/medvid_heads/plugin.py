@@ -64,13 +64,11 @@ def medvid_components() -> Iterable[ComponentSpec]:
         needs=("maps",),
         axes=("volume", "video"),
         examples=(
-            Example({"temporal": {"name": "tcn", "dilations": [1, 2], "channels": 8}}),
+            Example({"temporal": {"name": "tcn", "channels": 8}}),
             Example(
                 {
                     "temporal": {
                         "name": "transformer",
-                        "reach": 3,
-                        "num_layers": 2,
                         "num_heads": 2,
                         "hidden_size": 16,
                         "dim_feedforward": 32,
@@ -80,7 +78,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
             ),
             Example(
                 {
-                    "temporal": {"name": "tcn", "stages": 3, "dilations": [1], "channels": 8, "causal": False},
+                    "temporal": {"name": "tcn", "stages": 3, "channels": 8, "causal": False},
                     "loss": {"name": "ce", "label_smoothing": 0.1},
                     "smoothing": 0.15,
                 }

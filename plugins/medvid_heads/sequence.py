@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medvid.config.axes import SLICES
 from medvid.errors import ConfigError
 from medvid.losses.loss import in_full
 from medvid.losses.sum import values_in_whole
@@ -27,15 +28,17 @@ def sequence_head(
     Of a backbone that gives embeddings of frames, as those of images do, it takes these, else the means of a map.
 
     Raises:
-        ConfigError: values are to be smoothed; or the backbone tells no frame from another, see `FrameMeans`.
+        ConfigError: the model of time looks further than a window of the training; values are to be smoothed; or the
+            backbone tells no frame from another, see `FrameMeans`.
     """
     given, what, outputs = feature_info.frames, target_info.what, len(target_info.names)
     seen = FrameEmbeddings(given) if given else FrameMeans(feature_info, input_info)
+    window = input_info.size[SLICES[input_info.axes]]
     temporal: TemporalModel
     if isinstance(options.temporal, TCNOptions):
-        temporal = TCN(options.temporal, seen.width, outputs, what)
+        temporal = TCN(options.temporal, seen.width, outputs, what, window)
     else:
-        temporal = Transformer(options.temporal, seen.width, outputs)
+        temporal = Transformer(options.temporal, seen.width, outputs, window)
     if what != "value":
         return SequenceClassifier(seen, temporal, options.smoothing, what)
     if options.smoothing:

@@ -1,10 +1,12 @@
 """Models of time: what is made of a sequence of embeddings, and how far an answer looks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from medvid.errors import ConfigError
 from medvid.models.frame_head import Context
 from medvid.plugin.specs import What
 from medvid_heads.config import LinearLayerOptions, TCNOptions, TransformerOptions
@@ -52,14 +54,21 @@ class TCN(TemporalModel):
         width: of an embedding.
         outputs: numbers per frame.
         what: they are.
+        window: frames of a window of the training.
+
+    Raises:
+        ConfigError: a layer sees nothing but padding in a window.
     """
 
-    def __init__(self, options: TCNOptions, width: int, outputs: int, what: What) -> None:
+    def __init__(self, options: TCNOptions, width: int, outputs: int, what: What, window: int) -> None:
         super().__init__()
+        dilations = options.dilations or _doubling(window, options.causal)
+        furthest = max(dilations, default=0) * (2 if options.causal else 1)
+        check_trained("head.temporal.dilations", furthest, window)
         widths = [width, *[outputs] * (options.stages - 1)]
-        self.stages = nn.ModuleList(_Stage(options, given, outputs) for given in widths)
+        self.stages = nn.ModuleList(_Stage(options, dilations, given, outputs) for given in widths)
         self._what = what
-        reach = options.stages * sum(options.dilations)
+        reach = options.stages * sum(dilations)
         self.context = Context(2 * reach, 0) if options.causal else Context(reach, reach)
 
     def forward(self, embeddings: Tensor) -> tuple[Tensor, ...]:
@@ -76,13 +85,38 @@ class TCN(TemporalModel):
         return output.softmax(dim=1) if self._what == "class" else output.sigmoid()
 
 
+def check_trained(option: str, furthest: int, window: int) -> None:
+    """Refuse a layer with weights for frames that are never in a window: they would stay as they were drawn.
+
+    Args:
+        option: that says how far the layer looks.
+        furthest: frame that it sees, at this distance.
+        window: frames of a window of the training.
+
+    Raises:
+        ConfigError: naming all three.
+    """
+    if furthest and furthest >= window:
+        raise ConfigError(
+            f"{option} has a layer see frames at a distance of {furthest}, but the windows that it is trained on have "
+            f"{window} frames: it would learn nothing of them",
+            hint=f"give the data set windows of {furthest + 1} frames or more, or leave {option} out",
+        )
+
+
+def _doubling(window: int, causal: bool) -> tuple[int, ...]:
+    """1, 2, 4 ..., as long as a layer sees frames of one window; none for windows of a frame."""
+    furthest = (window - 1) // (2 if causal else 1)
+    return tuple(2**power for power in range(furthest.bit_length()))
+
+
 class _Stage(nn.Sequential):
     """A convolution of width 1, the dilated layers, and one more of width 1: (B, given, T) to (B, outputs, T)."""
 
-    def __init__(self, options: TCNOptions, given: int, outputs: int) -> None:
+    def __init__(self, options: TCNOptions, dilations: Sequence[int], given: int, outputs: int) -> None:
         super().__init__(
             nn.Conv1d(given, options.channels, 1),
-            *(_DilatedLayer(options, dilation) for dilation in options.dilations),
+            *(_DilatedLayer(options, dilation) for dilation in dilations),
             nn.Conv1d(options.channels, outputs, 1),
         )
 
@@ -113,11 +147,17 @@ class Transformer(TemporalModel):
         options: its options.
         width: of an embedding.
         outputs: numbers per frame.
+        window: frames of a window of the training.
+
+    Raises:
+        ConfigError: frames attend further than a window.
     """
 
-    def __init__(self, options: TransformerOptions, width: int, outputs: int) -> None:
+    def __init__(self, options: TransformerOptions, width: int, outputs: int, window: int) -> None:
         super().__init__()
-        reach = Context(options.reach, 0 if options.causal else options.reach)
+        check_trained("head.temporal.reach", options.reach or 0, window)
+        far = options.reach or window - 1
+        reach = Context(far, 0 if options.causal else far)
         self.context = Context(*(options.num_layers * frames for frames in reach))
         self.project = nn.Linear(width, options.hidden_size)
         self.dropout = nn.Dropout(options.dropout)

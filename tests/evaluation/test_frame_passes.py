@@ -1,6 +1,7 @@
 """Frames of cases of any length: each read and embedded once, and answered as the whole case at once would be."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,7 +84,8 @@ def model_of(temporal: dict[str, Any], axes: Axes, seed: int = 0) -> Model:
         torch.manual_seed(seed)
         backbone, adapter = Seen(), AxisFold(SLICES[axes])
         options = SequenceOptions.model_validate({"name": "sequence", "temporal": temporal})
-        head = build_head(HOST.build, options, adapter.feature_info(backbone.feature_info), info(axes), VALUES)
+        trained_on = replace(info(axes), size=(64, 64, 64))
+        head = build_head(HOST.build, options, adapter.feature_info(backbone.feature_info), trained_on, VALUES)
         model = Model(backbone, head, adapter)
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.4)

@@ -34,13 +34,13 @@ transformers = st.fixed_dictionaries(
 )
 
 
-def head_of(temporal: dict[str, Any], info: TargetInfo = CLASSES, **more: Any) -> FrameHead:
+def head_of(temporal: dict[str, Any], info: TargetInfo = CLASSES, window: int = 64, **more: Any) -> FrameHead:
     """A head on one map of images, with parameters that make small effects visible, in float64."""
     options = SequenceOptions.model_validate({"name": "sequence", "temporal": temporal, **more})
     features = FeatureInfo((MapInfo(WIDTH, (1, 4, 4)),))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        head = build_head(HOST.build, options, features, InputInfo("video", 1, (8, 4, 4)), info)
+        head = build_head(HOST.build, options, features, InputInfo("video", 1, (window, 4, 4)), info)
         for parameter in head.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
     assert isinstance(head, FrameHead)
@@ -77,6 +77,39 @@ def test_the_context_is_no_wider_than_that(temporal: dict[str, Any]) -> None:
     assert gradient[:, 0].any()
     assert gradient[:, -1].any()
     assert after == 0 or not temporal["causal"]
+
+
+@pytest.mark.parametrize(
+    ("temporal", "window", "context"),
+    [
+        ({"name": "tcn", "stages": 1}, 64, (2 * (1 + 2 + 4 + 8 + 16), 0)),
+        ({"name": "tcn", "stages": 1, "causal": False}, 64, (63, 63)),
+        ({"name": "tcn"}, 1, (0, 0)),
+        ({"name": "tcn", "dilations": [7]}, 15, (28, 0)),
+        ({"name": "transformer"}, 16, (30, 0)),
+        ({"name": "transformer", "causal": False}, 1, (0, 0)),
+        ({"name": "transformer", "reach": 15}, 16, (30, 0)),
+    ],
+)
+def test_by_default_layers_look_as_far_as_a_window(
+    temporal: dict[str, Any], window: int, context: tuple[int, int]
+) -> None:
+    assert head_of(temporal, window=window).context == context
+
+
+@pytest.mark.parametrize(
+    ("temporal", "option"),
+    [
+        ({"name": "tcn", "dilations": [1, 8]}, "dilations"),
+        ({"name": "tcn", "dilations": [16], "causal": False}, "dilations"),
+        ({"name": "transformer", "reach": 16}, "reach"),
+    ],
+)
+def test_what_no_window_holds_is_refused_as_nothing_would_be_learnt_of_it(
+    temporal: dict[str, Any], option: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"temporal\.{option} .* distance of 16, .* have 16 frames"):
+        head_of(temporal, window=16)
 
 
 def test_a_stage_is_the_published_one() -> None:
@@ -148,7 +181,7 @@ def test_values_are_not_smoothed_and_parts_of_a_batch_not_where_frames_may_be_un
 
 def test_values_of_all_stages_come_in_their_units() -> None:
     info = TargetInfo("frame", "value", ("depth",), ("mm",), means=(50.0,), deviations=(10.0,))
-    head = head_of({"name": "tcn", "dilations": [1]}, info)
+    head = head_of({"name": "tcn", "dilations": [1]}, info, window=8)
     for parameter in head.parameters():
         torch.nn.init.zeros_(parameter)
     features = Features((torch.zeros(1, WIDTH, 8, 2, 2, dtype=torch.float64),))
@@ -177,8 +210,7 @@ def drawn(seed: int) -> ToyFrames:
 def test_a_model_of_time_tells_apart_what_looks_alike() -> None:
     info, random = InputInfo("video", 1, (64, 4, 4)), torch.Generator().manual_seed(0)
     target_info = TargetInfo("frame", "class", tuple("abcd"))
-    temporal = TCNOptions(dilations=(1, 2, 4, 8, 16), dropout=0.1)
-    options = SequenceOptions(name="sequence", temporal=temporal, smoothing=0.15)
+    options = SequenceOptions(name="sequence", temporal=TCNOptions(dropout=0.1), smoothing=0.15)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = build_head(HOST.build, options, FeatureInfo(frames=1), info, target_info)
