@@ -32,22 +32,22 @@ class FileList:
     Args:
         index: the videos and their splits.
         measured: of each video, by its id.
-        frame_counts: likewise, how many frames it should have.
+        lengths: likewise, how many frames it should have, and how many per second.
     """
 
     index: VideoIndex
     measured: Mapping[str, Mapping[Measure, float]]
-    frame_counts: Mapping[str, int]
+    lengths: Mapping[str, tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A video: its id, split, measures and number of frames."""
+    """A video: its id, split, measures, number of frames and frames per second."""
 
     id: str
     split: str
     measured: Mapping[Measure, float]
-    frames: int
+    length: tuple[int, float]
 
 
 def read_file_list(root: Path, *, drop_untraced: bool) -> FileList:
@@ -96,7 +96,7 @@ def _chosen(root: Path, lines: list[_Line], *, drop_untraced: bool) -> FileList:
     notes += name_left_out(root, others, (), lambda _: f"not in {FILE_LIST}")
     ids = {name: clips.ids.at(clips.places(splits[name])) for name in ("train", "validation", "test") if splits[name]}
     measured = {line.id: line.measured for line in lines}
-    return FileList(VideoIndex(clips, (), ids, tuple(notes)), measured, {line.id: line.frames for line in lines})
+    return FileList(VideoIndex(clips, (), ids, tuple(notes)), measured, {line.id: line.length for line in lines})
 
 
 def _line(row: Row, columns: Mapping[str, str]) -> _Line:
@@ -115,7 +115,7 @@ def _line(row: Row, columns: Mapping[str, str]) -> _Line:
     except ValueError:
         raise ValueError(f"Split {cells['Split']!r} is none of TRAIN, VAL and TEST") from None
     measured: dict[Measure, float] = {measure: numbers[measure] for measure in get_args(Measure)}
-    return _Line(video_of(name), split, measured, int(numbers["NumberOfFrames"]))
+    return _Line(video_of(name), split, measured, (int(numbers["NumberOfFrames"]), numbers["FPS"]))
 
 
 def _number(column: str, cell: str) -> float:

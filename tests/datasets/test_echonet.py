@@ -127,7 +127,15 @@ def test_a_missing_video_stops_the_run_or_is_left_out(root: Path) -> None:
 def test_a_video_of_another_length_than_listed_is_said(root: Path) -> None:
     assert opened(root).check_case(FIRST, deep=False) == opened(root).check_case(SECOND, deep=False)
     replace(root, "112,112,50,24", "112,112,50,25")
-    assert opened(root).check_case(FIRST, deep=False)[-1] == "has another number of frames than FileList.csv says"
+    assert opened(root).check_case(FIRST, deep=False)[-1].startswith("another number of frames than in FileList.csv")
+    replace(root, "112,112,50,40", "112,112,30,40")
+    assert opened(root).check_case(SECOND, deep=False)[-1].startswith("another frame rate than in FileList.csv")
+
+
+def test_a_video_on_both_sides_under_two_names_is_refused(root: Path) -> None:
+    shutil.copy(root / "Videos" / f"{FIRST}.avi", root / "Videos" / f"{SECOND}.avi")
+    with pytest.raises(DataError, match=f"1 held-out cases are copies of training cases: {SECOND} = {FIRST}"):
+        opened(root).prepare([FIRST, SECOND], lambda *_: None)
 
 
 def test_unlisted_videos_are_named(root: Path) -> None:
@@ -180,7 +188,7 @@ def test_loops_are_what_their_tables_say(loops: Path) -> None:
     for case in data.labelled():
         measured = data.file_list.measured[case]
         with open_video(data.clip(case).path) as video:
-            assert (len(video.times.due), video.length.fps) == (data.file_list.frame_counts[case], FPS)
+            assert (len(video.times.due), video.length.fps) == data.file_list.lengths[case]
             areas = {frame: int(mask_of(chords, (64, 64)).sum()) for frame, chords in tracings[case].items()}
             brightness = {frame: video.frames_at([frame / FPS])[0].mean(-1) for frame in areas}
         assert measured["EF"] == pytest.approx(100 * (1 - measured["ESV"] / measured["EDV"]), abs=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from medvid.config.axes import SLICES
-from medvid.data.dataset import Dataset, SegmentationCase, ViewedCase
+from medvid.data.dataset import Dataset, FilmedCase, SegmentationCase, ViewedCase
 from medvid.data.framed import PLACES, FramedCase, filled
 from medvid.data.targets import case_target, frame_target
 from medvid.plugin.info import TargetInfo
@@ -134,6 +134,12 @@ def _check_viewed(case: ViewedCase, dataset: Dataset) -> None:
         expect(
             views.shape[:2] == (count, info.channels) and views.dtype == torch.float32,
             f"{clips} x {crops} views of {case.id} are {tuple(views.shape)} of {views.dtype}",
+        )
+    if isinstance(case, FilmedCase):
+        every = case.all_views(1, 3)
+        same = len(every) % 3 == 0 and torch.equal(every[0:3], case.views(1, 3, "segments"))
+        expect(
+            same, f"the views of {case.id} from every frame are not three crops each, or begin otherwise than a clip"
         )
     shown = case.thumbnails(2)
     expect(shown.dtype == np.uint8 and shown.shape[-1:] == (3,) and shown.ndim == 4, f"thumbnails are {shown.shape}")
