@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.studies.folders import Rows, masks, written
 
 from medvid.cli.main import main
@@ -15,10 +16,13 @@ from medvid.evaluation.metrics.of_classes import figures_of_classes
 from medvid.evaluation.metrics.of_labels import figures_of_labels
 from medvid.evaluation.metrics.of_values import figures_of_values
 from medvid.evaluation.metrics.value_maps import row_of, summarise
+from medvid.plugin.host import make_host
+from medvid.plugin.info import UNKNOWN, InputInfo, TargetInfo
 from medvid.studies.compare import SAME_CASES, compare
 from medvid.studies.reading import read_sides
 from medvid.studies.rows import pattern_of
 from medvid.studies.sides import Side, read_side
+from medvid.testing.evaluation import make_evaluator
 
 
 @pytest.fixture(autouse=True)
@@ -262,6 +266,36 @@ def test_figures_of_labels_values_and_frames(tmp_path: Path) -> None:
         compared = compare([values, right], metric=metric)
         assert compared.best == "right"
         assert compared.figures["age"][0] == pytest.approx(found.metrics[metric])
+
+
+def test_figures_of_videos_are_compared_video_by_video(tmp_path: Path) -> None:
+    """Every figure that rows of frames suffice for is that of the evaluation, and the default one works."""
+    random, names = np.random.default_rng(0), ("cut", "sew", "wash")
+    target = TargetInfo("frame", "class", names, has_unknown=True)
+    folders = []
+    for number, errors in enumerate((0.2, 0.4)):
+        made = make_evaluator(
+            make_host(), InputInfo("video", 3, (2, 4, 4)), target, protocol="phases", figures=0
+        ).scorer
+        rows = []
+        for video in range(5):
+            truth = np.repeat([0, 1, 2], [4, 6, 8]) if video else np.repeat([UNKNOWN, 1], [3, 9])
+            answers = np.where(random.random(len(truth)) < errors, random.integers(3, size=len(truth)), truth.clip(0))
+            place = ({"case": f"v{video}", "frame": frame, "time_s": frame} for frame in range(len(truth)))
+            scores = torch.eye(3).double()[answers].log_softmax(1)
+            rows += [made._each.row(*of, final=True) for of in zip(place, torch.from_numpy(truth), scores, strict=True)]
+        found = made.summarise(rows)
+        monitor = {made.monitor: found.metrics[made.monitor]}
+        folders.append(written(tmp_path / str(number), rows, monitor | dict(found.metrics), dict(found.better)))
+    sides = read_sides(folders)
+    assert compare(sides).metric == "phase_f1"
+    for metric in ("phase_accuracy", "phase_precision", "phase_recall_by_video", "phase_jaccard", "phase_jaccard/sew"):
+        compared = compare(sides, metric=metric)
+        assert compared.cases == 5
+        for one in sides:
+            assert compared.figures[one.name][0] == pytest.approx(one.summary["metrics"][metric])
+    with pytest.raises(ConfigError, match="edit_score cannot be computed from the rows"):
+        compare(sides, metric="edit_score")
 
 
 def test_figures_of_maps_of_values(tmp_path: Path) -> None:

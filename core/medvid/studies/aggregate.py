@@ -66,7 +66,7 @@ def _configuration(
         cells=len(cells),
         missing=tuple(cell.name for cell in cells if cell.name not in names),
         patients=len(set(owners.values())),
-        cases=len(owners),
+        cases=len(side.cases) if side else 0,
         seconds=sum(one.summary.get("seconds", 0.0) for one in done),
         metrics={
             name: spread_of(side, done, folds, name, owners, draw=name == metric) for name in wanted if side is not None

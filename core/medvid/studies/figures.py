@@ -8,6 +8,7 @@ import numpy as np
 from medvid.evaluation.metrics.of_labels import THRESHOLD
 from medvid.plugin.info import UNKNOWN
 from medvid.studies.rows import Row, key_of, kind_of, number
+from medvid.studies.videos import figures_of_videos
 
 _LEAST = float(np.finfo(np.float64).eps)
 
@@ -17,7 +18,7 @@ class Figures:
     """A figure of each case, or frame, and name.
 
     Args:
-        keys: of the cases, (N,).
+        keys: of the cases, or frames, (N,); of videos where the figure is of a video's frames together.
         names: of labels, classes or values (M,); ("",) where the figure is of the case as a whole.
         values: (N, M), NaN where it is not defined.
     """
@@ -81,6 +82,8 @@ def _of_classes(rows: Sequence[Row], column: str, *, by_name: bool) -> Figures |
         names = tuple(dict(sorted((int(row["label_id"]), row["label"]) for row in known)).values())
         of = np.array([[row["label"] == name for name in names] for row in known]).reshape(-1, len(names))
         return Figures(keys, names, np.where(of, _right(known)[:, None], np.nan))
+    if (of_videos := figures_of_videos(rows, column)) is not None:
+        return Figures(*of_videos)
     if column not in _OF_CLASSES or (column == "brier" and not probabilities_in(rows)):
         return None
     return Figures(keys, ("",), _OF_CLASSES[column](known).reshape(-1, 1))

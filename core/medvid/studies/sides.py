@@ -61,8 +61,13 @@ class Side:
         return found
 
     def groups(self, pattern: re.Pattern[str] | None) -> dict[str, str]:
-        """Whose each case, or frame, is."""
-        return {key_of(row): group_of(row, pattern) for rows in self.rows.values() for row in rows}
+        """Whose each case is, and each frame."""
+        return {
+            key: group_of(row, pattern)
+            for rows in self.rows.values()
+            for row in rows
+            for key in (row["case"], key_of(row))
+        }
 
     def truths(self) -> dict[tuple[str, str], str]:
         """What is true of each case, or frame, as rows have it, by it and a name; nothing of masks and maps."""
