@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "Compare runs on the same cases: differences, intervals, tests.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",
+    "profile": "Measure a model: size, latency, memory, where time goes.",
     "plan": "Look at a data set, and write a task that suits it.",
     "tasks": "List the recipes that come with medvid, and copy one.",
     "data": "Check a data set, divide it into folds, or re-encode videos.",

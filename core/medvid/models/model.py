@@ -28,7 +28,7 @@ class Model(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Map input (B, C, *S) to logits or numbers, see `medvid.models.head.Head.forward`."""
-        return self.head(self._features(input), input)
+        return self.head(self.features(input), input)
 
     @property
     def context(self) -> Context | None:
@@ -43,11 +43,12 @@ class Model(nn.Module):
 
     def embed(self, input: Tensor) -> Tensor:
         """Embeddings (B, T, D) of the frames of an input (B, C, *S), for models that have a `context`."""
-        return cast(FrameHead, self.head).embed(self._features(input), input)
+        return cast(FrameHead, self.head).embed(self.features(input), input)
 
     def answer(self, embeddings: Tensor) -> Tensor:
         """Logits or numbers (B, T, N) of embeddings (B, T, D), in evaluation."""
         return cast(Tensor, cast(FrameHead, self.head).answer(embeddings))
 
-    def _features(self, input: Tensor) -> Features:
+    def features(self, input: Tensor) -> Features:
+        """What the backbone makes of input (B, C, *S), on the input's axes."""
         return self.adapter.features(self.backbone, input) if self.adapter else self.backbone(input)

@@ -45,6 +45,7 @@ from medvid.runs.report import Report, describe_run
 from medvid.runs.resuming import replace_lost_best, report_other_precision, report_other_software
 from medvid.runs.session import Session
 from medvid.runs.shared import check_same_data
+from medvid.runs.short_profile import size_of, write_profile
 from medvid.runs.space import check_space
 from medvid.runs.weights import describe_checkpoint, find_checkpoint, read_trained, started_from
 from medvid.scarcity import scarcity_named
@@ -337,6 +338,9 @@ class Execution:
         )
         self.stop.stop_if_asked(trainer.progress.step)
         closing = replace(closing, notes=(*closing.notes, *self.notes, *self._trained_note()))
+        if self.fabric.is_global_zero:
+            size = size_of(trainer.model, session.checked.input_info)
+            write_profile(self.folder, size, session.checked, self.fabric)
         self.report.evaluated(closing)
         return closing
 

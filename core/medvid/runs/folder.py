@@ -113,6 +113,11 @@ class RunFolder:
         return self.path / "origin.json"
 
     @property
+    def profile(self) -> Path:
+        """The size of the model, and where the time of the training went, see `medvid.runs.short_profile`."""
+        return self.path / "profile.json"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object per line: step, split, time, values. The source for trackers."""
         return self.path / "metrics.jsonl"

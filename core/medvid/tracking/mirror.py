@@ -38,11 +38,12 @@ ARTIFACTS = (
     "values.csv",
     "figures.csv",
     "summary.json",
+    "profile.json",
     "figures/*",
 )
 """Artifacts copied to MLflow. Checkpoints and predictions are too large; tags say where they are."""
 
-NAMELESS = {"environment.json", "data.json", "classes.csv", "labels.csv", "values.csv", "figures.csv"}
+NAMELESS = {"environment.json", "data.json", "profile.json", "classes.csv", "labels.csv", "values.csv", "figures.csv"}
 """The artifacts that name no case."""
 
 REAL_NAMES = {"task.yaml", "resolved.yaml"}
@@ -119,6 +120,7 @@ class Mirror:
             final = {name: value for name, value in summary["metrics"].items() if value is not None}
             self._log_new(_points({"split": "final", "step": summary["step"], "time": now / 1000, "values": final}))
             self._show_headline(final)
+            self._log_new(_of_profile(read_json(self._folder.profile), summary["step"], now))
         checkpoints = {which: summary.get(which) for which in ("best", "last")}
         self._log(tags=[RunTag(f"checkpoint.{which}", path) for which, path in checkpoints.items() if path])
         self._copy_files()
@@ -197,6 +199,14 @@ def _headline(record: Mapping[str, Any]) -> list[Metric]:
     """The figures over all labels of a validation, and its step, as the best so far."""
     values = {name: value for name, value in record["values"].items() if "/" not in name}
     return _points({**record, "split": "best", "values": {**values, "step": record["step"]}})
+
+
+def _of_profile(profile: Mapping[str, Any], step: int, now: int) -> list[Metric]:
+    """The size of the model, and the shares of the time of the run, to be compared beside its figures."""
+    model, shares = profile.get("model", {}), profile.get("training", {}).get("shares", {})
+    values = {f"model/{name}": model.get(name) for name in ("parameters", "multiply_adds")}
+    values |= {f"perf/share_{name}": share for name, share in shares.items()}
+    return [Metric(name, float(value), now, step) for name, value in values.items() if value is not None]
 
 
 def _dataset_input(split: str, facts: Mapping[str, Any]) -> DatasetInput:

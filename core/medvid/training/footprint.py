@@ -1,6 +1,5 @@
 """How much memory a task takes on its device, estimated before the first step. Nothing is allocated or computed."""
 
-import copy
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +9,8 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -27,6 +26,7 @@ from medvid.data.targets import target_dtype
 from medvid.devices.free_memory import free_memory
 from medvid.devices.memory_format import CHANNELS_LAST
 from medvid.devices.precision import multiplies_bf16, precision_of
+from medvid.models.fakes import fake_copy
 from medvid.models.model import Model
 from medvid.training.freeze import Frozen
 from medvid.training.losses import ModelLosses
@@ -122,7 +122,7 @@ def _estimate(checked: CheckedTask, model: Model, fabric: Fabric) -> Footprint:
     task = checked.task
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with torch.random.fork_rng(devices=[]), mode:
-        fake = _fake_copy(model, mode, fabric.device)
+        fake = fake_copy(model, mode, fabric.device)
         Frozen(fake, task.train).set_modes(0)
         if task.train.gradient_checkpointing:
             checkpoint_layers(fake.backbone)
@@ -174,23 +174,6 @@ def _batch(checked: CheckedTask, examples: int, device: torch.device) -> tuple[T
         images = images.contiguous(memory_format=CHANNELS_LAST[images.ndim])
     shape = target_info.target_shape(info.axes, info.size)
     return images, torch.empty(examples, *shape, dtype=target_dtype(target_info), device=device)
-
-
-def _fake_copy(model: Model, mode: FakeTensorMode, device: torch.device) -> Model:
-    """The model on a device, of tensors without memory."""
-    with FakeCopyMode(mode):
-        fake = copy.deepcopy(model)
-    moved: dict[nn.Parameter, nn.Parameter] = {}  # what modules share, they share there too
-    for module in fake.modules():  # `Module.to` cannot swap such tensors
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                if parameter not in moved:
-                    moved[parameter] = nn.Parameter(parameter.detach().to(device), parameter.requires_grad)
-                module._parameters[name] = moved[parameter]
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = buffer.to(device)
-    return fake
 
 
 @contextmanager

@@ -105,7 +105,7 @@ class Trainer:
         log_rate(options, fabric.world_size)
         if options.gradient_checkpointing:
             checkpoint_layers(self.model.backbone)
-        self._losses = Losses(fabric, self.model, options)
+        self.losses = Losses(fabric, self.model, options)
         self._scale = LossScale(fabric.device) if precision_of(fabric) == "fp16" else None
         # Such as masks with -inf; loaded weights are finite.
         self._constants = frozenset(f"model/{name}" for name in names_of_non_finite(dict(model.named_buffers())))
@@ -231,9 +231,9 @@ class Trainer:
         processes, is_whole = self.fabric.world_size, len(batches) * self.fabric.world_size == 1
         sums = torch.zeros((), device=self.fabric.device)  # of the weighted losses, and of the weights
         for number, batch in enumerate(batches, start=1):
-            with nullcontext() if number == len(batches) else self._losses.unsynchronised():
+            with nullcontext() if number == len(batches) else self.losses.unsynchronised():
                 sums = sums + self._add_gradients(batch, changes, is_whole=is_whole)
-            if self._losses.in_graphs and number < len(batches):
+            if self.losses.in_graphs and number < len(batches):
                 own_gradients(self._trained)
         expect_gradients(self.fabric, self.model, self._trained)
         self._frozen.drop_gradients(step)
@@ -258,7 +258,7 @@ class Trainer:
             The weighted losses, and last the weight.
         """
         mixed, target = self.model.head.mix(self._changed(batch.to(self.fabric.device, self.memory_format), changes))
-        losses = self._losses(mixed, target)
+        losses = self.losses(mixed, target)
         weight = losses.pop("weight", self.log.refused.new_full((), len(mixed)))
         weight = torch.ones_like(weight) if is_whole else weight
         torch.autograd.backward(losses["loss"] * (weight * self._scale.value if self._scale else weight))
