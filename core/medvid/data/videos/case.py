@@ -75,10 +75,10 @@ class VideoCase:
                 shown[times >= video.length.duration] = len(video.times.due)
             numbers, places = np.unique(shown, return_inverse=True)
             read = video.times.due[numbers[numbers < len(video.times.due)]]
-            cut = [torch.stack(squares(to_clip(one[None]), options, crops)) for one in video.in_order(read)]
-        if len(read) < len(numbers):
-            cut.append(blank(options).expand_as(cut[0]))
-        return SharedFrames(torch.cat(cut, 1), torch.from_numpy(places).view(len(clips), -1), pixels(options))
+            frames = blank(options).repeat(crops, len(numbers), 1, options.size, options.size)
+            for place, picture in enumerate(video.in_order(read)):
+                frames[:, place] = torch.cat(squares(to_clip(picture[None]), options, crops))
+        return SharedFrames(frames, torch.from_numpy(places).view(len(clips), -1), pixels(options))
 
     def thumbnails(self, count: int) -> np.ndarray:
         """Pictures whose shorter side is at most `size`."""

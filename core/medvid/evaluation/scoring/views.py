@@ -14,7 +14,7 @@ def view_note(options: CaseEvaluationOptions, protocol: ViewProtocol, size: tupl
     """
     clips = str(options.clips)
     if options.clips == "all":
-        clips = f"a clip from every {f'{options.clip_stride}th ' if options.clip_stride > 1 else ''}frame"
+        clips = f"clips from every {f'{options.clip_stride} frames' if options.clip_stride > 1 else 'frame'}"
     views = f"{clips} x {options.crops} views (clips x crops) of {' x '.join(map(str, size))}"
     how = f"mean of {protocol.average}"
     if protocol.what == "value":
