@@ -150,6 +150,28 @@ def test_frames_that_nobody_annotated_count_nowhere(data: st.DataObject) -> None
         assert found[0] == pytest.approx(other, nan_ok=True)
 
 
+def test_intervals_are_by_resampled_patients(tmp_path: Path) -> None:
+    """With the videos of a patient whole: two of each, alike, have the intervals of one of each."""
+    found = []
+    for copies in (1, 2):
+        scoring = scorer(resamples=50)
+        rows = [
+            {**row, "case": f"{row['case']} {copy}", "patient": row["case"]}
+            for copy in range(copies)
+            for row in rows_of(scoring, fixture_videos(), final=True)
+        ]
+        folder = tmp_path / str(copies)
+        folder.mkdir()
+        scoring.figures(rows, folder)
+        with (folder / "figures_of_videos.csv").open(newline="") as file:
+            lines = {(line["figure"], line["of"]): line for line in csv.DictReader(file)}
+        jaccard = lines["phase_jaccard", ""]
+        assert float(jaccard["low"]) < float(jaccard["value"]) < float(jaccard["high"])
+        assert jaccard["resamples"] == "50"
+        found.append([float(line[end]) for line in lines.values() for end in ("low", "high") if line[end]])
+    assert found[0] == pytest.approx(found[1])
+
+
 def test_each_video_has_a_row_and_the_table_each_phase(tmp_path: Path) -> None:
     scoring = scorer(resamples=0)
     videos = [*fixture_videos(), answered("unknown", np.full(5, UNKNOWN), np.zeros(5, int))]

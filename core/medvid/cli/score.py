@@ -40,8 +40,8 @@ def score(
         str,
         typer.Option(
             "--protocol",
-            help="The figures' definitions: medvid, transunet, brats, or another one of a plugin; with options as in a "
-            "task, such as '{name: medvid, further: [volume, lesions]}'.",
+            help="The figures' definitions: medvid, transunet, brats, of tables phases or echonet, or another one of a "
+            "plugin; with options as in a task, such as '{name: medvid, further: [volume, lesions]}'.",
         ),
     ] = "medvid",
     tolerance: Annotated[

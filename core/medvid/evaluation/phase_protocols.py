@@ -7,6 +7,7 @@ video, then the mean over videos. All are fractions, where papers give percent.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,21 @@ from medvid.evaluation.metrics.aggregate import mean
 from medvid.evaluation.metrics.figure import Figure
 from medvid.evaluation.metrics.phases import PhaseScores, phase_means, phase_scores, relaxed, relaxed_matlab
 from medvid.evaluation.metrics.segments import SegmentCounts, edit_score, segment_counts
+from medvid.evaluation.metrics.target_figures import Resampling, find_intervals
+from medvid.evaluation.phase_definitions import (
+    MATLAB,
+    OVERLAPS,
+    PER_PHASE,
+    PLAIN,
+    PUBLISHED_RATE,
+    SEGMENTS,
+    heading,
+    relaxed_figures,
+)
 from medvid.evaluation.protocols import ViewProtocol
 from medvid.evaluation.videos import Video, VideoFigures, VideoScores
 from medvid.plugin.events import Table
 from medvid.plugin.info import TargetInfo
-
-OVERLAPS = (10, 25, 50)
-"""Least intersection over union of a predicted segment and a true one, in percent."""
-PUBLISHED_RATE = 1.0
-"""Frames per second of all published figures with a relaxed border."""
-PER_PHASE = ("precision", "recall", "jaccard", "f1")
-"""Figures of each phase of a video."""
 
 Right = Callable[[Video], np.ndarray | None]
 """The frames of a video that count as right; None: those that are."""
@@ -44,10 +49,10 @@ def relaxed_phases_protocol(options: RelaxedPhasesProtocolOptions, target_info: 
     allowance = options.allowance(target_info)
     assert allowance, "`check_target` refuses phases without a rule"
     if options.name == "phases_relaxed_matlab":
-        kind = _Kind(_MATLAB, partial(_forgiven, relaxed_matlab, options.seconds, allowance))
+        kind = _Kind(MATLAB, partial(_forgiven, relaxed_matlab, options.seconds, allowance))
     else:
         kind = _Kind("relaxed", partial(_forgiven, relaxed, options.seconds, allowance))
-    return _protocol(options, target_info, _relaxed_figures(kind.prefix, options.seconds), kind)
+    return _protocol(options, target_info, relaxed_figures(kind.prefix, options.seconds), kind)
 
 
 def _protocol(
@@ -94,23 +99,33 @@ class _Scoring:
     background: Sequence[int]
     kinds: Sequence[_Kind]
 
-    def __call__(self, videos: Sequence[Video]) -> VideoScores:
+    def __call__(self, videos: Sequence[Video], resampling: Resampling | None) -> VideoScores:
         known = [video for video in videos if len(video.truth)]
         scores = {kind.prefix: [kind.scores(video, len(self.names)) for video in known] for kind in self.kinds}
         edits = [edit_score(video.truth, video.prediction, self.background) / 100 for video in known]
         counts = [self._counts(video) for video in known]
-        metrics, notes = dict[str, float](), list[str]()
-        for prefix, of_videos in scores.items():
-            metrics |= _means(prefix, of_videos, self.names)
-            notes += _deviations(prefix, of_videos)
-        total = [sum(of, start=SegmentCounts(0, 0, 0)) for of in zip(*counts, strict=True)] or [_NONE] * len(OVERLAPS)
-        metrics |= {"edit_score": mean(edits), **_segment_f1(total)}
+
+        def metrics_of(chosen: np.ndarray) -> dict[str, float]:
+            metrics = dict[str, float]()
+            for prefix, of_videos in scores.items():
+                metrics |= _means(prefix, [of_videos[video] for video in chosen], self.names)
+            metrics["edit_score"] = mean(edits[video] for video in chosen)
+            return metrics | _segment_f1(_added([counts[video] for video in chosen]))
+
+        metrics = metrics_of(np.arange(len(known)))
+        drawn = resampling and resampling.of(np.array([len(video.truth) > 0 for video in videos], bool))
         rows = {video.name: _about(video) for video in videos}
         for number, video in enumerate(known):
             for prefix, of_videos in scores.items():
                 rows[video.name] |= _row(prefix, of_videos[number], self.names)
             rows[video.name] |= {"edit_score": edits[number], **_segment_f1(counts[number])}
-        return VideoScores([*rows.values()], metrics, self._table(known, metrics), (*notes, *self._notes(videos)))
+        return VideoScores(
+            rows=[*rows.values()],
+            metrics=metrics,
+            intervals=find_intervals(lambda chosen: (metrics_of(chosen), {}), len(known), drawn),
+            table=self._table(known, metrics),
+            notes=(*chain(*starmap(_deviations, scores.items())), *self._notes(videos)),
+        )
 
     def _counts(self, video: Video) -> list[SegmentCounts]:
         return [segment_counts(video.truth, video.prediction, least / 100, self.background) for least in OVERLAPS]
@@ -121,17 +136,17 @@ class _Scoring:
         counts = np.array([np.bincount(video.truth, minlength=len(self.names)) for video in videos])
         counts = counts.reshape(-1, len(self.names))
 
-        def line(name: str, videos: int, frames: int, metric: str) -> tuple[str, ...]:
-            values = [metrics[metric.format(column)] for column in columns]
+        def line(name: str, videos: int, frames: int, suffix: str = "") -> tuple[str, ...]:
+            values = [metrics[column + suffix] for column in columns]
             return name, str(videos), str(frames), *(Figure("", "").text(value) for value in values)
 
         return (
-            ("phase", "videos", "frames", *(_heading(column.removeprefix("phase_")) for column in columns)),
+            ("phase", "videos", "frames", *(heading(column.removeprefix("phase_")) for column in columns)),
             *(
-                line(name, int((counts[:, number] > 0).sum()), int(counts[:, number].sum()), f"{{}}/{name}")
+                line(name, int((counts[:, number] > 0).sum()), int(counts[:, number].sum()), f"/{name}")
                 for number, name in enumerate(self.names)
             ),
-            line("all", len(videos), int(counts.sum()), "{}"),
+            line("all", len(videos), int(counts.sum())),
         )
 
     def _notes(self, videos: Sequence[Video]) -> list[str]:
@@ -143,15 +158,11 @@ class _Scoring:
         rates = sorted({round(video.rate, 3) for video in videos if np.isfinite(video.rate)})
         if rates:
             notes.append(f"frames per second: {', '.join(f'{rate:g}' for rate in rates)}")
-        if rates != [PUBLISHED_RATE] and any(kind.prefix == _MATLAB for kind in self.kinds):
+        if rates != [PUBLISHED_RATE] and any(kind.prefix == MATLAB for kind in self.kinds):
             notes.append(
                 f"published relaxed figures are of {PUBLISHED_RATE:g} frame per second: do not compare these with them"
             )
         return notes
-
-
-_NONE = SegmentCounts(0, 0, 0)
-_MATLAB = "relaxed_matlab"
 
 
 def _about(video: Video) -> dict[str, Any]:
@@ -209,61 +220,10 @@ def _by_name(per_phase: Mapping[str, Sequence[float]], names: Sequence[str]) -> 
     }
 
 
+def _added(counts: Sequence[Sequence[SegmentCounts]]) -> list[SegmentCounts]:
+    """The sums over videos, one for each of `OVERLAPS`."""
+    return [sum((of[number] for of in counts), start=SegmentCounts(0, 0, 0)) for number in range(len(OVERLAPS))]
+
+
 def _segment_f1(counts: Sequence[SegmentCounts]) -> dict[str, float]:
     return {f"segment_f1_{least}": one.f1 / 100 for least, one in zip(OVERLAPS, counts, strict=True)}
-
-
-def _heading(column: str) -> str:
-    return column.replace("_", " ")
-
-
-def _figures(prefix: str, definitions: Mapping[str, str]) -> tuple[Figure, ...]:
-    """Those of frames whose names begin so."""
-    names = ("accuracy", *PER_PHASE, *(f"{figure}_by_video" for figure in PER_PHASE[:-1]))
-    return tuple(
-        Figure(f"{prefix}_{name}", _heading(f"{prefix}_{name}"), 3, definitions.get(name, ""), better="higher")
-        for name in names
-    )
-
-
-PLAIN = _figures(
-    "phase",
-    {
-        "accuracy": "phase_accuracy is the mean over videos of the share of right frames",
-        "precision": "phase_precision, phase_recall and phase_jaccard are means over videos of each phase, and then "
-        "over phases; where their names end in _by_video, over the phases of each video, and then over videos",
-        "recall": "a phase that is not in a video's truth is left out of its means, even if it is predicted; one that "
-        "is in the truth but never predicted has recall, Jaccard and F1 0, and no precision",
-        "f1": "phase_f1 is the mean over the phases of each video of 2PR / (P + R), and then over videos",
-    },
-)
-
-
-def _relaxed_figures(prefix: str, seconds: float) -> tuple[Figure, ...]:
-    right = (
-        "what is late in the first frames of a run of the truth counts as right if something early is as far from the "
-        "beginning of its last frames: a fault of the published script, kept for comparison with its figures alone"
-        if prefix == _MATLAB
-        else "what is late in the first frames of a run of the truth, or early in its last, counts as right"
-    )
-    return _figures(prefix, {"accuracy": f"{prefix}_ figures have a border of {seconds:g} s: {right}"})
-
-
-SEGMENTS = (
-    Figure(
-        "edit_score",
-        "edit score",
-        3,
-        "edit_score is the mean over videos of 1 - d / n, d the edit distance of the true and the predicted sequence "
-        "of segments and n the longer one's length",
-        better="higher",
-    ),
-    *(
-        Figure(f"segment_f1_{least}", f"F1@{least}", 3, definition, better="higher")
-        for least, definition in zip(
-            OVERLAPS,
-            ("segment_f1 at 10, 25 and 50 % overlap is over the segments of all videos together", "", ""),
-            strict=True,
-        )
-    ),
-)

@@ -110,7 +110,7 @@ def _own_scores(scored: Scored, tables: Tables, what: What, make: MakeProtocol) 
     where: Where = "frame" if tables.frame else "case"
     protocol = make(TargetInfo(where, what, scored.names, scored.units, has_unknown=True))
     if protocol.videos and scored.predicted is not None:
-        scores = protocol.videos.of(tables.videos(scored.truth, scored.predicted))
+        scores = protocol.videos.of(tables.videos(scored.truth, scored.predicted), None)
         return _Own(scores.metrics, scores.table, scores.rows, [*scores.notes, *definitions(protocol.videos.figures)])
     if protocol.figures is None:
         return _Own({}, (), (), [])

@@ -8,6 +8,8 @@ import numpy as np
 
 from medvid.data.framed import PLACES
 from medvid.evaluation.metrics.figure import Figure
+from medvid.evaluation.metrics.intervals import Interval
+from medvid.evaluation.metrics.target_figures import Resampling
 from medvid.plugin.events import Table
 from medvid.plugin.info import UNKNOWN
 
@@ -45,12 +47,14 @@ class VideoScores:
     Args:
         rows: a row for each video.
         metrics: headline figures by name.
+        intervals: of them, where they are asked for.
         table: for people; empty where that of the frames will do.
         notes: sentences that a reader has to know.
     """
 
     rows: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     table: Table
     notes: tuple[str, ...]
 
@@ -61,12 +65,12 @@ class VideoFigures:
 
     Args:
         figures: columns, with the sentences that travel with them.
-        of: from the videos to their scores.
+        of: from the videos, and how to resample them for intervals, to their scores.
         monitor: the column that chooses the best weights; higher is better.
     """
 
     figures: tuple[Figure, ...]
-    of: Callable[[Sequence[Video]], VideoScores]
+    of: Callable[[Sequence[Video], Resampling | None], VideoScores]
     monitor: str
 
 

@@ -10,6 +10,7 @@ from medvid.config.evaluation import AnswerEvaluationOptions
 from medvid.data.dataset import Case
 from medvid.evaluation.metrics.figure import Better, definitions, directions
 from medvid.evaluation.metrics.groups import GROUPS
+from medvid.evaluation.metrics.intervals import Interval
 from medvid.evaluation.metrics.target_figures import Resampling, TargetFigures
 from medvid.evaluation.patients import PATIENT
 from medvid.evaluation.protocols import ViewProtocol
@@ -38,15 +39,20 @@ def resampling_of(rows: Sequence[Mapping[str, Any]], options: AnswerEvaluationOp
 
 def write_figures(found: TargetFigures, folder: Path) -> Path:
     """Write figures.csv, a row for each headline figure and each of a class, label or value, with its interval."""
+    return write_metrics(found.metrics, found.intervals, folder / "figures.csv")
+
+
+def write_metrics(metrics: Mapping[str, float], intervals: Mapping[str, Interval], path: Path) -> Path:
+    """Write a row for each metric, ``figure`` or ``figure/name``, with its interval where it has one."""
     rows = []
-    for metric, value in found.metrics.items():
+    for metric, value in metrics.items():
         figure, _, name = metric.partition("/")
         row: dict[str, Any] = {"figure": figure, "of": name, "value": value}
-        if interval := found.intervals.get(metric):
+        if interval := intervals.get(metric):
             row |= {"low": interval.low, "high": interval.high, "level": interval.level}
             row |= {"resamples": interval.resamples, "undefined": interval.undefined}
         rows.append(row)
-    return write_cases(rows, folder / "figures.csv")
+    return write_cases(rows, path)
 
 
 def protocol_figures(

@@ -18,7 +18,7 @@ from medvid.evaluation.report import file_name, write_cases, write_rows
 from medvid.evaluation.scoring.case_labels import LabelsScorer
 from medvid.evaluation.scoring.case_values import ValueScorer
 from medvid.evaluation.scoring.classes import ClassScorer
-from medvid.evaluation.scoring.closing import patient_column
+from medvid.evaluation.scoring.closing import patient_column, resampling_of, write_metrics
 from medvid.evaluation.scoring.entries import EntryScorer
 from medvid.evaluation.videos import videos_of
 from medvid.plugin.info import UNKNOWN, TargetInfo
@@ -84,7 +84,7 @@ class FrameScorer:
         summary = self._each.summarise(rows)
         if self._videos is None:
             return summary
-        scores = self._videos.of(videos_of(rows, self._info.names))
+        scores = self._videos.of(videos_of(rows, self._info.names), None)
         return Summary(
             metrics={**scores.metrics, **summary.metrics},
             table=scores.table or summary.table,
@@ -95,10 +95,13 @@ class FrameScorer:
     def figures(self, rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         """Those of cases, and answers and truth along the frames of some cases, spread evenly over all.
 
-        videos.csv has a row for each video where the protocol has figures of them.
+        videos.csv has a row for each video where the protocol has figures of them, figures_of_videos.csv these.
         """
         if self._videos and rows:
-            write_cases(self._videos.of(videos_of(rows, self._info.names)).rows, folder / "videos.csv")
+            firsts = [*{row["case"]: row for row in reversed(rows)}.values()][::-1]
+            scores = self._videos.of(videos_of(rows, self._info.names), resampling_of(firsts, self._options))
+            write_cases(scores.rows, folder / "videos.csv")
+            write_metrics(scores.metrics, scores.intervals, folder / "figures_of_videos.csv")
         files, by_case = self._each.figures(rows, folder), dict[str, list[Mapping[str, Any]]]()
         for row in rows:
             by_case.setdefault(row["case"], []).append(row)
