@@ -114,7 +114,8 @@ def videos_in(folder: Path) -> dict[str, Path]:
     """
     check_folder(folder)
     paths = [Path(clip.path) for clip in find_videos([folder]).values()]
-    return by_name(((path.stem, path) for path in paths), "videos", "rename one of them")
+    named = ((path.name if path.is_dir() else path.stem, path) for path in paths)
+    return by_name(named, "videos", "rename one of them")
 
 
 class Cholec80Options(SurgeryOptions):

@@ -34,9 +34,10 @@ class VideoListsOptions(Options):
 class LabelledFramesOptions(FramedVideoOptions):
     """A user's own videos, annotated frame by frame.
 
-    Videos lie anywhere in `root` and are called by their names without folder and ending. Their annotations are CSV,
-    TSV or text files with a column of numbers of frames or of times, and one of classes, several of labels (0 or 1) or
-    of numbers; or text files with the name of a class in each line. There is one for each video, or one for all.
+    Videos lie anywhere in `root` and are called by their names without folder and ending, folders of frames by their
+    own. Their annotations are CSV, TSV or text files with a column of numbers of frames or of times, and one of
+    classes, several of labels (0 or 1) or of numbers; or text files with the name of a class in each line. There is one
+    for each video, or one for all.
     """
 
     name: Literal["labelled_frames"] = "labelled_frames"
@@ -143,7 +144,8 @@ class LabelledFramesOptions(FramedVideoOptions):
     def _videos(self) -> dict[str, Path]:
         check_folder(self.root)
         found = [Path(clip.path) for clip in find_videos([self.root]).values()]
-        return by_name(((path.stem, path) for path in found), "videos", "rename one of them")
+        named = ((path.name if path.is_dir() else path.stem, path) for path in found)
+        return by_name(named, "videos", "rename one of them")
 
     def _rows(self, videos: Mapping[str, Path]) -> Mapping[str, Table]:
         return rows_by_video(self.root / (self.table or ""), self.video_column, videos)

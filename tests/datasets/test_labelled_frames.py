@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from medvid.errors import DataError
 from medvid.plugin.info import UNKNOWN
@@ -93,6 +94,20 @@ def test_forms_of_annotations(root: Path, form: str) -> None:
     text, options = FORMS[form]
     annotate(root, text)
     assert target_of(root, **options).tolist() == [0] * 15 + [1] * 25
+
+
+def test_folders_of_frames(root: Path) -> None:
+    annotate(root, NUMBERED)
+    (root / "videos" / "p2_a.mp4").unlink()
+    folder = root / "videos" / "p2_a"
+    folder.mkdir()
+    for number in range(FRAMES):
+        Image.new("RGB", (32, 24), (6 * number, 0, 0)).save(folder / f"img_{number + 1:05}.png")
+    given = {"frame_files": {"rate": 10}, "mean": (0, 0, 0), "std": (1, 1, 1), "short_side": (16, 16)}
+    assert target_of(root, **given).tolist() == [0] * 15 + [1] * 25
+    case = opened(root, **given).open_case("p2_a")
+    shown = case.frames(0, FRAMES)[0].mean(dim=(1, 2)) * 255
+    assert shown.round().tolist() == [6 * number for number in range(FRAMES)]
 
 
 def test_one_table_for_all_videos(root: Path) -> None:

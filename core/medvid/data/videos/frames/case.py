@@ -64,7 +64,7 @@ class FramedVideo(FramedCase):
         """The frames from one on, each (3, size, size) uint8."""
         with open_clip(self._path, self._options, self._hint) as video:
             for picture in video.in_order(self.times.due[self.seen[first:]]):
-                yield centre(to_clip(picture[None]), self._options)[0]
+                yield centre(to_clip(np.stack([picture])), self._options)[0]
 
 
 class DrawnVideo(FramedVideo):

@@ -99,10 +99,10 @@ class FramedVideoDataset(Dataset):
         return [*check_file(case, self.video(case).path, self.options, deep=deep), *self._match(case)]
 
     def digest(self, cases: Sequence[str]) -> str:
-        """A hash of names, sizes and annotations, since reading all videos would take hours."""
+        """A hash of names, fingerprints and annotations, since reading all videos would take hours."""
         videos = [self.video(case) for case in cases]
         return digest_of_rows(
-            (one.id, one.path.stat().st_size, digest_of_files([one.annotation] if one.annotation else []))
+            (one.id, self.fingerprint(one.id), digest_of_files([one.annotation] if one.annotation else []))
             for one in videos
         )
 
