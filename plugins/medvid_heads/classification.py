@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from medvid.models.classification import ClassificationHead
-from medvid.models.features import FeatureInfo, Features
+from medvid.models.features import FeatureInfo, Features, embedding_of, width_of
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import LinearClassifierOptions
-from medvid_heads.layers import embedding_of, linear_layers, width_of
+from medvid_heads.layers import linear_layers
 
 
 class LinearClassifier(ClassificationHead):

@@ -1,14 +1,8 @@
 """What the simplest heads for whole inputs, and for frames, share: a linear layer."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from medvid.models.features import FeatureInfo, Features
 from medvid_heads.config import LinearLayerOptions
-
-
-def width_of(feature_info: FeatureInfo) -> int:
-    """Channels of what `embedding_of` returns."""
-    return feature_info.embedding or feature_info.maps[-1].channels
 
 
 def linear_layers(options: LinearLayerOptions, width: int, outputs: int) -> tuple[nn.Module, nn.Dropout, nn.Linear]:
@@ -21,10 +15,3 @@ def linear_layers(options: LinearLayerOptions, width: int, outputs: int) -> tupl
     nn.init.trunc_normal_(last.weight, std=0.02)
     nn.init.zeros_(last.bias)
     return hidden, nn.Dropout(options.dropout), last
-
-
-def embedding_of(features: Features) -> Tensor:
-    """The embedding (B, C), or the mean of the coarsest map where there is none."""
-    if features.embedding is None:
-        return features.maps[-1].flatten(2).mean(dim=2)
-    return features.embedding

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from medvid.models.features import FeatureInfo, Features
+from medvid.models.features import FeatureInfo, Features, embedding_of, width_of
 from medvid.models.regression import RegressionHead
 from medvid.plugin import InputInfo, TargetInfo
 from medvid_heads.config import LinearRegressionOptions
-from medvid_heads.layers import embedding_of, linear_layers, width_of
+from medvid_heads.layers import linear_layers
 
 
 class LinearRegression(RegressionHead):

@@ -128,7 +128,7 @@ def test_what_was_inferred_can_be_changed_in_place(tmp_path: Path) -> None:
             return float(inferred.mul_(2))
 
     assert evaluate(Scaled(), ["1"], tmp_path, Doubles()) == [{"case": "1", "value": 2.0}]
-    predicted = predict_cases(FABRIC, Scaled(), as_evaluator(Doubles()), [Number("1")], tmp_path)  # type: ignore[arg-type]
+    predicted = predict_cases(FABRIC, Scaled(), Doubles(), Doubles(), [Number("1")], tmp_path)  # type: ignore[arg-type]
     assert [value for _, value in predicted] == [2.0]
 
 
@@ -260,7 +260,7 @@ def test_other_errors_of_a_model_are_not_tried_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at_once", [1, 2, 9])
 def test_cases_that_cannot_be_read_or_written_leave_the_others_alone(tmp_path: Path, at_once: int) -> None:
     cases = [Number(case) for case in ("1", "broken", "7", "x", "2")]
-    found = predict_cases(FABRIC, Scaled(), as_evaluator(Writes(at_once)), cases, tmp_path)  # type: ignore[arg-type]
+    found = predict_cases(FABRIC, Scaled(), Writes(at_once), Writes(at_once), cases, tmp_path)  # type: ignore[arg-type]
     results = {case.id: str(result) for case, result in found}
     assert results == {
         "1": "1.0",

@@ -25,6 +25,7 @@ COMMANDS = {
     "slurm": "Submit a run to SLURM, or print its job script.",
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
+    "embed": "Write the features that a backbone makes of files.",
     "compare": "Compare runs on the same cases: differences, intervals, tests.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",

@@ -85,7 +85,15 @@ class Inference(Protocol):
         ...
 
 
-class Scorer(Protocol):
+class Writer(Protocol):
+    """From the answers for cases to files."""
+
+    def write(self, inferred: Any, folder: Path) -> Prediction:
+        """Write the prediction of a new case, which may have no annotation, below folder."""
+        ...
+
+
+class Scorer(Writer, Protocol):
     """From the answers for cases to figures, or to files."""
 
     monitor: str
@@ -102,10 +110,6 @@ class Scorer(Protocol):
         Returns:
             One row per label (or one for the case): plain values, always with a key ``"case"``.
         """
-        ...
-
-    def write(self, inferred: Any, folder: Path) -> Prediction:
-        """Write the prediction of a new case, which may have no annotation, below folder."""
         ...
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Summary:

@@ -1,4 +1,4 @@
-"""Runs an evaluator over new files, of which some may not be readable."""
+"""Infers new files, of which some may not be readable."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
@@ -11,7 +11,7 @@ from torch import nn
 
 from medvid.data.dataset import Case
 from medvid.errors import DataError
-from medvid.evaluation.evaluator import Evaluator, Prediction
+from medvid.evaluation.evaluator import Inference, Prediction, Writer
 from medvid.evaluation.inference.cases import infer_cases
 
 Arguments = ParamSpec("Arguments")
@@ -19,14 +19,15 @@ Value = TypeVar("Value")
 
 
 def predict_cases(
-    fabric: Fabric, model: nn.Module, evaluator: Evaluator, cases: Iterable[Case], folder: Path
+    fabric: Fabric, model: nn.Module, inference: Inference, writer: Writer, cases: Iterable[Case], folder: Path
 ) -> Generator[tuple[Case, Prediction | DataError], None, None]:
     """Infer new cases, and write their predictions below folder.
 
     Args:
         fabric: launched.
         model: on its device.
-        evaluator: of the task's target.
+        inference: from cases to answers.
+        writer: from these answers to files.
         cases: with names of their own.
         folder: where the predictions go.
 
@@ -41,15 +42,15 @@ def predict_cases(
 
     @_or_its_error
     def load(name: str) -> object:
-        return evaluator.inference.load(waiting[name])
+        return inference.load(waiting[name])
 
     @_or_its_error
     def write(inferred: object) -> Prediction:
         if isinstance(inferred, DataError):
             raise inferred
-        return evaluator.scorer.write(inferred, folder)
+        return writer.write(inferred, folder)
 
-    predicted = infer_cases(fabric, model, evaluator.inference, [*waiting], load, write, final=True)
+    predicted = infer_cases(fabric, model, inference, [*waiting], load, write, final=True)
     with closing(predicted):
         for name, prediction in predicted:
             yield waiting.pop(name), prediction  # what a case has read goes with it

@@ -41,3 +41,15 @@ class FeatureInfo:
     maps: tuple[MapInfo, ...] = ()
     embedding: int | None = None
     frames: int | None = None
+
+
+def embedding_of(features: Features) -> Tensor:
+    """The embedding (B, C), or the mean of the coarsest map where there is none."""
+    if features.embedding is None:
+        return features.maps[-1].flatten(2).mean(dim=2)
+    return features.embedding
+
+
+def width_of(feature_info: FeatureInfo) -> int:
+    """Channels of what `embedding_of` returns."""
+    return feature_info.embedding or feature_info.maps[-1].channels

@@ -129,14 +129,13 @@ class Run:
             check_unchanged(self.folder, origin)
         return load_task(self.folder.resolved, self.host, overrides=overrides)
 
-    def _inference_task(
+    def inference_task(
         self, overrides: Mapping[str, object] | Sequence[str], devices: int | Literal["auto"] = 1
     ) -> Task:
         """The task on one device, or as many as given: the training may have had others."""
-        task = with_chosen_steps(self.task(overrides), self.folder)
-        return task.model_copy(update={"train": task.train.model_copy(update={"devices": devices, "strategy": "auto"})})
+        return on_devices(with_chosen_steps(self.task(overrides), self.folder), devices)
 
-    def _began(self) -> Task:
+    def began(self) -> Task:
         """The task as it was trained, with the post-processing that it has chosen."""
         task = self.task()
         return with_chosen_steps(task, self.folder) if self.folder.postprocessing.is_file() else task
@@ -180,10 +179,10 @@ class Run:
             ResourceError: memory or the disk ran out.
         """
         find_checkpoint(self.folder, checkpoint)
-        began = self._began()
+        began = self.began()
         options = [*_as_text(overrides), *(options_of_folder(data, began) if data else ())]
-        task = self._inference_task(options)
-        members = [Member(other.folder, other._inference_task(options)) for other in others]
+        task = self.inference_task(options)
+        members = [Member(other.folder, other.inference_task(options)) for other in others]
         origin = joint_origin(read_origin(self.folder), members)
         evaluation = RunEvaluation(
             self.folder, began, origin, checkpoint, data, trained, output, progress, members, average, home
@@ -237,22 +236,27 @@ class Run:
             NumericError: the model's output for a case is not finite; nothing is written for it.
             ResourceError: memory or the disk ran out; a further call continues.
         """
-        task = self._inference_task(overrides, devices)
+        task = self.inference_task(overrides, devices)
         if probabilities and isinstance(task.evaluation, VoxelEvaluationOptions):
             task = task.model_copy(update={"evaluation": task.evaluation.model_copy(update={"probabilities": True})})
         with pseudonyms_of(task, paths) as pseudonyms:
             prediction = RunPrediction(
-                self.folder,
-                self._began(),
                 paths,
                 output,
-                checkpoint,
                 overwrite,
                 progress,
-                [Member(other.folder, other._inference_task(overrides, devices)) for other in others],
+                self.folder,
+                self.began(),
+                checkpoint,
+                [Member(other.folder, other.inference_task(overrides, devices)) for other in others],
                 average,
             )
             yield from prediction.run(task, self.host, pseudonyms)
+
+
+def on_devices(task: Task, devices: int | Literal["auto"]) -> Task:
+    """A task for inference, on so many devices: its training may have had others."""
+    return task.model_copy(update={"train": task.train.model_copy(update={"devices": devices, "strategy": "auto"})})
 
 
 def _as_text(overrides: Mapping[str, object] | Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -19,7 +20,7 @@ from medvid.data.problems import raise_together
 from medvid.devices.waiting import wait_for_all
 from medvid.digests import digest_of
 from medvid.errors import ConfigError, DataError
-from medvid.evaluation.evaluator import Evaluator, Prediction
+from medvid.evaluation.evaluator import Inference, Prediction, Writer
 from medvid.evaluation.inference.ensemble import Averaged
 from medvid.evaluation.predict import predict_cases
 from medvid.evaluation.report import file_name
@@ -43,30 +44,46 @@ _HARMLESS = frozenset({"dataset.root", "dataset.cache", "evaluation.window_batch
 
 
 @dataclass(frozen=True, slots=True)
-class RunPrediction:
-    """A prediction of new files that was asked for, see `medvid.runs.api.Run.predict`.
+class Predictor:
+    """What answers new files, and what the record of their folder has of it.
 
     Args:
-        folder: of the run.
-        began: its task, as it was trained.
-        paths: files or folders of them.
-        output: where the predictions go.
-        checkpoint: which weights.
-        overwrite: whether to predict again what is there.
-        progress: told (stage, done, total).
-        others: runs whose answers are averaged with those of this one.
-        average: see `medvid.runs.ensemble.load_members`.
+        model: on its device.
+        inference: from cases to answers.
+        writer: from these answers to files.
+        maker: plain values that identify weights and options.
     """
 
-    folder: RunFolder
-    began: Task
+    model: nn.Module
+    inference: Inference
+    writer: Writer
+    maker: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePrediction(ABC):
+    """Answers for new files that were asked for.
+
+    Args:
+        paths: files or folders of them.
+        output: where the predictions go.
+        overwrite: whether to predict again what is there.
+        progress: told (stage, done, total).
+    """
+
     paths: Sequence[Path]
     output: Path
-    checkpoint: str
     overwrite: bool
     progress: Callable[[str, int, int], None]
-    others: Sequence[Member] = ()
-    average: Averaged | None = None
+
+    @abstractmethod
+    def load(self, session: Session, task: Task, pseudonyms: Pseudonyms | None) -> Predictor:
+        """Load the weights into the model of a session.
+
+        Raises:
+            CheckpointError: there are none, or they are damaged.
+            ConfigError: they cannot answer such files.
+        """
 
     def run(self, task: Task, host: Host, pseudonyms: Pseudonyms | None) -> Iterator[tuple[str, Prediction]]:
         """Predict.
@@ -90,10 +107,10 @@ class RunPrediction:
             writing(self.output),
         ):
             fabric = session.fabric
-            model, evaluator, maker = self._load(session, task, pseudonyms)
+            predictor = self.load(session, task, pseudonyms)
             made = Predictions(
                 self.output,
-                maker,
+                predictor.maker,
                 fabric.global_rank,
                 pseudonyms.of if pseudonyms else str,
             )
@@ -109,7 +126,8 @@ class RunPrediction:
                 log.info("%d of %d predictions are there and left as they are", done, count)
             wait_for_all()  # by now each process has seen the same
             mine = todo[fabric.global_rank :: fabric.world_size]
-            predicted = predict_cases(fabric, model, evaluator, mine, self.output)
+            inference, writer = predictor.inference, predictor.writer
+            predicted = predict_cases(fabric, predictor.model, inference, writer, mine, self.output)
             del cases, todo, mine  # what a case has read goes with it
             self.progress("predict", done, count)
             with closing(predicted):
@@ -129,21 +147,40 @@ class RunPrediction:
             made.tidy()
             if self.output.exists():
                 made.write_table()
-                write_json(self.output / "predictions.json", {**maker, **_about(session)})
+                write_json(self.output / "predictions.json", {**predictor.maker, **_about(session)})
         raise_together([error for error in attempts.values() if error], f"of {count} files could not be predicted")
 
-    def _load(
-        self, session: Session, task: Task, pseudonyms: Pseudonyms | None
-    ) -> tuple[nn.Module, Evaluator, dict[str, Any]]:
-        """Model and evaluator with the weights of the run, or of all runs, and what the folder's record has of them."""
+
+@dataclass(frozen=True, slots=True)
+class RunPrediction(FilePrediction):
+    """A prediction by the weights of a run, or of several, see `medvid.runs.api.Run.predict`.
+
+    Args:
+        folder: of the run.
+        began: its task, as it was trained.
+        checkpoint: which weights.
+        others: runs whose answers are averaged with those of this one.
+        average: see `medvid.runs.ensemble.load_members`.
+    """
+
+    folder: RunFolder
+    began: Task
+    checkpoint: str
+    others: Sequence[Member] = ()
+    average: Averaged | None = None
+
+    def load(self, session: Session, task: Task, pseudonyms: Pseudonyms | None) -> Predictor:
+        """Load the weights of the run, or of all runs."""
+        evaluator = session.evaluator
         if not self.others:
             step = load_trained(session, self.folder, self.checkpoint)
-            return session.model, session.evaluator, self._maker(task, step, pseudonyms)
+            maker = self._maker(task, step, pseudonyms)
+            return Predictor(session.model, evaluator.inference, evaluator.scorer, maker)
         joined = load_members(session, self.folder, self.others, self.checkpoint, self.average)
         first, *steps = joined.steps
         records = [_weights(member.folder, step) for member, step in zip(self.others, steps, strict=True)]
         maker = {**self._maker(task, first, pseudonyms), "average": joined.averaged, "with": records}
-        return joined.model, joined.evaluator, maker
+        return Predictor(joined.model, joined.evaluator.inference, joined.evaluator.scorer, maker)
 
     def _maker(self, task: Task, step: int, pseudonyms: Pseudonyms | None) -> dict[str, Any]:
         """What predictions are made by, as their folder's record has it."""

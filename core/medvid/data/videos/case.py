@@ -1,6 +1,5 @@
 """A case of a video data set."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,14 +12,14 @@ from torchvision.transforms.v2 import functional
 from medvid.data.placement import Placement
 from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.decoders import open_clip
-from medvid.data.videos.index import find_videos, left_out_of
+from medvid.data.videos.files import new_videos
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.sampling import SHORT_HINT, Sampling, all_times, placed_times
 from medvid.data.videos.transforms import blank, pixels, read_clip, squares, test_clips, to_clip
 from medvid.data.videos.video import Video
+from medvid.data.videos.windows import clips_around, window_centres
 from medvid.data.views import SharedFrames
-
-log = logging.getLogger(__name__)
+from medvid.errors import ConfigError
 
 
 class VideoCase:
@@ -80,6 +79,24 @@ class VideoCase:
                 frames[:, place] = torch.cat(squares(to_clip(picture[None]), options, crops))
         return SharedFrames(frames, torch.from_numpy(places).view(len(clips), -1), pixels(options))
 
+    def along(self, every: float) -> Iterator[tuple[float, Tensor]]:
+        """Clips at regular times, decoded once: the middle of each in seconds, and its centre crop (3, T, size, size).
+
+        Args:
+            every: seconds from one to the next, see `medvid.data.videos.windows`.
+
+        Raises:
+            ConfigError: a clip is the whole video, so there is none at a time.
+        """
+        if self._options.test_sampling_of_clips().kind == "segments":
+            raise ConfigError(
+                "clips of this task are spread over the whole video (segments), so there are none at a time",
+                hint="--set dataset.test_sampling=clip, or leave out --every",
+            )
+        with self._open() as video:
+            centres = window_centres(video, every)
+            yield from zip(centres, clips_around(video, centres, self._options), strict=True)
+
     def thumbnails(self, count: int) -> np.ndarray:
         """Pictures whose shorter side is at most `size`."""
         with self._open() as video:
@@ -103,12 +120,6 @@ class VideoCase:
 
 
 def new_cases(paths: Sequence[Path], options: ClipOptions) -> Iterator[VideoCase]:
-    """Videos without annotation, for prediction.
-
-    Raises:
-        DataError: as `medvid.data.videos.index.find_videos`.
-    """
-    for line in left_out_of(paths):
-        log.warning(line)
-    for name, clip in find_videos(paths).items():
-        yield VideoCase(name, clip.path, options)
+    """Videos without annotation, for prediction; raises as `medvid.data.videos.files.new_videos`."""
+    for name, path in new_videos(paths, options).items():
+        yield VideoCase(name, path, options)

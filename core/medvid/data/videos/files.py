@@ -1,4 +1,4 @@
-"""What data sets of videos do with their files before any clip is drawn, without decoding all of them."""
+"""What data sets of videos do with their files before any clip is read, without decoding all of them."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +10,8 @@ from medvid.data.listing import files_below
 from medvid.data.videos.check import check_video
 from medvid.data.videos.clip_options import PictureOptions
 from medvid.data.videos.decoders import describe_decoder, open_clip
+from medvid.data.videos.frame_files import rate_of
+from medvid.data.videos.index import find_videos, left_out_of
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.stored import fingerprint_of
 from medvid.errors import DataError
@@ -39,6 +41,22 @@ def verify(path: Callable[[int], str], places: Sequence[int], options: PictureOp
         files = all_files(map(path, places))
         checked.verify(files, content=options.verify_content, progress=progress)
     _say_how_read([path(place) for place in places[:: max(1, len(places) // _LOOKED_AT)][:_LOOKED_AT]], options)
+
+
+def new_videos(paths: Sequence[Path], options: PictureOptions) -> dict[str, Path]:
+    """Videos for prediction, by name; what else lies in folders is logged.
+
+    Raises:
+        DataError: as `medvid.data.videos.index.find_videos`.
+        ConfigError: there are folders of frames, and nothing says their rate.
+    """
+    for line in left_out_of(paths):
+        log.warning(line)
+    found = {name: Path(clip.path) for name, clip in find_videos(paths).items()}
+    for path in found.values():
+        if path.is_dir():
+            rate_of(path, options.frame_files)
+    return found
 
 
 def all_files(paths: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from string import Formatter
 from pydantic import NonNegativeInt, PositiveFloat, field_validator
 
 from medvid.config.options import Options
-from medvid.errors import DataError
+from medvid.errors import ConfigError, DataError
 from medvid.sentences import listed
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
@@ -72,6 +72,20 @@ def is_frame_folder(folder: Path, others: Sequence[str] = ()) -> bool:
     """
     names = _names(folder)
     return sum(map(is_frame, names)) > 1 and not any(name.lower().endswith(tuple(others)) for name in names)
+
+
+def rate_of(folder: Path, options: FrameFileOptions) -> float:
+    """Frames per second of a folder of frames.
+
+    Raises:
+        ConfigError: the options do not say it.
+    """
+    if options.rate is None:
+        raise ConfigError(
+            f"dataset.frame_files.rate is not set, and nothing else says how many frames of {folder} a second has",
+            hint="set it to the rate at which they were extracted: --set dataset.frame_files.rate=25",
+        )
+    return options.rate
 
 
 def is_frame(name: str) -> bool:

@@ -68,7 +68,7 @@ def random_times(sampling: Sampling, length: Length, draw: Draw, speed: float = 
             (first + int(draw() * (final - first + 1))) / length.fps
             for first, final in _segments(sampling.frames, length)
         ]
-    span = _span(sampling, length) * speed
+    span = span_of(sampling, length) * speed
     free = max(0.0, length.last - span)
     if sampling.target_fps is None:
         return _clip(sampling, length, span, int(draw() * (round(free * length.fps) + 1)) / length.fps)
@@ -89,7 +89,7 @@ def placed_times(sampling: Sampling, length: Length, clips: int, placement: Plac
             [(first + (final - first) * (2 * clip + 1) // (2 * clips)) / length.fps for first, final in segments]
             for clip in range(clips)
         ]
-    span = _span(sampling, length)
+    span = span_of(sampling, length)
     free = max(0.0, length.last - span)
     return [_clip(sampling, length, span, start) for start in _starts(free, clips, placement)]
 
@@ -102,12 +102,12 @@ def all_times(sampling: Sampling, length: Length, stride: int) -> list[list[floa
     """
     if sampling.kind == "segments":
         raise ValueError("with sampling: segments a clip spans the whole video, so there is but one")
-    span = _span(sampling, length)
+    span = span_of(sampling, length)
     last = round(max(0.0, length.last - span) * length.fps)
     return [_clip(sampling, length, span, start / length.fps) for start in range(0, last + 1, stride)]
 
 
-def _span(sampling: Sampling, length: Length) -> float:
+def span_of(sampling: Sampling, length: Length) -> float:
     """Seconds from the first to the last frame of a clip."""
     fps = sampling.target_fps or length.fps
     if sampling.stretch:

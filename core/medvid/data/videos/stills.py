@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from medvid.data.images.files import read_image, scale
-from medvid.data.videos.frame_files import FrameFileOptions, frames_in
+from medvid.data.videos.frame_files import FrameFileOptions, frames_in, rate_of
 from medvid.data.videos.reader import VideoReadError
 from medvid.data.videos.times import even_times
 from medvid.data.videos.video import Video
-from medvid.errors import ConfigError, DataError
+from medvid.errors import DataError
 
 
 class Stills(Video):
@@ -51,7 +51,7 @@ class Stills(Video):
                 one, other = (f"{shape[1]} x {shape[0]}" for shape in (size, picture.shape))
                 reason = f"frame {number}, counted from 0, is {other}, but frame {numbers[0]} is {one}"
                 raise VideoReadError(self.path, f"its frames have different sizes: {reason}")
-            yield picture
+            yield picture if picture.flags.writeable else picture.copy()  # torch shares memory with it
 
 
 class FrameFolder(Stills):
@@ -81,12 +81,7 @@ class FrameFolder(Stills):
                 path, f"its list says that it has frames up to the {first + count}th, but there are {len(names)}"
             )
         self._names = names[first : first + count]
-        if options.rate is None:
-            raise ConfigError(
-                f"dataset.frame_files.rate is not set, and nothing else says how many frames of {path} a second has",
-                hint="set it to the rate at which they were extracted: --set dataset.frame_files.rate=25",
-            )
-        self.times = even_times(len(self._names), options.rate)
+        self.times = even_times(len(self._names), rate_of(path, options))
 
     @property
     def notes(self) -> Sequence[str]:

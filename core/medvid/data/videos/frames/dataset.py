@@ -17,12 +17,11 @@ from medvid.data.problems import open_all, say_together
 from medvid.data.splits import Splits, check_copies, check_splits, choose_splits
 from medvid.data.targets import frame_target
 from medvid.data.transform import apply
-from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, verify
+from medvid.data.videos.files import DEEP_CHECK, HINT, check_file, fingerprint, new_videos, verify
 from medvid.data.videos.frames.case import DrawnVideo, FramedVideo
 from medvid.data.videos.frames.index import AnnotatedVideo, FramedIndex, hold_out_patients
 from medvid.data.videos.frames.matching import match
 from medvid.data.videos.frames.options import FramedVideoOptions
-from medvid.data.videos.index import find_videos, left_out_of
 from medvid.data.videos.transforms import pixels
 from medvid.digests import digest_of_files, digest_of_rows
 from medvid.errors import DataError
@@ -127,10 +126,8 @@ class FramedVideoDataset(Dataset):
         return opened
 
     def open(self, paths: Sequence[Path]) -> Iterator[FramedVideo]:
-        for line in left_out_of(paths):
-            log.warning(line)
-        for name, clip in find_videos(paths).items():
-            yield FramedVideo(name, Path(clip.path), self.options)
+        for name, path in new_videos(paths, self.options).items():
+            yield FramedVideo(name, path, self.options)
 
     def video(self, case: str) -> AnnotatedVideo:
         """What the index says of a case.
