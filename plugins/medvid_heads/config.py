@@ -28,6 +28,25 @@ class LinearClassifierOptions(LinearLayerOptions, ClassificationHeadOptions):
     """A linear classifier of the embedding: of one class, or of any of several labels."""
 
 
+class ProbeOptions(ClassificationHeadOptions):
+    """A small network on the features of a backbone that is frozen: `train.freeze: [{parameters: backbone.*}]`."""
+
+    pooling: Literal["attentive", "linear"] = "attentive"
+    """attentive: learnt queries attend to all tokens of the backbone's coarsest map, then a linear layer, as V-JEPA is
+    probed. linear: a linear layer on the embedding, or on the mean of that map where there is none."""
+    num_heads: PositiveInt | None = None
+    """Attention heads of the pooling, which divide the channels; default: as many as have 64 channels or less each."""
+    num_queries: PositiveInt = 1
+    """Learnt queries, whose results stand side by side before the linear layer."""
+    depth: PositiveInt = 1
+    """Blocks of the pooling: the cross-attention, and before it so many of self-attention; 1 as for V-JEPA, 4 as for
+    V-JEPA 2."""
+
+    def expects_frozen_backbone(self) -> bool:
+        """Yes."""
+        return True
+
+
 class FramesOptions(LinearLayerOptions, FrameHeadOptions):
     """A linear layer on each frame of a video, or slice of a volume: one class, any of several labels, or values."""
 

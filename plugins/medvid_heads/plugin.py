@@ -7,7 +7,7 @@ from medvid.plugin import ComponentSpec, Example, HeadSpec, hookimpl
 
 @hookimpl
 def medvid_components() -> Iterable[ComponentSpec]:
-    """Contribute the heads `pixel`, `classification`, `regression`, `frames` and `sequence`."""
+    """Contribute the heads `pixel`, `classification`, `regression`, `probe`, `frames` and `sequence`."""
     yield HeadSpec(
         name="pixel",
         target="medvid_heads.pixel:PixelHead",
@@ -42,6 +42,21 @@ def medvid_components() -> Iterable[ComponentSpec]:
         what=("value",),
         needs=("embedding", "maps"),
         examples=(Example(), Example({"hidden_dim": 8, "dropout": 0.1})),
+    )
+    yield HeadSpec(
+        name="probe",
+        target="medvid_heads.probe:probe_head",
+        config="medvid_heads.config:ProbeOptions",
+        summary="probe of a frozen backbone: attentive pooling as V-JEPA's, or linear; a class, labels or values",
+        where="case",
+        what=("class", "labels", "value"),
+        needs=("maps", "embedding"),
+        paper="Bardes et al., V-JEPA (TMLR 2024)",
+        examples=(
+            Example(),
+            Example({"pooling": "linear"}),
+            Example({"num_heads": 2, "num_queries": 2, "depth": 2}),
+        ),
     )
     yield HeadSpec(
         name="frames",

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medvid.cli.main import main
@@ -113,3 +114,26 @@ def test_new_series_have_a_row_for_each_slice(trained: Path) -> None:
 def test_what_does_not_fit_is_refused(setting: str, code: int, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "task.yaml", "--set", setting]) == code
     assert reason in " ".join(capfd.readouterr().err.split())
+
+
+@pytest.mark.usefixtures("trained")
+def test_features_of_each_slice(capsys: pytest.CaptureFixture[str]) -> None:
+    run, rows = the_run(), rows_of(the_run() / "cases.csv")
+    series = rows[0]["case"]
+    new = Path("new series")
+    new.mkdir()
+    with (Path("heads") / "stage_2_train.csv").open() as file:
+        assert file.readline()
+    for path in sorted(Path("heads/stage_2_train").iterdir()):
+        import pydicom
+
+        if pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID == series:
+            shutil.copy(path, new)
+    assert main(["embed", str(run), str(new), "-o", "slices"]) == 0
+    [file] = Path("slices").glob("*.npz")
+    with np.load(file) as found:
+        assert found["feats"].shape == (len(list(new.iterdir())), 16)
+        assert (np.diff(found["position_mm"]) > 0).all()
+        assert len(np.unique(found["feats"], axis=0)) == len(found["feats"])
+    assert main(["embed", str(run), str(new), "--every", "1"]) == 2
+    assert "this one answers each frame" in capsys.readouterr().err

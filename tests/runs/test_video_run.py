@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -125,6 +127,68 @@ def test_a_prediction_that_fails_leaves_no_folder(video: Run, capsys: pytest.Cap
     assert not Path("out").exists()
     assert main(["predict", run, str(clips_of(video)[0]), "-o", "bad.mp4"]) == 2
     assert "bad.mp4 is a file, not a folder" in capsys.readouterr().err
+
+
+def as_frames(clip: Path, folder: Path) -> str:
+    """The frames of a clip as pictures of a folder; returns its rate."""
+    with av.open(str(clip)) as video:
+        for number, frame in enumerate(video.decode(video=0), start=1):
+            folder.mkdir(parents=True, exist_ok=True)
+            frame.to_image().save(folder / f"img_{number:05}.png")
+        return str(float(video.streams.video[0].average_rate))
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_features_of_files_and_folders_of_frames(video: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(video.folder.path)
+    Path("new").mkdir()
+    Path("new/a.mp4").write_bytes(clips_of(video)[0].read_bytes())
+    rate = f"dataset.frame_files.rate={as_frames(Path('new/a.mp4'), Path('new/b c'))}"
+    assert main(["embed", run, "new"]) == 2
+    assert "dataset.frame_files.rate is not set" in capsys.readouterr().err
+    assert not Path("features.npz").exists()
+    assert main(["embed", run, "new", "--set", rate]) == 0
+    with np.load("features.npz", allow_pickle=False) as found:
+        assert set(found.files) == {"a.mp4", "b c", "__about__"}
+        assert (found["a.mp4"].shape, found["a.mp4"].dtype) == ((16,), np.float32)
+        np.testing.assert_allclose(found["a.mp4"], found["b c"], atol=1e-5)
+        expected = found["b c"]
+        assert json.loads(str(found["__about__"]))["run"] == video.folder.path.name
+    assert [path.name for path in Path().iterdir() if "features" in path.name] == ["features.npz"]
+    assert main(["embed", run, "new"]) == 2
+    weights = [f"backbone.weights.path={run}", "backbone.weights.source=medvid", "train.workers=0"]
+    settings = [part for one in (rate, *weights) for part in ("--set", one)]
+    assert main(["embed", str(TASK), "new/b c", "-o", "by_task", *settings]) == 0
+    with np.load("by_task/b c.npz") as of_task:
+        np.testing.assert_allclose(of_task["feats"], expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("working_directory")
+def test_features_along_videos_go_on_where_they_stopped(video: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run, every = str(video.folder.path), ["--every", "0.25", "--set", "train.workers=0"]
+    Path("new").mkdir()
+    for name in ("a", "b"):
+        Path(f"new/{name}.mp4").write_bytes(clips_of(video)[0].read_bytes())
+    Path("new/bad.mp4").write_text("404")
+    assert main(["embed", run, "new", "-o", "f.npz", *every]) == 4
+    with np.load("f.npz") as found:
+        count = len(found["a.mp4"])
+        assert found["a.mp4"].shape == (count, 16)
+        np.testing.assert_allclose(found["a.mp4/time_s"], 0.125 + 0.25 * np.arange(count))
+        np.testing.assert_array_equal(found["a.mp4"], found["b.mp4"])
+    Path("new/bad.mp4").write_bytes(clips_of(video)[0].read_bytes())
+    capsys.readouterr()
+    assert main(["embed", run, "new", "-o", "f.npz", "--overwrite", *every]) == 0
+    with np.load("f.npz") as found:
+        assert {"a.mp4", "b.mp4", "bad.mp4"} < set(found.files)
+    assert not Path("f.npz.parts").exists()
+    assert main(["embed", run, "new", "-o", "parts", *every]) == 0
+    capsys.readouterr()
+    assert main(["embed", run, "new", "-o", "parts", *every]) == 0
+    assert "3 of 3" in capsys.readouterr().err
+    assert main(["embed", run, "new", "-o", "parts", "--every", "1"]) == 2
+    assert main(["embed", str(TASK), "new", "-o", "random"]) == 2
+    assert "starts from random numbers" in capsys.readouterr().err
 
 
 def damage(run: Run, target: Path, pattern: str) -> Path:

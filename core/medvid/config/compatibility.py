@@ -1,6 +1,7 @@
 """The rules of `medvid.config.checked.check_task`: whether a task's parts fit, from specs and options alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 
 from medvid.config.axes import Adaptation, plural
 from medvid.config.components import options_in, transforms_in
@@ -70,7 +71,9 @@ def check_options(task: Task, target: TargetInfo, host: Host) -> None:
 
 def notes_on(task: Task, adaptation: Adaptation | None) -> tuple[str, ...]:
     """A line for each option without effect, and for each adaptation of the parts to one another."""
-    notes = (_MIXES_NOTHING,) if _mixes_nothing(task) else ()
+    notes: tuple[str, ...] = (_MIXES_NOTHING,) if _mixes_nothing(task) else ()
+    if task.head.expects_frozen_backbone() and not _freezes_backbone(task):
+        notes = (*notes, _TRAINS_BACKBONE.format(task.head.name))
     if adaptation is None:
         return notes
     shown = f"{plural([adaptation.given])} {adaptation.manner}"
@@ -114,6 +117,16 @@ def check_weights_exist(task: Task) -> None:
 _MIXES_NOTHING = (
     "head.mix mixes examples of different cases of a batch, but train.batch_size is 1: nothing will be mixed"
 )
+
+
+_TRAINS_BACKBONE = (
+    "head {} is for a frozen backbone, but train.freeze does not name it: add [{{parameters: backbone.*}}]"
+)
+
+
+def _freezes_backbone(task: Task) -> bool:
+    """Whether all parameters of the backbone are frozen for good."""
+    return any(freeze.steps is None and fnmatch("backbone.*", freeze.parameters) for freeze in task.train.freeze)
 
 
 def _mixes_nothing(task: Task) -> bool:

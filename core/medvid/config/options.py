@@ -173,6 +173,10 @@ class HeadOptions(ComponentOptions):
         """Whether it mixes examples of different cases of a batch, see `medvid.models.head.Head.mix`."""
         return False
 
+    def expects_frozen_backbone(self) -> bool:
+        """Whether it is meant for a backbone that `train.freeze` leaves as it is; a task says where it does not."""
+        return False
+
 
 class FoldOptions(Options):
     """A fold of a cross-validation."""

@@ -1,10 +1,10 @@
 """Infers new files, of which some may not be readable."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from lightning_fabric import Fabric
 from torch import nn
@@ -50,10 +50,31 @@ def predict_cases(
             raise inferred
         return writer.write(inferred, folder)
 
-    predicted = infer_cases(fabric, model, inference, [*waiting], load, write, final=True)
+    predicted = infer_cases(fabric, model, _Forgiving(inference), [*waiting], load, write, final=True)
     with closing(predicted):
         for name, prediction in predicted:
             yield waiting.pop(name), prediction  # what a case has read goes with it
+
+
+class _Forgiving:
+    """An inference that returns the DataError of a case which is read while it is inferred, instead of raising it.
+
+    Args:
+        inference: of cases.
+    """
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference, self.loads_ahead = inference, inference.loads_ahead
+        self.cases_at_once, self.load = inference.cases_at_once, inference.load
+
+    def infer(self, model: nn.Module, loaded: Sequence[Any], *, final: bool) -> Sequence[Any]:
+        """See `Inference.infer`."""
+        try:
+            return self._inference.infer(model, loaded, final=final)
+        except DataError as error:
+            if len(loaded) > 1:
+                raise
+            return [error]
 
 
 def _or_its_error(function: Callable[Arguments, Value]) -> Callable[Arguments, Value | DataError]:

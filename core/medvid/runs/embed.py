@@ -150,9 +150,16 @@ def embed(
 
 
 def _task_of(source: str | Path, overrides: Sequence[str], devices: int | Literal["auto"], host: Host) -> Task:
-    """The task that is given instead of a run; of its data set, only the names of its classes are needed."""
+    """The task that is given instead of a run. Its data set need not be there: features do not depend on classes."""
     task = with_absolute_paths(load_task(find_task(source), host, overrides=overrides))
     check_weights_exist(task)
+    try:
+        task.dataset.target_info()
+    except DataError:
+        if getattr(task.dataset, "classes", ()) is not None:
+            raise
+        nameless = task.dataset.model_copy(update={"classes": ("one", "other")})
+        task = task.model_copy(update={"dataset": nameless})
     return on_devices(task, devices)
 
 

@@ -19,7 +19,8 @@ def window_centres(video: Video, every: float) -> list[float]:
         video: open.
         every: length of an interval, in seconds; the last may be between half and one and a half times as long.
     """
-    return [every * (number + 0.5) for number in range(max(1, round(video.length.duration / every)))]
+    duration = video.length.duration
+    return [min(every, duration) * (number + 0.5) for number in range(max(1, round(duration / every)))]
 
 
 def clips_around(video: Video, centres: Sequence[float], options: ClipOptions) -> Iterator[Tensor]:
