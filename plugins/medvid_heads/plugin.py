@@ -50,7 +50,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         summary="probe of a frozen backbone: attentive pooling as V-JEPA's, or linear; a class, labels or values",
         where="case",
         what=("class", "labels", "value"),
-        needs=("maps", "embedding"),
+        needs=("maps",),
         paper="Bardes et al., V-JEPA (TMLR 2024)",
         examples=(
             Example(),

@@ -95,7 +95,7 @@ class ProbeLayers(nn.Module):
         self.attentive: AttentivePooling | None = None
         width = width_of(feature_info)
         if options.pooling == "attentive":
-            width = feature_info.maps[-1].channels if feature_info.maps else width
+            width = feature_info.maps[-1].channels
             heads = options.num_heads or _heads_of(width)
             if width % heads:
                 raise ConfigError(
@@ -112,8 +112,7 @@ class ProbeLayers(nn.Module):
         """Map features to numbers (B, N)."""
         if self.attentive is None:
             return self.last(embedding_of(features))
-        coarsest = features.maps[-1] if features.maps else embedding_of(features).unsqueeze(-1)
-        return self.last(self.attentive(coarsest.flatten(2).transpose(1, 2)))
+        return self.last(self.attentive(features.maps[-1].flatten(2).transpose(1, 2)))
 
 
 class ProbeClassifier(ClassificationHead):
