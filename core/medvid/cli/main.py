@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Evaluate a run's weights in full.",
     "predict": "Predict new files with a run's weights, on the files' grid.",
     "embed": "Write the features that a backbone makes of files.",
+    "pack": "Pack a run into one file that predicts elsewhere.",
     "compare": "Compare runs on the same cases: differences, intervals, tests.",
     "score": "Score masks against true masks, case by case.",
     "check": "Check a task without running it.",

@@ -20,7 +20,7 @@ from medvid.errors import ConfigError
 
 def predict(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN [RUN ...]", help="Run folder, or several; or a study.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN [RUN ...]", help="Run folder or several, study, packed model.")],
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders to predict.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")] = Path("predictions"),
     checkpoint: CheckpointOption = "best",
@@ -47,16 +47,18 @@ def predict(
     predictions of the same weights and files are kept. A study predicts by the folds of its best configuration, with
     the mean of their probabilities.
     """
+    from medvid.packing.archive import is_archive, unpacked
     from medvid.runs import api
     from medvid.runs.folder import is_run_folder
     from medvid.studies.folder import is_study_folder
 
     asked = [*([f"dataset.answers={answers}"] if answers else []), *([MIRRORED] if mirror else [])]
+    packed = context.with_resource(unpacked(run)) if is_archive(run) else None
     others = list(takewhile(is_run_folder, inputs))
     of_study = is_study_folder(run)
     if of_study and others:
         raise ConfigError("a study predicts alone", hint="name its runs instead, to average them with others")
-    runs = runs_of_study(run, plugins_file(context)) if of_study else [run, *others]
+    runs = runs_of_study(run, plugins_file(context)) if of_study else [packed or run, *others]
     found, *more = (api.load_run(one, plugins=plugins_file(context)) for one in runs)
     if len(others) == len(inputs):
         raise ConfigError("there are only run folders, and nothing to predict", hint="name files or folders of them")
