@@ -1,5 +1,7 @@
 """The V-JEPA backbone: shapes, rotary positions, pooler. Numbers are compared with transformers' in tests/parity."""
 
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
+from medvid.config.load import load_task
 from medvid.models.features import Features
+from medvid.plugin.host import make_host
 from medvid.plugin.info import InputInfo
 from medvid_vjepa.config import VJEPAOptions
 from medvid_vjepa.model import VJEPA
 from medvid_vjepa.rotary import rotate, rotation_of
+
+TASKS = Path(__file__).parents[2] / "tasks"
 
 
 def build(channels: int = 3, **options: Any) -> VJEPA:
@@ -133,6 +139,13 @@ def test_what_it_says_to_the_recipe() -> None:
     assert list(backbone.layers) == list(backbone.blocks)
     assert backbone.no_weight_decay == ("pooler.query",)
     assert build().no_weight_decay == ()
+
+
+def test_the_recipe_trains_the_pooler_alone(tmp_path: Path) -> None:
+    task = load_task(TASKS / "vjepa_kinetics.yaml", make_host(), overrides={"dataset.root": str(tmp_path)})
+    names = [f"backbone.{name}" for name, _ in build(num_pooler_layers=1).named_parameters()]
+    trained = {name for name in names if not any(fnmatch(name, frozen.parameters) for frozen in task.train.freeze)}
+    assert trained == {name for name in names if name.startswith("backbone.pooler.")}
 
 
 def test_clips_that_do_not_divide_are_refused_by_name() -> None:
