@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 
 from medvid.errors import DataError
@@ -12,7 +13,7 @@ from medvid.errors import DataError
 TRACINGS = "VolumeTracings.csv"
 SUFFIX = ".avi"
 
-_COLUMNS = ("X1", "Y1", "X2", "Y2")
+_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 _AGAIN = "take the file from the download again"
 
 Chords = Sequence[float]
@@ -50,18 +51,19 @@ def _rows(path: Path) -> Iterator[tuple[str, int, list[float]]]:
     """Video, frame and chord of each line."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = {"FileName", *_COLUMNS, "Frame"}
-            if missing := sorted(names - set(reader.fieldnames or ())):
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if missing := [name for name in _COLUMNS if name not in header]:
                 raise DataError(f"{path}:1: there is no column {', '.join(missing)}", hint=_AGAIN)
-            for row in reader:
+            pick = itemgetter(*map(header.index, _COLUMNS))
+            for row in filter(None, reader):
                 try:
-                    chord = [float(row[name]) for name in _COLUMNS]
-                    frame = int(row["Frame"])
+                    name, *ends, frame = pick(row)
+                    chord, number = [*map(float, ends)], int(frame)
                     if not all(map(isfinite, chord)):
                         raise ValueError
-                except (TypeError, ValueError):
+                except (IndexError, ValueError):
                     raise DataError(f"{path}:{reader.line_num}: it is not a chord of a frame", hint=_AGAIN) from None
-                yield video_of(row["FileName"]), frame, chord
+                yield video_of(name), number, chord
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}", hint=_AGAIN) from None
