@@ -46,13 +46,14 @@ def draft_videos(
     check_enough(dataset.options.root, len(cases), "labelled video")
     facts = look_at_videos(dataset, cases, progress)
     sizes = np.array([(each.height, each.width) for each in facts])
-    counts = Counter(dataset.clip(case).label for case in cases)
+    is_class = dataset.target_info.what == "class"
+    counts = Counter(dataset.clip(case).label for case in cases if is_class)
     draft.head.append(_facts_in_words(facts, len(cases), [*counts.values()]))
     draft.head.append("Not known: which videos are of one patient; whether mirrored videos mean the same.")
     put_split(draft, dataset, cases, request, divides=True)
     fps = dataset.options.target_fps
     _put_clips(draft, facts, float(np.median([each.fps for each in facts])) if fps == "file" else fps)
-    if max(counts.values()) > 3 * min(counts.values()):
+    if is_class and max(counts.values()) > 3 * min(counts.values()):
         draft.put(
             "train.balance", "classes", f"{max(counts.values())} videos of a class, {min(counts.values())} of another"
         )
@@ -65,8 +66,9 @@ def _facts_in_words(facts: Sequence[VideoFacts], total: int, counts: Sequence[in
     keys, moving = [each.key_interval for each in facts], _half_changes(facts)
     looked_at = "" if len(facts) == total else f", of which {len(facts)} were looked at"
     motion = f"half of what changes within 2 s has after {np.median(moving):.2g} s" if moving else "nothing moves"
+    classes = f" in {len(counts)} classes of {min(counts)} to {max(counts)}" if counts else ""
     return (
-        f"{total} videos in {len(counts)} classes of {min(counts)} to {max(counts)}{looked_at}; "
+        f"{total} videos{classes}{looked_at}; "
         f"{_range(seconds)} s (median {np.median(seconds):.3g}), {_range(rates)} frames per second, a key frame every "
         f"{np.median(keys):.2g} s, median size {by(np.median([(each.height, each.width) for each in facts], 0))} "
         f"pixels; {motion}"
