@@ -111,7 +111,7 @@ def woven(parts: Sequence[Tensor], count: int) -> Tensor:
 def outputs_of(case: FramedCase, passes: Iterator[Pass], embed: Call, at_once: int) -> Iterator[Tensor]:
     """The outputs of passes, in order, on the host in float64.
 
-    The frames of the case are read once, by a thread and a few ahead, and only those that a later pass needs are kept.
+    The frames of the case are read once, in a thread, a piece ahead; only those that a later pass needs are kept.
 
     Args:
         case: the case.
