@@ -28,6 +28,25 @@ def medvid_components() -> Iterable[ComponentSpec]:
             ),
         ),
     )
+    yield DatasetSpec(
+        name="echonet_lv",
+        target="medvid_echonet.ventricle:EchoNetLV",
+        config="medvid_echonet.ventricle_config:EchoNetLVOptions",
+        axes="video",
+        where="voxel",
+        what=("class",),
+        demo="medvid_echonet.loops:generate",
+        demo_config="medvid_echonet.config:CineLoopOptions",
+        summary="EchoNet-Dynamic: the left ventricle in ultrasound videos, traced in two frames of each",
+        paper="EchoNet-Dynamic (Ouyang et al., Nature 2020)",
+        examples=(
+            Example(
+                {"frames": 4, "size": [16, 16]},
+                generate={"train": 3, "validation": 1, "test": 1, "size": 32, "frames": [30, 40]},
+            ),
+        ),
+        exceptions={"geometry": "predictions are label maps, which are not read as videos"},
+    )
     yield ProtocolSpec(
         name="echonet",
         target="medvid_echonet.protocol:echonet_protocol",

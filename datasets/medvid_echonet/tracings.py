@@ -18,10 +18,20 @@ def mask_of(chords: Chords, shape: tuple[int, int]) -> np.ndarray:
     Returns:
         (height, width) bool.
     """
-    ends = np.asarray(chords, np.float64).reshape(-1, 4)[1:]
-    columns = np.concatenate([ends[:, 0], ends[::-1, 2]])
-    rows = np.concatenate([ends[:, 1], ends[::-1, 3]])
+    columns, rows = _corners(chords).T
     return polygon_mask(np.rint(rows).astype(np.int64), np.rint(columns).astype(np.int64), shape)
+
+
+def area_of(chords: Chords) -> float:
+    """The area of that polygon, not rounded, in pixels."""
+    columns, rows = _corners(chords).T
+    return abs(float(columns @ np.roll(rows, -1) - rows @ np.roll(columns, -1))) / 2
+
+
+def _corners(chords: Chords) -> np.ndarray:
+    """X and Y of the corners (N, 2)."""
+    ends = np.asarray(chords, np.float64).reshape(-1, 4)[1:]
+    return np.concatenate([ends[:, :2], ends[::-1, 2:]])
 
 
 def polygon_mask(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

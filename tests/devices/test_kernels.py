@@ -24,6 +24,7 @@ BUDGETS = {
     "echonet_ef": (170, 10, 140),
     "cholec80_phases": (380, 45, 440),
     "cholec80_tools": (300, 15, 370),
+    "echonet_lv": (180, 150, 470),
     "medmnist2d": (230, 5, 340),
     "medmnist3d": (270, 5, 370),
     "medt_glas": (1120, 30, 1600),
