@@ -156,6 +156,8 @@ def test_decided_classes_need_no_probabilities(platform: Any) -> None:
     assert "accuracy" not in metrics()
     unordered = json.loads(Path("scores/summary.json").read_text())["names"]
     assert unordered == ["end", "start"]
+    refused = score_frames(platform, decided, PHASES)
+    assert (refused.code, "only decided classes" in refused.err) == (4, True)
     ordered = score_frames(platform, decided, PHASES, "--protocol", RELAXED, "--labels", "start,end")
     assert ordered.code == 0
     assert json.loads(Path("scores/summary.json").read_text())["names"] == ["start", "end"]

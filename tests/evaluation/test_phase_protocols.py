@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from torch import Tensor
 
+from medvid.config.compatibility import can_score
 from medvid.config.phases import PUBLISHED, RelaxedPhasesProtocolOptions
 from medvid.data.framed import FramedCase
-from medvid.errors import ConfigError
+from medvid.errors import ConfigError, DataError
 from medvid.evaluation.inference.frames import InferredFrames
 from medvid.plugin.host import make_host
 from medvid.plugin.info import UNKNOWN, InputInfo, TargetInfo
+from medvid.plugin.specs import ProtocolSpec
 from medvid.testing.evaluation import make_evaluator
 
 HOST = make_host()
@@ -210,6 +212,16 @@ def test_published_rules_are_found_by_the_phases_in_their_order(names: tuple[str
     assert allowance is not None
     assert allowance.late == late
     assert options.allowance(TargetInfo("frame", "class", names[::-1])) is None
+
+
+def test_a_border_of_seconds_needs_times() -> None:
+    """Slices lie in space: refused by the axes of a data set; times that do not rise, by name."""
+    spec = HOST.spec(ProtocolSpec, "phases_relaxed")
+    assert not can_score(spec, "frame", "class", "volume")
+    assert can_score(spec, "frame", "class", "video")
+    still = answered("still", np.zeros(3, int), np.zeros(3, int))
+    with pytest.raises(DataError, match="video still: a border of 10 s needs the times of its frames"):
+        metrics_of(scorer("phases_relaxed"), [replace(still, case=replace(still.case, times=[0.0, 0.0, 0.0]))])
 
 
 def test_rules_are_asked_for_where_none_is_published() -> None:

@@ -57,7 +57,7 @@ class Cells:
     def of(cls, where: np.ndarray, column: str) -> Self:
         """The cells of frames at these places (N,), in order."""
         starts = np.arange(0, len(where), -(-len(where) // MOST))
-        width = np.median(np.diff(where)) if len(where) > 1 else 1.0
+        width = (np.median(np.diff(where)) if len(where) > 1 else 0.0) or 1.0
         borders = np.concatenate([[where[0] - width / 2], (where[:-1] + where[1:]) / 2, [where[-1] + width / 2]])
         return cls(starts, borders[[*starts, len(where)]], column)
 

@@ -65,7 +65,7 @@ def _protocol(
 
 
 def _forgiven(rule: Rule, seconds: float, allowance: Allowance, video: Video) -> np.ndarray:
-    if len(video.truth) + video.unknown > 1 and not video.rate > 0:
+    if len(video.truth) + video.unknown > 1 and np.isnan(video.rate):
         raise DataError(
             f"video {video.name}: a border of {seconds:g} s needs the times of its frames, which are not known",
             hint="give them in a column time_s, rising, or take the protocol phases",

@@ -85,6 +85,11 @@ def score_tables(
     scored = {"class": tables.classes, "labels": tables.labels, "value": tables.values}[what]()
     own = _own_scores(scored, tables, what, protocol) if protocol else _Own({}, (), (), [])
     found = scored.found
+    if found is None and not own.videos:
+        raise DataError(
+            f"{predictions} has no columns of probabilities, only decided classes",
+            hint="add a column for each class, named like it, or score whole videos: --protocol phases",
+        )
     return TableScores(
         scored.names,
         len(pairs),
@@ -112,13 +117,8 @@ def _own_scores(scored: Scored, tables: Tables, what: What, make: MakeProtocol) 
     if protocol.videos and scored.predicted is not None:
         scores = protocol.videos.of(tables.videos(scored.truth, scored.predicted), None)
         return _Own(scores.metrics, scores.table, scores.rows, [*scores.notes, *definitions(protocol.videos.figures)])
-    if protocol.figures is None:
+    if protocol.figures is None or scored.answers is None:
         return _Own({}, (), (), [])
-    if scored.answers is None:
-        raise DataError(
-            f"{tables.answers.path} has no columns of probabilities, which the protocol needs",
-            hint="a column for each class, named like it, as platform predict writes them",
-        )
     if what == "class":
         known = scored.truth != UNKNOWN
         answers, truth = scored.answers[known], scored.truth[known]

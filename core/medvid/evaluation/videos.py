@@ -23,7 +23,7 @@ class Video:
         truth: class of each frame (T,), from 0.
         prediction: likewise.
         unknown: how many further frames nobody has annotated; they are left out.
-        rate: frames per second, of all frames; NaN where there are fewer than two, or they lie in space.
+        rate: frames per second, of all frames; NaN where that is not known.
     """
 
     name: str
@@ -89,8 +89,9 @@ def videos_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[V
 
 
 def frame_rate(times: Sequence[float]) -> float:
-    """Frames per second of times in seconds; NaN of fewer than two."""
-    return float(1 / np.median(np.diff(times))) if len(times) > 1 else float("nan")
+    """Frames per second of times in seconds; NaN of fewer than two, and of times that do not rise."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return 1 / step if step > 0 else float("nan")
 
 
 def _video(case: str, rows: Sequence[Mapping[str, Any]], ids: Mapping[str, int]) -> Video:
