@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from medvid.config.named import Named
 from medvid.config.numbers import FractionBelowOne
@@ -168,6 +168,12 @@ class CaseEvaluationOptions(AnswerEvaluationOptions):
     window_batch: WindowBatch = "auto"
     """Views inferred at once, of several cases too; auto: 4, on a CUDA device 32 images or 16 clips. Figures depend on
     it only by rounding, and it is halved if memory runs out."""
+
+    @model_validator(mode="after")
+    def _stride_of_all(self) -> Self:
+        if self.clip_stride > 1 and self.clips != "all":
+            raise ValueError(f"clip_stride is of clips: all, but clips is {self.clips}")
+        return self
 
 
 class FrameEvaluationOptions(AnswerEvaluationOptions):

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
+from medvid.config.evaluation import CaseEvaluationOptions
 from medvid.data.videos.case import VideoCase
 from medvid.data.videos.clip_options import ClipOptions
 from medvid.data.videos.reader import VideoReadError
@@ -61,6 +63,12 @@ def test_what_lies_behind_the_end_is_of_the_mean_colour(film: Path, frames: int)
 def test_a_video_that_is_too_short_is_refused_by_name(film: Path) -> None:
     with pytest.raises(VideoReadError, match=r"it lasts 0\.80 s, less than"):
         case(film, frames=12, short="error").all_views(1, 1)
+
+
+def test_a_stride_is_of_all_clips_alone() -> None:
+    assert CaseEvaluationOptions(clips="all", clip_stride=5).clip_stride == 5
+    with pytest.raises(ValidationError, match="clip_stride is of clips: all, but clips is 2"):
+        CaseEvaluationOptions(clips=2, clip_stride=5)
 
 
 def test_the_answer_is_the_mean_over_all_of_them(film: Path) -> None:

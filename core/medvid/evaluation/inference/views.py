@@ -92,15 +92,13 @@ class ViewInference:
     def infer(self, model: nn.Module, loaded: Sequence[LoadedViews], *, final: bool) -> list[InferredViews]:  # noqa: ARG002 (the same for all)
         """The answers of cases, each from its views."""
         device = next(model.parameters()).device
-        model = mirrored(model, self._options.mirror, self._axes)
+        model, at_once = mirrored(model, self._options.mirror, self._axes), self._views_at_once(device)
         inferred = []
         for size, group in groupby(loaded, lambda one: one.views.shape[2:]):
             cases = [*group]
-            views, count = (
-                _joined([one.views.to(device, non_blocking=True) for one in cases]),
-                self._views_at_once(device),
-            )
-            logits = torch.cat([model(views[start : start + count]) for start in range(0, len(views), count)])
+            views = _joined([one.views.to(device, non_blocking=True) for one in cases])
+            parts = (views[start : start + at_once] for start in range(0, len(views), at_once))
+            logits = torch.cat([model(part) for part in parts])
             answers = torch.split(logits.cpu().double(), [len(one.views) for one in cases])
             inferred += [
                 InferredViews(one.case, self._combine(answer), tuple(size))
