@@ -46,6 +46,7 @@ def test_losses_of_all_sides_agree_step_by_step(script: str, contests: int) -> N
         ("augmentation.py", "medvid "),
         ("medt.py", "batched, default"),
         ("decoding.py", "250"),
+        ("readers.py", "DICOM, RLE"),
         ("frames.py", "windows, embedded once"),
         ("preparation.py", "label map, slice by slice"),
         ("plugins_list.py", "list, 5 enabled"),

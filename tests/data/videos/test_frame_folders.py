@@ -117,8 +117,17 @@ def test_gaps_in_the_numbering(films, tmp_path) -> None:
     assert "2 of its frames are missing: 3, 6" in faults(tmp_path).reason
     assert "no frame 6, which is to be the first" in faults(tmp_path, start=6).reason
     assert "no file in it is called f{}.jpg" in faults(tmp_path, template="f{}.jpg").reason
+    write(films, tmp_path, 1, first=10**12)  # counted, not enumerated
+    assert "999999999992 of its frames are missing: 3, 6, 10 to 999999999999" in faults(tmp_path).reason
+    (tmp_path / f"img_{10**12}.jpg").unlink()
     write(films, tmp_path, 1, "img_{}.jpg", first=4)
     assert "img_00004.jpg and img_4.jpg are both its frame 4" in faults(tmp_path).reason
+
+
+def test_numbers_that_are_times(films, tmp_path) -> None:
+    write(films, tmp_path, 3, "{}.png", first=1700000000000, step=33)
+    write(films, tmp_path, 1, "{}.png", first=1700000000100)
+    assert "are not evenly spaced: they are 33 to 34 apart" in faults(tmp_path).reason
 
 
 def test_every_25th_frame_alone_is_a_video_of_neighbours(films, tmp_path) -> None:
@@ -176,6 +185,8 @@ def test_folders_of_classes_hold_files_and_folders_of_frames(films, tmp_path) ->
     data.prepare(cases, lambda *_: None)
     assert data.draw("a/one", 0).input.shape == (1, 3, 2, 32, 32)
     assert data.open_case("a/deep/two").views(2, 1, "spread").shape == (2, 3, 2, 32, 32)
+    assert "every" not in "".join(data.check_case("a/one", deep=True))
+    assert "judging by their names" in data.check_case("b/four", deep=False)[0]
     before, prints = data.digest(cases), [data.fingerprint(case) for case in ("b/four", "a/deep/two")]
     assert len(set(prints)) == 1  # copies are found
     data.record(cases, lambda *_: None)

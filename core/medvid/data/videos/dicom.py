@@ -64,9 +64,11 @@ class DicomVideo(Stills):
     def pictures(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
         from pydicom.pixels import iter_pixels
 
-        with self._as_one_error("its pixels cannot be decoded"):
-            for stored in iter_pixels(str(self.path), indices=list(numbers)):
-                yield self._picture(np.asarray(stored))
+        stored = iter_pixels(str(self.path), indices=list(numbers))
+        for _ in numbers:
+            with self._as_one_error("its pixels cannot be decoded"):
+                picture = self._picture(np.asarray(next(stored)))
+            yield picture
 
     def _check(self, count: int) -> None:
         if not (self._tags.get("Rows") and self._tags.get("Columns")):

@@ -176,18 +176,25 @@ def _step(numbers: Sequence[int]) -> int:
         return 1
     steps = [after - before for before, after in pairwise(numbers)]
     step = min(steps)
-    missing = [
-        str(gap)
-        for number, wide in zip(numbers[:-1], steps, strict=True)
-        if wide != step
-        for gap in range(number + step, number + wide, step)
-    ]
-    if missing:
+    if any(wide % step for wide in steps):
         raise DataError(
-            f"{len(missing)} of its frames are missing: {listed(missing)}",
+            f"the numbers of its frames are not evenly spaced: they are {step} to {max(steps)} apart",
+            hint="number the frames in the order of time, at a constant rate; or make a video file of them",
+        )
+    if missing := sum(wide // step - 1 for wide in steps):
+        raise DataError(
+            f"{missing} of its frames are missing: {_shown(numbers, steps, step)}",
             hint="restore them: frames after a gap would be shown too early",
         )
     return step
+
+
+def _shown(numbers: Sequence[int], steps: Sequence[int], step: int) -> str:
+    """The gaps between numbers, the first ten of them: ``3, 6 to 9``."""
+    gaps = [
+        (number + step, number + wide - step) for number, wide in zip(numbers[:-1], steps, strict=True) if wide > step
+    ]
+    return listed([f"{first}" if first == last else f"{first} to {last}" for first, last in gaps])
 
 
 def _names(folder: Path) -> list[str]:
