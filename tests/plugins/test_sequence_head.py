@@ -108,7 +108,7 @@ def test_by_default_layers_look_as_far_as_a_window(
 def test_what_no_window_holds_is_refused_as_nothing_would_be_learnt_of_it(
     temporal: dict[str, Any], option: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"temporal\.{option} .* distance of 16, .* have 16 frames"):
+    with pytest.raises(ConfigError, match=rf"temporal\.{option} .* distance of 16, .* a length of 16"):
         head_of(temporal, window=16)
 
 

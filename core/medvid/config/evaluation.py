@@ -183,13 +183,13 @@ class FrameEvaluationOptions(AnswerEvaluationOptions):
     """How the answers of all windows that see a frame become its answer: medvid's way, or a publication's."""
     overlap: FractionBelowOne = 0.5
     """Overlap of neighbouring windows, as a fraction of the window; 0: each frame is seen by one window. It changes
-    nothing for backbones of images, which see each frame alone."""
+    nothing for backbones of images, which see each frame alone, nor where windows answer one frame."""
     mirror: Mirror = ()
     """As for voxels: the logits of a window and of its mirror images are averaged. Of volumes only R and A: slices keep
     their order."""
     window_batch: WindowBatch = "auto"
-    """Windows inferred at once; auto: 4, on a CUDA device 16 of videos. Figures depend on it only by rounding, and it
-    is halved if memory runs out."""
+    """Windows inferred at once, or the frames of so many embedded; auto: 4, on a CUDA device 16 of videos. Figures
+    depend on it only by rounding, and it is halved if memory runs out."""
 
 
 EVALUATION_OPTIONS: dict[Where, type[EvaluationOptions]] = {
