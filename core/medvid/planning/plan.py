@@ -11,6 +11,7 @@ from medvid.config.options import DatasetOptions
 from medvid.data.dataset import Progress
 from medvid.data.images.dataset import ImageDataset
 from medvid.data.tables.dataset import AnsweredDataset
+from medvid.data.videos.answered import AnsweredVideos
 from medvid.data.videos.dataset import VideoDataset
 from medvid.data.volumes.dataset import VolumeDataset
 from medvid.errors import ConfigError
@@ -63,12 +64,12 @@ def make_plan(
         draft_images(dataset, draft, request, head, host, overrides, progress)
     elif isinstance(dataset, VideoDataset) and host.spec(DatasetSpec, options.name).where == "case":
         draft_videos(dataset, draft, request, host, overrides, progress)
-    elif isinstance(dataset, AnsweredDataset):
+    elif isinstance(dataset, AnsweredDataset) and not isinstance(dataset, AnsweredVideos):
         draft_answered(dataset, draft, request, host, overrides, progress)
     else:
         raise ConfigError(
             f"a data set {options.name!r} cannot be planned for: plans are for segmented volumes and images, for those "
-            "with answers of their own, and for labelled videos"
+            "with answers of their own, and for videos with one label each"
         )
     checked(draft, host, overrides)  # first with them on top, so that what is wrong with them is said of them
     for override in given:
