@@ -98,8 +98,8 @@ def check_trained(option: str, furthest: int, window: int) -> None:
     """
     if furthest and furthest >= window:
         raise ConfigError(
-            f"{option} has a layer see frames at a distance of {furthest}, but the windows that it is trained on have a "
-            f"length of {window}: it would learn nothing of them",
+            f"{option} has a layer see frames at a distance of {furthest}, but the windows that it is trained on have "
+            f"a length of {window}: it would learn nothing of them",
             hint=f"give the data set windows of {furthest + 1} frames or more, or leave {option} out",
         )
 
