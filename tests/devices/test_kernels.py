@@ -63,7 +63,8 @@ def count(task: CheckedTask, cases: int) -> StepCount:
 @pytest.mark.parametrize("name", sorted(path.stem for path in TASKS.glob("*.yaml")))
 def test_a_step_of_a_task_keeps_to_its_budget(name: str, tmp_path: Path) -> None:
     classes = [str(number) for number in range(400)]
-    roots = {"dataset.root": str(tmp_path)} | ({"dataset.classes": classes} if name.endswith(("_kinetics", "charades")) else {})
+    named = {"dataset.classes": classes} if name.endswith(("_kinetics", "charades")) else {}
+    roots = {"dataset.root": str(tmp_path)} | named
     task = load_task(TASKS / f"{name}.yaml", HOST, overrides=roots)
     step = count(check_task(task, HOST), task.train.batch_size * task.dataset.examples_per_case())
     found = step.forward.kernels, step.loss.kernels, step.backward.kernels
