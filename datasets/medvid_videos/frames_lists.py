@@ -7,6 +7,7 @@ from pathlib import Path
 from medvid.data.tables.columns import Table
 from medvid.data.tables.lists import class_names, in_order
 from medvid.data.videos.frames.annotation import CLASSES, VIDEOS, by_video, read_rows, video_called
+from medvid.data.videos.labels import label_key
 from medvid.errors import DataError
 from medvid.sentences import listed
 
@@ -80,9 +81,18 @@ def names_in(paths: Iterable[Path], column: str | None) -> tuple[str, ...]:
     """The classes that annotations name: numbers by size, else by the alphabet.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or two names are spellings of one.
     """
-    return in_order({name for path in sorted(set(paths)) for name in _names_in(path, _state(path), column)})
+    first: dict[str, tuple[str, Path]] = {}
+    for path in sorted(set(paths)):
+        for name in _names_in(path, _state(path), column):
+            other, place = first.setdefault(label_key(name), (name, path))
+            if other != name:
+                raise DataError(
+                    f"{path} has the class {name!r}, and {place} {other!r}: spellings of one name",
+                    hint="correct the files",
+                )
+    return in_order([name for name, _ in first.values()])
 
 
 @lru_cache(maxsize=4096)

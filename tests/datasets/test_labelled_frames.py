@@ -204,6 +204,11 @@ BAD = {
         "txt:17: column Phase: 'sew' is not one of the classes",
     ),
     "bad time": (lambda root: annotate(root, TIMES.replace("0.30,", "0:0:x,")), {}, "'0:0:x' is not a time"),
+    "two spellings": (
+        lambda root: annotate(root, NUMBERED.replace("17\tsew", "17\tSew")),
+        {},
+        "txt has the class '[sS]ew', and .*: spellings of one name",
+    ),
     "no table": (lambda _: None, {"table": "all.csv"}, "all.csv cannot be read: No such file"),
 }
 

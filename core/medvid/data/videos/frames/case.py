@@ -71,10 +71,10 @@ class DrawnVideo(FramedVideo):
     """A video of which one window is drawn to train on: only its frames are decoded, and cropped at random.
 
     Args:
-        id: as of `FramedVideo`; likewise the others.
-        path: ...
-        options: ...
-        hint: ...
+        id: its name.
+        path: its file.
+        options: how it is read, and cropped.
+        hint: what to do if it cannot be read.
         generator: decides where it is cropped.
     """
 
