@@ -7,7 +7,7 @@ import pickle
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -266,6 +266,10 @@ class Scan:
     def input(self) -> None:
         raise DataError("DOE JANE.png is damaged")
 
+    def read(self) -> Iterator[int]:
+        yield 1
+        raise DataError("DOE JANE.mp4 ends here")
+
     def write(self, labels: object, folder: Path) -> tuple[Path, ...]:  # noqa: ARG002
         (folder / "DOE%20JANE.txt").touch()
         (folder / "other.nii.gz").touch()
@@ -279,6 +283,10 @@ def test_a_case_is_called_by_its_pseudonym_wherever_it_is_read(tmp_path: Path) -
         assert (case.id, case.patient) == (name, pseudonyms.of("DOE"))
         with pytest.raises(DataError, match=rf"^{name}\.png is damaged$"):
             case.input()
+        frames = case.read()
+        assert next(frames) == 1
+        with pytest.raises(DataError, match=rf"^{name}\.mp4 ends here$"):
+            next(frames)
         assert case.write(None, tmp_path) == (tmp_path / f"{name}.txt",)
         assert {path.name for path in tmp_path.iterdir()} == {f"{name}.txt", f"{name}.nii.gz"}
 

@@ -224,9 +224,15 @@ class PseudonymousCase:
 
         def call(*args: Any, **more: Any) -> Any:
             with self._pseudonyms.errors():
-                return value(*args, **more)
+                found = value(*args, **more)
+            return self._one_by_one(found) if isinstance(found, Iterator) else found
 
         return call
+
+    def _one_by_one(self, items: Iterator[Any]) -> Iterator[Any]:
+        """What is read while it is asked for, such as frames."""
+        with self._pseudonyms.errors():
+            yield from items
 
 
 def _received(inner: Case, name: str) -> PseudonymousCase:
