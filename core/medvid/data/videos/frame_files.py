@@ -183,7 +183,7 @@ def _step(numbers: Sequence[int]) -> int:
         )
     if missing := sum(wide // step - 1 for wide in steps):
         raise DataError(
-            f"{missing} of its frames are missing: {_shown(numbers, steps, step)}",
+            f"frames are missing in its numbering, {missing} in all: {_shown(numbers, steps, step)}",
             hint="restore them: frames after a gap would be shown too early",
         )
     return step
