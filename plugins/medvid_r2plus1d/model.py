@@ -1,6 +1,7 @@
 """R(2+1)D (Tran et al., CVPR 2018, section 3.5), with the names of torchvision's video ResNets."""
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medvid.models.backbone import Backbone
 from medvid.models.features import FeatureInfo, Features, MapInfo
@@ -79,6 +80,27 @@ class Block(nn.Module):
         return self.relu(self.conv2(self.conv1(x)) + self.downsample(x))
 
 
+class TemporalConv(nn.Conv3d):
+    """A convolution over three frames, without bias, computed as one of two axes: time, and all of space.
+
+    torch's own of three axes leaves gradients in bfloat16 undefined on CPUs where the clip has few frames left.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        stride: in time.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, T, H, W) to (B, outputs, T / stride, H, W)."""
+        stride = (self.stride[0], 1)
+        output = functional.conv2d(x.flatten(3), self.weight.flatten(3), stride=stride, padding=(1, 0))
+        return output.view(*output.shape[:3], *x.shape[3:])
+
+
 def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
     return nn.Sequential(Block(inputs, outputs, stride), *(Block(outputs, outputs, stride=1) for _ in range(1, blocks)))
 
@@ -89,7 +111,7 @@ def _stem(inputs: int, outputs: int) -> nn.Sequential:
         nn.Conv3d(inputs, between, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
         nn.BatchNorm3d(between),
         nn.ReLU(inplace=True),
-        nn.Conv3d(between, outputs, (3, 1, 1), padding=(1, 0, 0), bias=False),
+        TemporalConv(between, outputs),
         nn.BatchNorm3d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -101,5 +123,5 @@ def _factorised(inputs: int, between: int, outputs: int, stride: int) -> nn.Sequ
         nn.Conv3d(inputs, between, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
         nn.BatchNorm3d(between),
         nn.ReLU(inplace=True),
-        nn.Conv3d(between, outputs, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+        TemporalConv(between, outputs, stride),
     )

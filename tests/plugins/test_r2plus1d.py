@@ -59,6 +59,16 @@ def test_scores_and_maps_are_torchvisions(published: nn.Module, model: Model) ->
         assert found.shape[2:] == tuple(-(-size // stride) for size, stride in zip(CLIP.size, info.stride, strict=True))
 
 
+@pytest.mark.parametrize("frames", [1, 6, 16])
+def test_gradients_in_bfloat16_are_finite_for_short_clips(frames: int) -> None:
+    info = InputInfo("video", 3, (frames, 32, 32))
+    backbone = R2Plus1D(R2Plus1DOptions(name="r2plus1d", blocks=(1, 1, 1, 1), width=4), info)
+    with torch.autocast("cpu", torch.bfloat16):
+        embedding = backbone(torch.randn(2, 3, *info.size)).embedding
+    embedding.float().square().sum().backward()
+    assert max(float(parameter.grad.abs().max()) for parameter in backbone.parameters()) < 1e4
+
+
 def test_small_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="frames of 8 x 24 are too small; the minimum is 16 x 16"):
         R2Plus1DOptions(name="r2plus1d").check_input(InputInfo("video", 3, (4, 8, 24)))
