@@ -61,7 +61,7 @@ def test_a_row_for_each_slice_is_scored(trained: Path) -> None:
     assert (run / "figures" / f"{rows[0]['case']}.png").is_file()
     summary = json.loads((run / "summary.json").read_text())
     assert 0 < summary["metrics"]["weighted_log_loss"] < 2
-    assert any("windows of 3 frames, which overlap by 50%" in note for note in summary["notes"])
+    assert any("frames are embedded one by one, and each is answered once" in note for note in summary["notes"])
 
 
 @pytest.mark.usefixtures("trained")
