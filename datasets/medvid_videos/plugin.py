@@ -23,6 +23,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         name="video_table",
         target="medvid_videos.data:VideoTable",
         config="medvid_videos.config:VideoTableOptions",
+        recognises="medvid_videos.config:recognise_table",
         axes="video",
         where="case",
         what=("class", "labels", "value"),
