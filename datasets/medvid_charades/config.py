@@ -138,7 +138,7 @@ def _numbered(lists: Lists) -> tuple[str, ...]:
 class ScenesOptions(Options):
     """Generated videos in Charades' layout: objects move left, right, up or down, each at its own time."""
 
-    train: PositiveInt = 320
+    train: PositiveInt = 960
     """Training videos."""
     test: PositiveInt = 80
     """Test videos."""
