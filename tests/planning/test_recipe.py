@@ -1,5 +1,6 @@
 """Lengths of trainings, and what follows from them."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,13 @@ def test_a_length_on_the_command_line_is_planned_for(plan: Plan, tmp_path: Path)
     assert plan(root, "--steps", 0)[0] == 2
     alone = read(plan(root, "--set", "train.steps=60")[1])  # replaces the one number
     assert alone["train"] == long["train"] | {"steps": 60}
+
+
+def test_a_short_training_has_smaller_patches(plan: Plan, tmp_path: Path) -> None:
+    root = write_volumes(tmp_path / "data", NAMES, shape=(48, 48, 48), spacing=(1, 1, 1))
+    small = [word for each in ("hidden_size=24", "mlp_dim=24", "num_heads=2") for word in ("--set", f"backbone.{each}")]
+    patches = [
+        read(plan(root, "--backbone", "unetr", *small, *more)[1])["dataset"]["patch"]["size"]
+        for more in ((), ("--steps", 60))
+    ]
+    assert math.prod(patches[1]) <= 0.6 * math.prod(patches[0])

@@ -31,6 +31,7 @@ def fit(
     first: Sequence[float],
     whole: Sequence[float],
     cap: int,
+    share: float = 1.0,
 ) -> Sized:
     """Write the first pair of backbone and head that goes together, with the largest size and batch that fit.
 
@@ -45,6 +46,7 @@ def fit(
         first: the size to begin with.
         whole: of the median case.
         cap: the most examples.
+        share: of the first size that is enough.
 
     Raises:
         ConfigError: the backbone takes no such inputs, or no head goes with it.
@@ -59,7 +61,7 @@ def fit(
             return checked(trial, host, overrides)
 
         try:
-            sized = largest(make, first, whole, request.memory, cap)
+            sized = largest(make, first, whole, request.memory, cap, share)
         except ConfigError as error:
             problem = problem or error
             continue

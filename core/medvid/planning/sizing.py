@@ -44,7 +44,13 @@ class Sized:
 
 
 def largest(
-    make: Make, first: Sequence[float], whole: Sequence[float], memory: float, cap: int, least: int = 2
+    make: Make,
+    first: Sequence[float],
+    whole: Sequence[float],
+    memory: float,
+    cap: int,
+    share: float = 1.0,
+    least: int = 2,
 ) -> Sized:
     """Begin with a size and cut the axis that covers most of a case until `least` examples fit; then fill the memory.
 
@@ -54,6 +60,7 @@ def largest(
         whole: of the median case.
         memory: GB.
         cap: the most examples.
+        share: of the first size that is enough.
         least: the fewest examples.
 
     Raises:
@@ -62,6 +69,8 @@ def largest(
     """
     budget = int(memory * 1e9 * SHARE)
     divisors, size = _divisors(make, first)
+    if share < 1:
+        size = _smaller(make, size, whole, divisors, share)
     for _ in range(_MOST_TRIES):
         footprint, width = _measured(make(size, least))
         if footprint.training <= budget:
