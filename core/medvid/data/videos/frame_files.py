@@ -95,6 +95,8 @@ def is_frame(name: str) -> bool:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM, by its first bytes, or by its name where it lacks these, as old files do."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(_PREAMBLE + 4)
