@@ -27,7 +27,7 @@ def kinetics(root: Path, **options: object) -> Kinetics:
 
 def test_the_spec_resolves() -> None:
     [spec] = medvid_components()
-    assert (spec.name, spec.axes, spec.where, spec.what) == ("kinetics", "video", "case", ("class",))
+    assert (spec.name, spec.axes, spec.where, spec.what) == ("kinetics", "video", "case", ("class", "labels"))
     assert load_attribute(spec.target) is Kinetics
     assert load_attribute(spec.config) is KineticsOptions
     options = KineticsOptions(root="x")

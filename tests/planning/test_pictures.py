@@ -93,8 +93,9 @@ def test_fast_motion_means_frames_close_together(plan: Plan, tmp_path: Path, spe
 
 
 def test_videos_need_a_backbone_to_be_named(plan: Plan, tmp_path: Path) -> None:
-    (tmp_path / "data" / "running").mkdir(parents=True)
-    (tmp_path / "data" / "running" / "a.mp4").write_bytes(b"")
+    for name in ("running", "jumping"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "a.mp4").write_bytes(b"")
     assert is_of_videos(tmp_path / "data") == {}
     code, _, said = plan(tmp_path / "data")
     assert code == 2

@@ -44,7 +44,8 @@ def blocks_for(backbone: str, axes: Axes, where: Where, host: Host) -> Iterator[
         that the blocks are for, None where nothing says so.
     """
     spec = host.spec(BackboneSpec, backbone)
-    heads = [head for head in host.specs(HeadSpec) if head.where == where and set(head.needs) & set(spec.features)]
+    able = (head for head in host.specs(HeadSpec) if head.where == where and set(head.needs) & set(spec.features))
+    heads = sorted(able, key=lambda head: len(head.what))  # first one that was made for this
     known = list(_recipes(backbone, host))
     same = [each for each in known if each[2] == axes and host.spec(HeadSpec, each[0]["head"]["name"]).where == where]
     yield from ((blocks, f"of the recipe {name}") for blocks, name, _ in same)

@@ -97,11 +97,13 @@ def placed_times(sampling: Sampling, length: Length, clips: int, placement: Plac
 def all_times(sampling: Sampling, length: Length, stride: int) -> list[list[float]]:
     """Times of the frames of the clips that begin at every `stride`-th frame, as long as they end within the video.
 
+    A clip of segments spans the whole video, so there is but one.
+
     Raises:
-        ValueError: the video is shorter than a clip, and `sampling.short` is error; or clips are segments.
+        ValueError: the video is shorter than a clip, and `sampling.short` is error.
     """
     if sampling.kind == "segments":
-        raise ValueError("with sampling: segments a clip spans the whole video, so there is but one")
+        return placed_times(sampling, length, 1, "segments")
     span = span_of(sampling, length)
     last = round(max(0.0, length.last - span) * length.fps)
     return [_clip(sampling, length, span, start / length.fps) for start in range(0, last + 1, stride)]
