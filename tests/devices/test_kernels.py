@@ -19,7 +19,7 @@ BUDGETS = {
     "acdc": (580, 30, 680),
     "brats": (430, 30, 630),
     "camus": (580, 30, 680),
-    "charades": (170, 5, 140),
+    "charades": (490, 5, 380),
     "chestxray14": (300, 5, 380),
     "echonet_ef": (170, 10, 140),
     "cholec80_phases": (380, 45, 440),
