@@ -28,7 +28,7 @@ def medvid_components() -> Iterable[ComponentSpec]:
         axes=("video",),
         features=("maps", "embedding"),
         weights="medvid_pytorchvideo.weights:translate_x3d",
-        examples=(Example({"width_factor": 0.5, "depth_factor": 0.5, "head_dim": 32}, axes="video", size=(4, 32, 32)),),
+        examples=(Example({"width_factor": 0.5, "depth_factor": 0.5, "head_dim": 32}, axes="video", size=(4, 64, 64)),),
     )
     yield ProtocolSpec(
         name="slowfast",
