@@ -158,5 +158,5 @@ def test_every_start_in_frames_of_the_file_is_as_likely() -> None:
 
 
 def test_segments_have_no_other_clips() -> None:
-    with pytest.raises(ValueError, match="a clip spans the whole video"):
-        all_times(Sampling(3, 2, None, "segments"), TEN_SECONDS, 1)
+    sampling = Sampling(3, 2, None, "segments")
+    assert all_times(sampling, TEN_SECONDS, 1) == placed_times(sampling, TEN_SECONDS, 1, "spread")
