@@ -114,6 +114,23 @@ def test_a_path_that_leads_out_is_refused(model: Path, tmp_path: Path) -> None:
     assert not (tmp_path.parent / "evil.py").exists()
 
 
+@pytest.mark.parametrize("name", ["..", "../out", "", ".hidden"])
+def test_a_name_that_leads_out_is_refused(model: Path, tmp_path: Path, name: str) -> None:
+    def rename(member: str, content: bytes) -> tuple[str, bytes]:
+        if member != MANIFEST:
+            return member, content
+        return member, json.dumps(json.loads(content) | {"name": name}).encode()
+
+    with pytest.raises(DataError, match="not a packed model"), unpacked(rewritten(model, tmp_path / "o.zip", rename)):
+        pass
+
+
+def test_any_name_of_a_run_can_be_packed(trained: Run, tmp_path: Path) -> None:
+    renamed = shutil.copytree(trained.folder.path, tmp_path / "-my run (2)")
+    assert main(["pack", "-o", str(tmp_path / "m.zip"), "--", str(renamed)]) == 0
+    assert read_manifest(tmp_path / "m.zip")["name"] == "_my_run__2_"
+
+
 def test_an_existing_file_is_not_written_over(trained: Run, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = model.read_bytes()
     assert main(["pack", str(trained.folder.path), "-o", str(model)]) == 2

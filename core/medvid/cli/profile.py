@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from medvid.config.checked import CheckedTask
+    from medvid.config.task import Task
     from medvid.runs.folder import RunFolder
 
 
@@ -22,7 +23,7 @@ def profile(
     overrides: Overrides = None,
     demo: Annotated[bool, typer.Option("--demo", help="Profile the task on its demo data.")] = False,
     counts: Annotated[
-        bool, typer.Option("--counts", help="Only count parameters and multiply-adds: a row per task, no data needed.")
+        bool, typer.Option("--counts", help="Only count parameters and multiply-adds: a row per task; no case is read.")
     ] = False,
     steps: Annotated[int, typer.Option(min=0, help="Training steps that are measured; 0: inference only.")] = 20,
     seconds: Annotated[float, typer.Option(min=0.0, help="For each measurement of inference.")] = 3.0,
@@ -65,10 +66,14 @@ def _load(
         from medvid.runs.api import load_run
 
         run = load_run(name, plugins=plugins)
-        return check_again(run.task(overrides), run.host), RunFolder.find(Path(name))
+        return check_again(_on_one_device(run.task(overrides)), run.host), RunFolder.find(Path(name))
     host = make_host(plugins)
-    task = load_task(find_task(name), host, overrides=overrides, demo=demo)
+    task = _on_one_device(load_task(find_task(name), host, overrides=overrides, demo=demo))
     return (check_run(task, host) if task.demo else check_task(task, host)), None
+
+
+def _on_one_device(task: "Task") -> "Task":
+    return task.model_copy(update={"train": task.train.model_copy(update={"devices": 1, "strategy": "auto"})})
 
 
 def _count(names: "Sequence[str]", tasks: "Sequence[CheckedTask]") -> "list[dict[str, Any]]":

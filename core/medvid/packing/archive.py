@@ -24,6 +24,8 @@ _MEMBER = re.compile(
     r"(resolved\.yaml|(origin|environment|postprocessing|profile|card)\.json|CARD\.md"
     r"|checkpoints/step-\d{8,}/(model\.safetensors|state\.json|manifest\.json))"
 )
+NAME = re.compile(r"\w[\w.-]*")
+"""Of a model: that of a folder, and nothing that leads out of another one."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 """Of all members: the same content is the same file."""
 _LARGEST_TEXT = 64 * 2**20
@@ -74,7 +76,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read(MANIFEST))
         hashes = manifest["sha256"]
-        named = isinstance(manifest["name"], str) and re.fullmatch(r"[\w.-]+", manifest["name"])
+        named = isinstance(manifest["name"], str) and NAME.fullmatch(manifest["name"])
         if not (named and all(isinstance(value, str) for value in hashes.values())):
             raise ValueError("its manifest is incomplete")
     except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:

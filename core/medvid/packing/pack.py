@@ -1,5 +1,6 @@
 """`platform pack`: a run's weights as one file that predicts on another machine."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,11 +44,12 @@ def pack(run: Run, output: Path, *, checkpoint: str, use: str, licence: str) -> 
         raise ConfigError(f"{output} exists already", hint="give another name: -o model.zip")
     source = find_checkpoint(run.folder, checkpoint)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = RunFolder(Path(temporary) / run.folder.name)
+        name = re.sub(r"[^\w.-]|^\W+", "_", run.folder.name)
+        folder = RunFolder(Path(temporary) / name)
         folder.path.mkdir()
         card = _lay_out(run, source, folder, use, licence)
         files = {str(path.relative_to(folder.path)): path for path in folder.path.rglob("*") if path.is_file()}
-        about = {"name": run.folder.name, "step": card.step, "versions": card.versions, "licence": licence}
+        about = {"name": name, "step": card.step, "versions": card.versions, "licence": licence}
         return card, write_archive(output, files, about)
 
 

@@ -31,11 +31,9 @@ def packed_task(task: Task) -> Task:
 
 def _without_paths(options: Any, names: tuple[str, ...]) -> Any:
     """The options with defaults for those that are paths, or have one of these names."""
-    fields = type(options).model_fields
-    private = [
-        name for name in fields if (isinstance(getattr(options, name), Path) or name in names) and name != "root"
-    ]
-    return options.model_copy(update={name: fields[name].get_default(call_default_factory=True) for name in private})
+    kept = {name: field for name, field in type(options).model_fields.items() if not field.is_required()}
+    private = [name for name in kept if isinstance(getattr(options, name), Path) or name in names]
+    return options.model_copy(update={name: kept[name].get_default(call_default_factory=True) for name in private})
 
 
 def _without_weights(options: Any) -> Any:

@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from medvid.config.checked import CheckedTask
 from medvid.data.splits import cases_of_run
 from medvid.devices.precision import precision_of
@@ -87,7 +85,8 @@ def _with_training(found: Profile, session: Session, folder: Path, steps: int, p
     training = measure_training(session, splits["train"], steps, lambda *at: progress("train", *at))
     one = validated[len(validated) // 2]
     validation = timed(lambda: _validate(session, one, folder), session.fabric.device)
-    shares = shares_of(training, validation, len(validated), task.evaluation.every)
+    hidden = session.fabric.device.type == "cuda"  # the copy, behind the step before
+    shares = shares_of(training, validation, len(validated), task.evaluation.every, copy_is_hidden=hidden)
     said = verdict(shares, task, precision_of(session.fabric), usable_cores())
     return replace(found, training=training, validation=validation, shares=shares, verdict=said)
 
@@ -96,19 +95,22 @@ def _validate(session: Session, case: str, folder: Path) -> None:
     evaluate_cases(session.evaluation, session.model, [case], final=False, folder=folder, progress=lambda *_: None)
 
 
-def shares_of(training: TrainingSpeed, validation: float, cases: int, every: int | None) -> dict[str, float]:
-    """Shares of the time between two validations, with one of them, by part; the copy is hidden on CUDA.
+def shares_of(
+    training: TrainingSpeed, validation: float, cases: int, every: int | None, *, copy_is_hidden: bool
+) -> dict[str, float]:
+    """Shares of the time between two validations, with one of them, by part.
 
     Args:
         training: the steps.
         validation: seconds per case.
         cases: that are validated.
         every: steps between validations; None: never.
+        copy_is_hidden: whether a run copies a batch while the step before is computed.
     """
     parts = dict(training.parts)
     seconds = {
         "data": parts["data"],
-        "copy": 0.0 if torch.cuda.is_available() else parts["copy"],
+        "copy": 0.0 if copy_is_hidden else parts["copy"],
         "compute": parts["forward"] + parts["backward"] + parts["optimizer"],
         "evaluation": validation * cases / every if every else 0.0,
     }

@@ -68,7 +68,7 @@ def is_frame_folder(folder: Path, others: Sequence[str] = ()) -> bool:
 
     Args:
         folder: that is looked at, without the folders in it.
-        others: endings of files beside which pictures are no frames, such as those of videos.
+        others: endings of files beside which pictures are not frames, such as those of videos.
     """
     names = _names(folder)
     return sum(map(is_frame, names)) > 1 and not any(name.lower().endswith(tuple(others)) for name in names)
